@@ -1,0 +1,19 @@
+"""Colorized Digits: the 1,797 real 8x8 digits that scikit-learn carries, in three colours. Nothing is downloaded.
+
+    python -m jaxloop.main --config=configs/digits.py             (the same as configs/digits.py:unbiased)
+    python -m jaxloop.main --config=configs/digits.py:biased      (every class has a colour that it prefers)
+"""
+
+from jaxloop import config
+from jaxloop.data.colorize import colors_of
+
+
+def get_config(variant: str = "unbiased"):
+    c = config.default()
+    c.data.name = "digits"
+    c.data.image_size = 16  # pixels; the originals are 8
+    c.loop.generations = 5
+    c.classifier.width = 0.125  # AlexNet with an eighth of its channels: a laptop's minutes
+    c.data.color = colors_of(variant, num_classes=10)
+    return c
+

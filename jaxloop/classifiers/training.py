@@ -1,0 +1,132 @@
+"""Training a classifier: cross-entropy, Adam, early stopping on a validation split of real images."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from jaxloop import config, devices, keys
+from jaxloop.data import batches
+from jaxloop.pixels import to_unit
+from jaxloop.types import Array, PyTree, Samples
+
+EVALUATION_BATCH = 256
+
+
+class State(NamedTuple):
+    """A classifier in training. All scalars are arrays, so that a leading seed axis fits on everything."""
+
+    variables: PyTree
+    optimizer: PyTree
+    best: PyTree  # the variables of the epoch with the lowest validation loss: what is measured
+    best_loss: Array  # float32 []
+    since_best: Array  # int32 [], epochs
+    epoch: Array  # int32 []
+    stopped: Array  # bool []
+    diverged: Array  # bool []: a loss or a weight is not finite
+
+
+class Trainer(NamedTuple):
+    """The pure functions of one architecture.
+
+    init: key -> State.
+    epoch: (key, state, real: Samples, queue: Samples, valid bool [len(queue)], validation: Samples) -> State. Once over
+      real + valid queue images; does nothing once `state.stopped`.
+    logits: (variables, uint8 images [n h w c]) -> [n L], in evaluation mode.
+    features: the same -> last hidden layer [n d].
+    """
+
+    init: Callable[[Array], State]
+    epoch: Callable[..., State]
+    logits: Callable[[PyTree, Array], Array]
+    features: Callable[[PyTree, Array], Array]
+
+
+def step(module: nn.Module, optimizer, key: Array, variables: PyTree, moments: PyTree, batch: Samples):
+    """One step of Adam on the mean cross-entropy of a batch -> (variables, moments, loss)."""
+
+    def loss(params):
+        logits, statistics = module.apply(
+            {**variables, "params": params},
+            to_unit(batch.image),
+            train=True,
+            rngs={"dropout": key},
+            mutable=["batch_stats"],
+        )
+        return optax.softmax_cross_entropy_with_integer_labels(logits, batch.label).mean(), statistics
+
+    (value, statistics), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])
+    change, moments = optimizer.update(gradient, moments, variables["params"])
+    return {"params": optax.apply_updates(variables["params"], change), **statistics}, moments, value
+
+
+def create(module: nn.Module, spec: config.Classifier, image_size: int, mesh: Mesh) -> Trainer:
+    """The Trainer of a Linen module (see `jaxloop.classifiers`)."""
+    optimizer = optax.adam(spec.learning_rate)
+
+    def init(key: Array) -> State:
+        variables = module.init(key, jnp.zeros((1, image_size, image_size, 3)), train=False)
+        return State(
+            variables=variables,
+            optimizer=optimizer.init(variables["params"]),
+            best=variables,
+            best_loss=jnp.float32(jnp.inf),
+            since_best=jnp.int32(0),
+            epoch=jnp.int32(0),
+            stopped=jnp.bool_(False),
+            diverged=jnp.bool_(False),
+        )
+
+    def logits(variables: PyTree, image: Array) -> Array:
+        apply = lambda piece: module.apply(variables, to_unit(piece), train=False)  # noqa: E731
+        return devices.in_batches(apply, EVALUATION_BATCH, image)
+
+    def features(variables: PyTree, image: Array) -> Array:
+        apply = lambda piece: module.apply(variables, to_unit(piece), train=False, features=True)  # noqa: E731
+        return devices.in_batches(apply, EVALUATION_BATCH, image)
+
+    def epoch(key: Array, state: State, real: Samples, queue: Samples, valid: Array, validation: Samples) -> State:
+        def run(state: State) -> State:
+            variables, moments = _pass_over(key, state.variables, state.optimizer, real, queue, valid)
+            loss = optax.softmax_cross_entropy_with_integer_labels(
+                logits(variables, validation.image), validation.label
+            ).mean()
+            return _after_epoch(state, variables, moments, loss, spec)
+
+        return jax.lax.cond(state.stopped, lambda state: state, run, state)
+
+    def _pass_over(key, variables, moments, real, queue, valid):
+        order_key, dropout_key = keys.parts(key, "order", "dropout")
+        every = jnp.concatenate([jnp.ones(real.label.shape[0], bool), valid])
+        order = batches.epoch_order(order_key, every)
+
+        def body(i, carry):
+            index = jax.lax.dynamic_slice_in_dim(order, i * spec.batch_size, spec.batch_size)
+            batch = devices.split_batch(mesh, batches.take(real, queue, index))
+            return step(module, optimizer, jax.random.fold_in(dropout_key, i), *carry, batch)[:2]
+
+        return jax.lax.fori_loop(0, batches.num_batches(every.sum(), spec.batch_size), body, (variables, moments))
+
+    return Trainer(init, epoch, logits, features)
+
+
+def _after_epoch(state: State, variables: PyTree, moments: PyTree, loss: Array, spec: config.Classifier) -> State:
+    """Early stopping: keeps the best variables; stops after `patience` epochs without a better loss, or at divergence."""
+    better = loss < state.best_loss
+    diverged = ~jnp.isfinite(loss)
+    since_best = jnp.where(better, 0, state.since_best + 1)
+    done = state.epoch + 1
+    return State(
+        variables=variables,
+        optimizer=moments,
+        best=jax.tree.map(lambda new, old: jnp.where(better, new, old), variables, state.best),
+        best_loss=jnp.where(better, loss, state.best_loss),
+        since_best=since_best,
+        epoch=done,
+        stopped=diverged | (since_best >= spec.patience) | (done >= spec.epochs),
+        diverged=diverged,
+    )

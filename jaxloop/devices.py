@@ -1,0 +1,100 @@
+"""Where arrays live and how a one-seed function runs for all seeds."""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxloop.types import Array, PyTree
+
+SEED, DATA = "seed", "data"
+
+
+def make_mesh(num_seeds: int, devices=None) -> Mesh:
+    """A mesh (seed, data) over all devices: as many along "seed" as divide both, the rest along "data"."""
+    devices = jax.devices() if devices is None else devices
+    along_seed = math.gcd(num_seeds, len(devices))
+    # Auto axes: Linen's Dropout does not run under the Explicit axes that are JAX's default.
+    return jax.make_mesh((along_seed, len(devices) // along_seed), (SEED, DATA), (AxisType.Auto,) * 2, devices=devices)
+
+
+def put(mesh: Mesh, tree: PyTree) -> PyTree:
+    """Host arrays -> device arrays, one copy on every device of the mesh."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def split_batch(mesh: Mesh, batch: PyTree) -> PyTree:
+    """Inside jit: asks that the leading axis of a batch be spread along "data", which makes a train step data-parallel."""
+    if mesh.shape[DATA] == 1:
+        return batch
+    return jax.tree.map(
+        lambda x: jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(DATA))), batch
+    )
+
+
+def over_seeds(one: Callable, mesh: Mesh, how: str | None = None) -> Callable:
+    """Turns `one(own, *shared)`, written for one seed, into `all(own, *shared)` for a leading seed axis on `own`.
+
+    On the CPU the seeds go one after another through one compiled function: the cores are busy already, and every seed's
+    numbers are bit for bit those of running it alone. On accelerators they go together, vmapped and spread along "seed".
+
+    Args:
+      how: "loop" or "vmap"; None chooses by the backend.
+    """
+    how = how or ("loop" if jax.default_backend() == "cpu" else "vmap")
+    if how == "vmap":
+        return _vmapped(one, mesh)
+    if how == "loop":
+        return _looped(one)
+    raise ValueError(f"how={how!r}: one of loop, vmap")
+
+
+def _vmapped(one: Callable, mesh: Mesh) -> Callable:
+    def all_seeds(own, *shared):
+        own = jax.tree.map(
+            lambda x: jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(SEED))), own
+        )
+        return jax.vmap(lambda mine: one(mine, *shared), spmd_axis_name=SEED)(own)
+
+    return jax.jit(all_seeds)
+
+
+def _looped(one: Callable) -> Callable:
+    compiled = jax.jit(one)
+
+    def all_seeds(own, *shared):
+        return stack([compiled(mine, *shared) for mine in unstack(own)])
+
+    all_seeds._cache_size = compiled._cache_size  # how often it was traced: the same question as to a jitted function
+    return all_seeds
+
+
+@jax.jit
+def stack(trees: list[PyTree]) -> PyTree:
+    """Trees of one seed each -> one tree with a leading seed axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+@jax.jit
+def unstack(tree: PyTree) -> list[PyTree]:
+    """The inverse of `stack`."""
+    size = jax.tree.leaves(tree)[0].shape[0]
+    return [jax.tree.map(lambda x: x[i], tree) for i in range(size)]
+
+
+def in_batches(function: Callable, size: int, *arrays: Array) -> PyTree:
+    """`function(*arrays)` a piece of `size` rows at a time, inside jit: the memory of a batch, whatever the length.
+
+    The last piece is padded with zeros, and what they give is cut off: for functions that treat rows one by one.
+    """
+    length = arrays[0].shape[0]
+    pieces = -(-length // size)
+
+    def pieced(x):
+        padding = [(0, pieces * size - length)] + [(0, 0)] * (x.ndim - 1)
+        return jnp.pad(x, padding).reshape(pieces, size, *x.shape[1:])
+
+    out = jax.lax.map(lambda piece: function(*piece), tuple(pieced(x) for x in arrays))
+    return jax.tree.map(lambda x: x.reshape(pieces * size, *x.shape[2:])[:length], out)

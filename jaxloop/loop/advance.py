@@ -1,0 +1,89 @@
+"""The loop as a state machine: one step in, one step out. Everything that a step needs is in its arguments."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloop.devices import put
+from jaxloop.loop import queue as queues
+from jaxloop.loop.generation import Compiled, Parts, make, refer, start_classifier, start_generator
+from jaxloop.loop.state import Cursor, LoopState
+from jaxloop.types import Array, PyTree
+
+FIRST_CLASSIFIER = 2  # the stage at which generation 0 begins
+
+
+def seeds_of(parts: Parts) -> Array:
+    """int32 [S]: the run seeds, the `own` of every stage function."""
+    return put(parts.mesh, np.asarray(parts.spec.seeds, np.int32))
+
+
+def initial(parts: Parts) -> LoopState:
+    """The state before generation 0: an empty queue, and zeros in the shape of what the stages will put there."""
+    seed = generation = jax.ShapeDtypeStruct((), jnp.int32)
+    shape_of = lambda function, *args: jax.eval_shape(lambda *a: function(parts, *a), *args)  # noqa: E731
+    one_queue = queues.empty(parts.capacity, parts.train.image.shape[1:])
+    generator = shape_of(start_generator, seed, generation)
+    classifiers = {name: shape_of(start_classifier(name), seed, generation) for name in parts.trainers}
+    pending, _, diverged = shape_of(make, seed, generator, one_queue, classifiers[parts.judge], generation)
+    reference = shape_of(refer, seed, classifiers[parts.reference], parts.train)
+    seeds = len(parts.spec.seeds)
+
+    def zeros(tree: PyTree) -> PyTree:
+        return jax.tree.map(lambda leaf: np.zeros((seeds, *leaf.shape), leaf.dtype), tree)
+
+    arrays = LoopState(
+        cursor=Cursor(0, 0, 0),
+        queue=jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], seeds, axis=0), one_queue),
+        generator=zeros(generator),
+        generator_diverged=zeros(diverged),
+        pending=zeros(pending),
+        classifiers=zeros(classifiers),
+        reference=zeros(reference),
+    )
+    return put(parts.mesh, arrays)._replace(cursor=Cursor(0, FIRST_CLASSIFIER, 0))
+
+
+def finished(parts: Parts, cursor: Cursor) -> bool:
+    """Whether nothing is left to do."""
+    return cursor.generation > parts.spec.loop.generations
+
+
+def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState) -> LoopState:
+    """Does the step at the cursor (an epoch, or a whole short stage) and moves the cursor."""
+    generation, stage, number = state.cursor
+    name = parts.stages()[stage]
+    scalar = np.int32(generation), np.int32(number)
+    if name == "generator":
+        generator = state.generator if number else compiled.start_generator((seeds,), scalar[0])
+        generator = compiled.generator_epoch((seeds, generator, state.queue), *scalar, parts.train)
+        state = state._replace(generator=generator)
+        done = number + 1 >= parts.spec.generator.epochs
+    elif name == "filter":
+        own = (seeds, state.generator, state.queue, state.classifiers[parts.judge])
+        pending, queue, diverged = compiled.make(own, scalar[0])
+        state = state._replace(pending=pending, queue=queue, generator_diverged=diverged)
+        done = True
+    elif name == "measure":
+        if generation == 0:
+            reference = compiled.refer((seeds, state.classifiers[parts.reference]), parts.train)
+            state = state._replace(reference=reference)
+        done = True
+    else:
+        classifier = name.removeprefix("classifier/")
+        trained = state.classifiers[classifier]
+        if number == 0:
+            trained = compiled.start_classifier[classifier]((seeds,), scalar[0])
+        own = (seeds, trained, state.queue)
+        trained = compiled.classifier_epoch[classifier](own, *scalar, parts.train, parts.validation)
+        state = state._replace(classifiers={**state.classifiers, classifier: trained})
+        done = bool(trained.stopped.all())
+    return state._replace(cursor=_next(parts, state.cursor, done))
+
+
+def _next(parts: Parts, cursor: Cursor, done: bool) -> Cursor:
+    if not done:
+        return cursor._replace(step=cursor.step + 1)
+    if cursor.stage + 1 < len(parts.stages()):
+        return Cursor(cursor.generation, cursor.stage + 1, 0)
+    return Cursor(cursor.generation + 1, 0, 0)

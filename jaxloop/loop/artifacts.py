@@ -1,0 +1,58 @@
+"""Files that a generation leaves for people: sample grids and the provenance of every generated image."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jaxloop.devices import unstack
+from jaxloop.loop.generation import Parts
+from jaxloop.loop.state import LoopState
+from jaxloop.report.records import write_atomic
+
+GRID_COLUMNS = 10
+GRID_SIDE = 28  # pixels, at least, of one picture in a grid: small ones are enlarged by a whole factor
+
+
+def write(parts: Parts, state: LoopState, workdir: Path) -> None:
+    """Writes samples/gNN_sS.png and provenance/gNN_sS.jsonl of the generation that was just made, for every seed."""
+    generation = state.cursor.generation
+    for seed, pending, diverged in zip(
+        parts.spec.seeds, unstack(state.pending), np.asarray(state.generator_diverged), strict=True
+    ):
+        name = f"g{generation:02d}_s{seed}"
+        pending = type(pending)(type(pending.samples)(*map(np.asarray, pending.samples)), *map(np.asarray, pending[1:]))
+        shown = pending.samples.image[pending.kept_index[: GRID_COLUMNS * parts.num_classes]]
+        write_atomic(workdir / "samples" / f"{name}.png", grid(shown, parts.num_classes))
+        lines = provenance(pending, generation, seed, parts.spec.filter.name, bool(diverged))
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        write_atomic(workdir / "provenance" / f"{name}.jsonl", text.encode())
+
+
+def grid(image: np.ndarray, rows: int) -> bytes:
+    """PNG of images that take turns over `rows` classes: uint8 [n h w c], n a multiple of rows -> a class a row."""
+    n, h, w, c = image.shape
+    tiles = image.reshape(n // rows, rows, h, w, c).transpose(1, 2, 0, 3, 4).reshape(rows * h, n // rows * w, c)
+    factor = -(-GRID_SIDE // h)
+    out = io.BytesIO()
+    Image.fromarray(tiles.repeat(factor, axis=0).repeat(factor, axis=1)).save(out, format="png")
+    return out.getvalue()
+
+
+def provenance(pending, generation: int, seed: int, filter_name: str, diverged: bool):
+    """One line a generated image: where it comes from, what the filter said, and what became of it."""
+    for index, kept in enumerate(pending.kept.tolist()):
+        score = float(pending.score[index])
+        verdict = f"among the best of its class by {filter_name}" if kept else f"among the worst of its class by {filter_name}"
+        yield {
+            "born": generation,
+            "seed": seed,
+            "index": index,
+            "class": int(pending.samples.label[index]),
+            "group": int(pending.samples.group[index]),
+            "score": score if np.isfinite(score) else None,
+            "kept": kept and not diverged,
+            "why": "the generator diverged" if diverged else verdict,
+        }

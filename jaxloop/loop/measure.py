@@ -1,0 +1,124 @@
+"""What a generation leaves behind, as records (see report/records.py for the log that they go into)."""
+
+import math
+
+import numpy as np
+
+from jaxloop.devices import unstack
+from jaxloop.loop.generation import Compiled, Parts
+from jaxloop.loop.state import LoopState
+from jaxloop.metrics import fairness, frechet, generated
+from jaxloop.types import Samples
+
+PER_CLASS = ("meo_per_class", "di_per_class", "md_per_class")
+
+
+class Log:
+    """Collects records of one seed and generation; a value that is not finite becomes null."""
+
+    def __init__(self, seed: int, generation: int):
+        self.base = {"seed": seed, "generation": generation}
+        self.records: list[dict] = []
+
+    def add(self, subject: str, metric: str, value, **where: int) -> None:
+        """One value. `where`: "class" and "group", where the value is of one."""
+        value = float(value)
+        value = value if math.isfinite(value) else None
+        self.records.append({**self.base, "subject": subject, "metric": metric, "value": value, **where})
+
+    def note(self, subject: str, metric: str, why: str) -> None:
+        """Why a value does not exist, or what is special about it."""
+        self.records.append({**self.base, "subject": subject, "metric": f"{metric}_note", "value": why})
+
+
+def of_data(parts: Parts) -> list[dict]:
+    """The real training set's own subgroup shares, once a seed (generation 0): what the generated set is compared with."""
+    shares = generated.subgroup_share(parts.train.group, parts.train.label, parts.num_classes, parts.num_groups)
+    records = []
+    for seed in parts.spec.seeds:
+        log = Log(seed, 0)
+        _add_shares(log, "real", shares)
+        records += log.records
+    return records
+
+
+def of_generation(parts: Parts, compiled: Compiled, state: LoopState, own_seeds) -> list[dict]:
+    """Every record of the generation that `state` has just finished, for all seeds."""
+    generation = state.cursor.generation
+    per_seed = {name: unstack(compiled.classify[name]((own_seeds, state.classifiers[name]), parts.test)) for name in parts.trainers}
+    stopped = {name: unstack(state.classifiers[name]) for name in parts.trainers}
+    looked = unstack(compiled.look((own_seeds, state.reference, state.pending))) if generation else None
+    rest = unstack((state.pending, state.reference, state.generator_diverged))
+    records = []
+    for i, seed in enumerate(parts.spec.seeds):
+        log = Log(seed, generation)
+        for name in parts.trainers:
+            _add_classifier(log, name, per_seed[name][i], stopped[name][i])
+        if looked:
+            pending, reference, diverged = rest[i]
+            _add_generator(log, parts, *looked[i], pending, reference, bool(diverged))
+            _add_filter(log, parts, pending, bool(diverged))
+        records += log.records
+    return records
+
+
+def _add_classifier(log: Log, name: str, counted, state) -> None:
+    diverged = bool(state.diverged)
+    log.add(name, "diverged", diverged)
+    log.add(name, "epochs_trained", state.epoch)
+    log.add(name, "validation_loss", np.nan if diverged else state.best_loss)
+    measures = fairness.from_counts(counted)
+    reasons = fairness.why_missing(counted)
+    if diverged:
+        measures = {metric: np.full_like(value, np.nan) for metric, value in measures.items()}
+        reasons = {"accuracy": f"diverged in epoch {int(state.epoch)}: no measure of it exists"}
+    for metric in ("accuracy", "meo", "di", "md", *PER_CLASS):
+        log.add(name, metric, measures[metric])
+    for rank, value in enumerate(np.asarray(measures["acc_rank"]), start=1):
+        log.add(name, f"acc_rank_{rank}", value)
+    for group, value in enumerate(np.asarray(measures["group_accuracy"])):
+        log.add(name, "group_accuracy", value, group=group)
+    for (label, group), value in np.ndenumerate(np.asarray(measures["class_group_accuracy"])):
+        log.add(name, "group_accuracy", value, **{"class": label, "group": group})
+    for metric, why in reasons.items():
+        log.note(name, metric, why)
+
+
+def _add_generator(log: Log, parts: Parts, predicted, seen, pending, reference, diverged: bool) -> None:
+    distance_name = f"fd_{parts.reference}"
+    log.add("generator", "diverged", diverged)
+    kept = Samples(*(np.asarray(x)[np.asarray(pending.kept_index)] for x in pending.samples))
+    judged = not (diverged or bool(reference.diverged))
+    log.add("generator", distance_name, frechet.from_moments(seen, reference.real) if judged else np.nan)
+    log.add("generator", "label_agreement", generated.label_agreement(predicted, kept.label) if judged else np.nan)
+    diversity = generated.within_class_diversity(
+        kept.image, kept.label, parts.train.image, parts.train.label, parts.num_classes
+    )
+    log.add("generator", "within_class_diversity", np.nan if diverged else diversity)
+    shares = generated.subgroup_share(kept.group, kept.label, parts.num_classes, parts.num_groups)
+    _add_shares(log, "generator", shares if not diverged else type(shares)(*(np.full_like(s, np.nan) for s in shares)))
+    if diverged:
+        log.note("generator", distance_name, "the generator diverged: nothing of this generation was pushed")
+    elif not judged:
+        log.note("generator", distance_name, f"{parts.reference} diverged in generation 0: nobody can judge")
+
+
+def _add_shares(log: Log, subject: str, shares: generated.Shares) -> None:
+    for group, value in enumerate(np.asarray(shares.overall)):
+        log.add(subject, "subgroup_share", value, group=group)
+    for (label, group), value in np.ndenumerate(np.asarray(shares.by_class)):
+        log.add(subject, "subgroup_share", value, **{"class": label, "group": group})
+    log.add(subject, "unknown_share", shares.unknown)
+
+
+def _add_filter(log: Log, parts: Parts, pending, diverged: bool) -> None:
+    rates = generated.drop_rate(pending.kept, pending.samples.group, parts.num_groups)
+    log.add("filter", "drop_rate", np.nan if diverged else rates.overall)
+    for group, value in enumerate(np.asarray(rates.by_group)):
+        log.add("filter", "drop_rate", np.nan if diverged else value, group=group)
+    if diverged:
+        log.note("filter", "drop_rate", "the generator diverged: there was nothing to filter")
+    elif np.isnan(np.asarray(pending.score)).any():
+        log.note("filter", "drop_rate", f"last generation's {parts.judge} diverged: the kept images are a random choice")
+    elif np.isnan(np.asarray(rates.by_group)).any():
+        log.note("filter", "drop_rate", "a group with no generated image has no drop rate")

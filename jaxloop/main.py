@@ -1,0 +1,66 @@
+"""python -m jaxloop.main --config=configs/digits.py [--workdir=runs/digits] [--config.FIELD=VALUE ...]"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from jaxloop import config
+from jaxloop.errors import EXIT_CODE, InputError
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "Which experiment: a file of configs/, as FILE.py or FILE.py:VARIANT.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Where the run lives. Default: runs/<config name>. Started again, it goes on.")
+
+
+def parse(argv: list[str]) -> tuple[config.Spec, Path]:
+    """Command line -> (Spec, workdir). Raises InputError."""
+    config.check_flags(argv)
+    try:
+        rest = flags.FLAGS(argv)[1:]
+    except flags.IllegalFlagValueError as error:
+        name, value, why = re.fullmatch(r"flag --(\S+?)=(.*?): (.*)", str(error), re.DOTALL).groups()
+        raise InputError(name, value, config.allowed(name) or why) from None
+    except flags.Error as error:
+        raise InputError("the command line", " ".join(argv[1:]), f"see --help ({error})") from None
+    if rest:
+        raise InputError("the command line", rest[0], "only --flags; see --help")
+    chosen = next((a.partition("=")[2] for a in argv if a.startswith("--config=")), None)
+    if not chosen:
+        raise InputError("--config", chosen, "a file of configs/, for example --config=configs/digits.py")
+    if not Path(chosen.partition(":")[0]).is_file():
+        raise InputError("--config", chosen, "a file that exists, as FILE.py or FILE.py:VARIANT")
+    name = re.sub(r"\.py(:|$)", "-", Path(chosen).name).strip("-")
+    return config.resolve(CONFIG.value), Path(WORKDIR.value or Path("runs") / name)
+
+
+def cache_compilations() -> None:
+    """Compiled functions outlive the process, so that a run which starts again starts at once."""
+    import jax
+
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "jaxloop" / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def main() -> int:
+    try:
+        spec, workdir = parse(sys.argv)
+        cache_compilations()
+        from jaxloop.loop import driver  # JAX starts here: a typo is answered before
+
+        driver.run(spec, workdir)
+    except InputError as error:
+        print(f"jaxloop: {error}", file=sys.stderr)
+        return EXIT_CODE
+    except KeyboardInterrupt:
+        print("\njaxloop: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""The figures of the report: which measures stand side by side. `drawing` says how they look.
+
+Each function takes a Run and returns panels; `FIGURES` lists them in the order of the page. Curves are means over seeds,
+bands their 95 % t-intervals.
+"""
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jaxloop.report import drawing, measures, results
+from jaxloop.report.drawing import Line, Panel
+from jaxloop.report.workdir import Name, Run, load
+
+_ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
+
+
+class Figure(NamedTuple):
+    """name: short, unique, for files and anchors.  heading, caption: for the page.  columns: panels in a row."""
+
+    name: str
+    heading: str
+    caption: str
+    panels: Callable[[Run], list[Panel]]
+    columns: int
+    share_y: bool = False
+
+
+def overall(run: Run) -> list[Panel]:
+    """Accuracy, MEO, DI and MD in a row, a line for each classifier: the layout of the paper's figures 3a to 6a."""
+    return [_by_classifier(run, metric) for metric in measures.OVERALL]
+
+
+def per_class(run: Run) -> list[Panel]:
+    """MEO, DI and MD within each class, averaged over classes."""
+    return [_by_classifier(run, metric) for metric in measures.PER_CLASS]
+
+
+def ranked(run: Run) -> list[Panel]:
+    """A panel for each classifier, a line for each rank of subgroup, worst darkest: the layout of figures 3b to 6b."""
+    panels = []
+    for subject in run.classifiers:
+        ranks = results.ranks(run, subject)
+        lines = [
+            _line(run, Name(subject, metric), _rank_label(rank, len(ranks)), drawing.style(rank - 1, color))
+            for rank, (metric, color) in enumerate(zip(ranks, drawing.shades(len(ranks)), strict=True), start=1)
+        ]
+        panels.append(Panel(subject, lines, 0, 1))
+    return panels
+
+
+def group_accuracy(run: Run) -> list[Panel]:
+    """A panel for each classifier, a line for each subgroup, over all classes."""
+    return [Panel(s, _by_group(run, s, "group_accuracy"), 0, 1) for s in run.classifiers]
+
+
+def training(run: Run) -> list[Panel]:
+    """Epochs until early stopping, and every classifier measure that no other figure shows."""
+    shown = {*measures.OVERALL, *measures.PER_CLASS, "diverged", "epochs_trained"}
+    found = [metric for subject in run.classifiers for metric in results.scalar_metrics(run, subject)]
+    others = [metric for metric in dict.fromkeys(found) if metric not in shown and measures.rank(metric) is None]
+    return [_by_classifier(run, metric) for metric in ("epochs_trained", *others)]
+
+
+def generator(run: Run) -> list[Panel]:
+    """Fréchet distances, label agreement, diversity, and every other measure of the generator as a whole."""
+    first = [*results.distances(run), *measures.GENERATOR]
+    shown = {*first, "diverged", "unknown_share"}
+    others = [metric for metric in results.scalar_metrics(run, "generator") if metric not in shown]
+    crosses = frozenset(results.diverged(run, "generator"))
+    lines = {
+        metric: _line(run, Name("generator", metric), "", drawing.style(0), crosses) for metric in (*first, *others)
+    }
+    return [_panel(metric, [line]) for metric, line in lines.items()]
+
+
+def generated_groups(run: Run) -> list[Panel]:
+    """By subgroup: its share among the generated images, and the share of it that the filter dropped."""
+    unknown = _line(run, Name("generator", "unknown_share"), "unknown subgroup", ("#777777", "x", "dotted"))
+    total = _line(run, Name("filter", "drop_rate"), "all subgroups", (drawing.BLACK, "+", "dotted"))
+    return [
+        Panel("share generated", [*_by_group(run, "generator", "subgroup_share"), unknown], 0, 1),
+        Panel("share dropped", [*_by_group(run, "filter", "drop_rate"), total], 0, 1),
+    ]
+
+
+FIGURES = (
+    Figure(
+        "overall", "Overall performance and single-bias measures",
+        "Each classifier on the real test set. ↑ higher is better, ↓ lower is better.", overall, 4,
+    ),
+    Figure(
+        "ranked", "Accuracy of ranked subgroups",
+        "Within each class the subgroups are ranked by accuracy, then each rank is averaged over classes (eq. 5). A gap "
+        "that widens between the darkest line and the lightest is bias that grows.", ranked, 4, share_y=True,
+    ),
+    Figure(
+        "groups", "Accuracy by subgroup", "All test images of one subgroup, over all classes.", group_accuracy, 4,
+        share_y=True,
+    ),
+    Figure(
+        "per-class", "Single-bias measures within each class",
+        "The same measures worked out in each class, then averaged: they also see biases that point different ways in "
+        "different classes.", per_class, 4,
+    ),
+    Figure(
+        "generator", "The generator",
+        "Distance of generated from real images, agreement of the reference classifier with the intended labels, and "
+        "diversity within a class (1 = as diverse as real images).", generator, 4,
+    ),
+    Figure(
+        "generated-groups", "Subgroups among the generated images, and what the filter dropped",
+        "Left: the share of each subgroup among the generated images; one that shrinks is being forgotten. Right: the share "
+        "of each that the filter dropped; a filter that drops one subgroup more often than another is itself biased.", generated_groups, 4,
+    ),
+    Figure(
+        "training", "Training", "Epochs until early stopping, and measures that no other figure shows.", training, 4,
+    ),
+)  # fmt: skip
+
+
+class Drawn(NamedTuple):
+    """wide, narrow: SVG for a desk and for a phone.  nums: how many seeds its means are over, from fewest to most."""
+
+    wide: bytes
+    narrow: bytes
+    nums: list[int]
+
+
+def draw(run: Run, figure: Figure) -> Drawn | None:
+    """A figure of a run; None if no panel has a value."""
+    # A panel without a value stays if a neighbour has one: it says "no values", which is news.
+    panels = figure.panels(run)
+    nums = sorted({p.estimate.num for panel in panels for line in panel.lines for p in line.points} - {0})
+    if not nums:
+        return None
+    columns = min(figure.columns, len(panels))
+    # Below three panels the figure keeps its panels' size and is narrower than the page.
+    wide = drawing.svg(panels, columns, drawing.WIDE_INCHES * min(1, (columns + 0.2) / 3), figure.share_y)
+    narrow = drawing.svg(panels, min(2, len(panels)), drawing.NARROW_INCHES, figure.share_y)
+    return Drawn(wide, narrow, nums)
+
+
+def headline(workdir: str | os.PathLike) -> bytes:
+    """One PNG of 900 x 350 pixels for a README: accuracy, worst-subgroup accuracy and MEO over generations.
+
+    Raises InputError on a bad workdir.
+    """
+    run = load(workdir)
+    num = len(run.seeds)
+    name = run.spec.get("data", {}).get("name", "this data set")
+    seeds = f"mean and 95% interval, {num} seeds" if num > 1 else "one seed, no interval"
+    panels = [_by_classifier(run, metric) for metric in ("accuracy", "acc_rank_1", "meo")]
+    return drawing.png(panels, 3, (9, 3.5), f"Does bias grow over generations? {name} ({seeds})")
+
+
+def _by_classifier(run: Run, metric: str) -> Panel:
+    lines = [
+        _line(run, Name(subject, metric), subject, drawing.style(i), frozenset(results.diverged(run, subject)))
+        for i, subject in enumerate(run.classifiers)
+    ]
+    return _panel(metric, lines)
+
+
+def _by_group(run: Run, subject: str, metric: str) -> list[Line]:
+    groups = sorted({n.group for n in run.values if n[:3] == (subject, metric, None) and n.group is not None})
+    names = [results.group_name(run, group) for group in groups]
+    # All by their own colour, or all by the palette: mixing the two could give two subgroups one colour.
+    own = all(name in drawing.COLOR_WORDS for name in names)
+    return [
+        _line(run, Name(subject, metric, None, g), name, drawing.style(i, drawing.COLOR_WORDS[name] if own else None))
+        for i, (g, name) in enumerate(zip(groups, names, strict=True))
+    ]
+
+
+def _line(run: Run, name: Name, label: str, style: tuple, diverged: frozenset[int] = frozenset()) -> Line:
+    return Line(label, results.curve(run, name), style, diverged)
+
+
+def _panel(metric: str, lines: list[Line]) -> Panel:
+    m = measures.measure(metric)
+    return Panel(m.title + _ARROWS[m.better], lines, m.low, m.high)
+
+
+def _rank_label(rank: int, num: int) -> str:
+    return f"rank {rank}" + {1: " (worst)", num: " (best)"}.get(rank, "")

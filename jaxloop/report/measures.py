@@ -1,0 +1,109 @@
+"""What the measures are called, which way is better, and what each means: the words and ranges of the page."""
+
+# ruff: noqa: RUF001 (the minus signs and dashes are meant)
+
+from typing import NamedTuple
+
+
+class Measure(NamedTuple):
+    """metric: its name in records.jsonl.  better: "higher", "lower" or "" (neither).  low, high: its range, None = open."""
+
+    metric: str
+    title: str
+    better: str
+    low: float | None
+    high: float | None
+    meaning: str
+
+
+class Bias(NamedTuple):
+    """A measure turned so that larger = more biased: value -> 1 - value where `complement`."""
+
+    title: str
+    metric: str
+    complement: bool
+
+
+BIASES = (
+    Bias("mean gap (1 − MEO)", "meo", True),
+    Bias("largest gap (MD)", "md", False),
+    Bias("worst-subgroup error", "acc_rank_1", True),
+)
+
+_CLASSIFIER = (
+    Measure("accuracy", "accuracy", "higher", 0, 1, "share of the real test images that are classified correctly (eq. 1)"),
+    Measure(
+        "meo", "MEO", "higher", 0, 1,
+        "equality of opportunity (eq. 2): 1 − the mean gap |TPR_i − TPR_j| over the unordered pairs of subgroups; "
+        "1 = all subgroups are served equally",
+    ),
+    Measure(
+        "di", "DI", "higher", None, 1,
+        "disparate impact (eq. 3): 1 − the mean of |rate_i / rate_j − 1| over pairs of subgroups; the ratio is not "
+        "symmetric, so both directions of a pair are averaged; it can fall below 0, and does not exist if a subgroup's "
+        "rate is 0",
+    ),
+    Measure("md", "MD", "lower", 0, 1, "maximum disparity (eq. 4): the largest gap |TPR_i − TPR_j| between two subgroups"),
+    Measure("meo_per_class", "MEO, per class", "higher", 0, 1, "eq. 2 within each class, averaged over classes"),
+    Measure("di_per_class", "DI, per class", "higher", None, 1, "eq. 3 within each class, averaged over classes"),
+    Measure("md_per_class", "MD, per class", "lower", 0, 1, "eq. 4 within each class, averaged over classes"),
+    Measure("group_accuracy", "subgroup accuracy", "higher", 0, 1, "accuracy on the test images of one subgroup"),
+    Measure("epochs_trained", "epochs trained", "", 0, None, "epochs until early stopping (validation on real images)"),
+    Measure("diverged", "diverged", "lower", 0, 1, "1 where training diverged, else 0"),
+)  # fmt: skip
+
+_OTHERS = (
+    Measure(
+        "label_agreement", "label agreement", "higher", 0, 1,
+        "share of the kept generated images that the generation-0 reference classifier gives the intended label: is "
+        "the generator any good?",
+    ),
+    Measure(
+        "within_class_diversity", "diversity within a class", "higher", 0, None,
+        "mean pixel distance between kept images of a class, over the same among real images: 1 = as diverse, near 0 = "
+        "one picture a class",
+    ),
+    Measure("subgroup_share", "subgroup share", "", 0, 1, "share of a subgroup among the generated images"),
+    Measure("unknown_share", "share of unknown subgroup", "lower", 0, 1, "share of generated images of no clear subgroup"),
+    Measure("drop_rate", "share dropped", "", 0, 1, "share of the generated images that the filter dropped"),
+)  # fmt: skip
+
+_BY_METRIC = {measure.metric: measure for measure in (*_CLASSIFIER, *_OTHERS)}
+
+OVERALL = ("accuracy", "meo", "di", "md")
+PER_CLASS = ("meo_per_class", "di_per_class", "md_per_class")
+GENERATOR = ("label_agreement", "within_class_diversity")
+
+
+def measure(metric: str) -> Measure:
+    """The words for a metric. Ranks and distances are made from their names; an unknown metric goes by its own name."""
+    if metric in _BY_METRIC:
+        return _BY_METRIC[metric]
+    if metric.startswith("acc_rank_"):
+        rank = metric.removeprefix("acc_rank_")
+        meaning = f"accuracy of each class's {_nth_worst(rank)} subgroup, averaged over classes (eq. 5)"
+        return Measure(metric, "worst-subgroup accuracy" if rank == "1" else f"rank {rank}", "higher", 0, 1, meaning)
+    if metric == "fid":
+        return Measure(
+            metric, "FID", "lower", 0, None, "Fréchet distance to real images, Inception-V3 features (eq. 1)"
+        )
+    if is_distance(metric):
+        network = metric.partition("_")[2]
+        meaning = f"Fréchet distance to real images in the features of {network} (not Inception-V3, so it is not FID)"
+        return Measure(metric, metric, "lower", 0, None, meaning)
+    return Measure(metric, metric.replace("_", " "), "", None, None, f"the record `{metric}`")
+
+
+def is_distance(metric: str) -> bool:
+    """Whether a metric is a Fréchet distance: "fid" or "fd_<network>"."""
+    return metric == "fid" or metric.startswith("fd_")
+
+
+def rank(metric: str) -> int | None:
+    """k of "acc_rank_k"; None for any other metric."""
+    number = metric.removeprefix("acc_rank_")
+    return int(number) if number != metric and number.isdigit() else None
+
+
+def _nth_worst(rank: str) -> str:
+    return {"1": "worst", "2": "second-worst", "3": "third-worst"}.get(rank, f"{rank}th-worst")

@@ -1,0 +1,132 @@
+"""The tidy log of a run: records.jsonl, one measured value a line.
+
+    {"seed": 0, "generation": 1, "subject": "lenet", "metric": "accuracy", "value": 0.97, "class"?: 3, "group"?: 1}
+
+`value` is a number, null (does not exist; a record "<metric>_note" may say why) or, in such a note, a sentence.
+"""
+
+import json
+import math
+import numbers
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from jaxloop.errors import InputError
+
+SHAPE = (
+    'a JSON object {"seed": int, "generation": int, "subject": str, "metric": str, "value": number, string or null, '
+    '"class"?: int, "group"?: int}'
+)
+
+
+def key(record: dict) -> tuple:
+    """What a value is of: (seed, generation, subject, metric, class or None, group or None). Unique in a log."""
+    return (
+        record["seed"], record["generation"], record["subject"], record["metric"],
+        record.get("class"), record.get("group"),
+    )  # fmt: skip
+
+
+def read(path: str | os.PathLike) -> list[dict]:
+    """Reads a log. Of two lines with one key the later one wins, in the place of the first.
+
+    Raises InputError if the file is missing, or on a line that is not a record, by file and line number. Only a last
+    line without its newline may be broken: that is a write that a kill cut short, and it is left out.
+    """
+    lines = read_lines(path, "records.jsonl")
+    for number, record in lines:
+        if not _is_record(record):
+            raise InputError(f"{path}:{number}", _short(json.dumps(record)), SHAPE)
+    return merge([], [record for _, record in lines])
+
+
+def read_lines(path: str | os.PathLike, field: str) -> list[tuple[int, object]]:
+    """[(line number from 1, parsed JSON)] of any JSON-lines file; blank lines and a torn last line are left out.
+
+    Raises InputError naming `field` if the file cannot be read, or naming file and line if a line is not JSON.
+    """
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(field, str(path), f"a readable file ({error.strerror})") from None
+    parsed = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            parsed.append((number, json.loads(line.decode(), parse_constant=_refuse_constant)))
+        except ValueError:  # json's and utf-8's errors are both ValueErrors
+            # After split, the last piece is empty unless the file ends without a newline: then it may be torn.
+            if number < len(lines):
+                raise InputError(f"{path}:{number}", _short(line.decode(errors="replace")), "a line of JSON") from None
+    return parsed
+
+
+def write(path: str | os.PathLike, records: Iterable[dict]) -> None:
+    """Replaces the log as a whole; a reader sees the old file or the new one. Non-finite values become null.
+
+    Values may be Python, NumPy or JAX scalars. Raises KeyError on a record that lacks a field.
+    """
+    lines = [json.dumps(_plain(record), allow_nan=False) + "\n" for record in records]
+    write_atomic(path, "".join(lines).encode())
+
+
+def merge(old: Iterable[dict], new: Iterable[dict]) -> list[dict]:
+    """`old` with `new` laid over it by key: a known key keeps its place, an unknown one is appended in order."""
+    merged = {key(record): record for record in old}
+    merged.update((key(record), record) for record in new)
+    return list(merged.values())
+
+
+def write_atomic(path: str | os.PathLike, content: bytes) -> None:
+    """Writes through a temporary file in the same folder, synced to disk, then renamed over `path`."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _plain(record: dict) -> dict:
+    plain = {name: int(record[name]) for name in ("seed", "generation")}
+    plain |= {name: str(record[name]) for name in ("subject", "metric")}
+    plain["value"] = _plain_value(record["value"])
+    return plain | {name: int(record[name]) for name in ("class", "group") if record.get(name) is not None}
+
+
+def _plain_value(value):
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def _is_record(record) -> bool:
+    return (
+        isinstance(record, dict)
+        and all(_is_int(record.get(name)) for name in ("seed", "generation"))
+        and all(isinstance(record.get(name), str) for name in ("subject", "metric"))
+        and "value" in record
+        and (record["value"] is None or isinstance(record["value"], (int, float, str)))
+        and all(record.get(name) is None or _is_int(record[name]) for name in ("class", "group"))
+    )
+
+
+def _is_int(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _refuse_constant(name: str):
+    raise ValueError(f"{name} is not JSON")
+
+
+def _short(text: str, limit: int = 80) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,43 @@
+"""The few shapes that every room shares.
+
+Names of dimensions, used in the docstrings: n images, h w c picture, L classes, G groups, S seeds, d features.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+
+Array = jax.Array
+PyTree = Any
+
+UNKNOWN_GROUP = -1
+
+
+class Samples(NamedTuple):
+    """Labelled images. Models see `image` and `label`; only measures see `group`.
+
+    image: uint8 [n h w c].
+    label: int32 [n], the class, in [0, L).
+    group: int32 [n], the subgroup within the class, in [0, G); UNKNOWN_GROUP where nobody knows.
+    """
+
+    image: Array
+    label: Array
+    group: Array
+
+
+class Dataset(NamedTuple):
+    """What a data source gives, on the host (NumPy arrays).
+
+    train, test: Samples. Early stopping takes its validation split from `train`; `test` is only measured on.
+    class_names, group_names: their lengths are L and G.
+    image_group: uint8 [n h w c] -> int32 [n], reads the group off the pixels; None where pixels do not tell.
+    notes: sentences that the report must show (an unusual split, a resized source).
+    """
+
+    train: Samples
+    test: Samples
+    class_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+    image_group: Any
+    notes: tuple[str, ...]

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Installs into .venv, then runs the tests. Arguments replace those of pytest: bash launch/test.sh tests/metrics -x
+set -euo pipefail
+. "$(dirname "$0")/environment.sh" test
+[ $# -gt 0 ] || set -- -n 2 --durations=10
+exec .venv/bin/python -m pytest "$@"

@@ -1,0 +1,42 @@
+"""Strictness that every test runs under, and the small experiment that the tests of the loop share."""
+
+import os
+
+# Several fake devices, so that sharding is exercised; the compiled functions of one test are not another's business.
+os.environ["JAX_NUM_CPU_DEVICES"] = "8"
+os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+
+import jax
+import pytest
+
+from jaxloop import config
+from jaxloop.loop import setup
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def tiny(**changes) -> config.Spec:
+    """A whole experiment in a few seconds: real digits at 12x12, narrow models, few epochs. Changes as "group.field"=value."""
+    c = config.default()
+    c.seeds = (0, 1)
+    c.data.image_size = 12
+    c.loop.generations = 2
+    c.loop.capacity = 2
+    c.generator.epochs, c.generator.width, c.generator.latent = 2, 4, 8
+    c.classifier.epochs, c.classifier.width, c.classifier.batch_size = 2, 0.05, 128
+    c.generator.batch_size = 128
+    for name, value in changes.items():
+        group, _, field = name.rpartition(".")
+        setattr(c[group] if group else c, field, value)
+    return config.resolve(c)
+
+
+@pytest.fixture(scope="session")
+def tiny_spec() -> config.Spec:
+    return tiny()
+
+
+@pytest.fixture(scope="session")
+def tiny_parts(tiny_spec):
+    return setup.build(tiny_spec, devices=jax.devices()[:1])[0]

@@ -1,0 +1,184 @@
+"""Measures of a generated set against loops by hand. Shares and rates are one float32 division: 1e-6.
+
+Diversity: 1e-4 relative. The distances come from a Gram matrix in float32: rounding of some 1e-7 of the squared norms.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxloop.metrics import generated as G
+from jaxloop.types import UNKNOWN_GROUP
+
+
+def pictures(seed, n, num_classes=3, size=6):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8), rng.integers(0, num_classes, n).astype(np.int32)
+
+
+def loop_distance(image, label, one_class, per_class):
+    chosen = [x.astype(np.float64).ravel() / 255 for x, y in zip(image, label, strict=True) if y == one_class][:per_class]
+    gaps = [np.sqrt(np.sum((x - y) ** 2)) for i, x in enumerate(chosen) for y in chosen[:i]]
+    return sum(gaps) / len(gaps) if gaps else np.nan
+
+
+# Label agreement.
+
+
+def test_label_agreement():
+    assert float(G.label_agreement(np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2]))) == 0.75
+    assert jnp.isnan(G.label_agreement(np.zeros(0, int), np.zeros(0, int)))
+    with pytest.raises(ValueError, match="^label must be"):
+        G.label_agreement(np.zeros(3, int), np.zeros(2, int))
+
+
+# Diversity.
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("per_class", [5, 64])
+def test_diversity_equals_the_double_loop(seed, per_class):
+    (image, label), (real, real_label) = pictures(seed, 40), pictures(seed + 100, 50)
+    image = (image // 3).astype(np.uint8)  # less contrast, so that the answer is not 1
+    want = np.mean(
+        [loop_distance(image, label, c, per_class) / loop_distance(real, real_label, c, per_class) for c in range(3)]
+    )
+    got = G.within_class_diversity(image, label, real, real_label, 3, per_class)
+    assert float(got) == pytest.approx(want, rel=1e-4)
+    assert 0.2 < want < 0.5  # a third of the contrast
+
+
+def test_class_distance_is_in_pixel_units():
+    """Black and white differ by 1 in each of 2 x 2 x 3 channels: sqrt(12)."""
+    image = np.stack([np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)])
+    assert float(G.class_distance(image, np.zeros(2, int), 1)[0]) == pytest.approx(np.sqrt(12), rel=1e-5)
+
+
+def test_real_against_other_real_images_is_one():
+    """Two draws from one distribution; 36 x 3 independent pixels make distances alike to a percent or so."""
+    (image, label), (real, real_label) = pictures(0, 200), pictures(1, 200)
+    assert float(G.within_class_diversity(image, label, real, real_label, 3)) == pytest.approx(1, abs=0.03)
+
+
+def test_one_picture_a_class_is_near_zero():
+    real, real_label = pictures(0, 60)
+    label = np.arange(30, dtype=np.int32) % 3
+    collapsed = real[[np.flatnonzero(real_label == c)[0] for c in range(3)]][label]
+    assert 0 <= float(G.within_class_diversity(collapsed, label, real, real_label, 3)) < 1e-3
+
+
+def test_only_the_first_of_each_class_count():
+    real, real_label = pictures(0, 60)
+    cut = np.concatenate([np.flatnonzero(real_label == c)[:4] for c in range(3)])
+    want = G.class_distance(real[cut], real_label[cut], 3, per_class=4)
+    np.testing.assert_array_equal(G.class_distance(real, real_label, 3, per_class=4), want)
+    assert (np.asarray(want) != np.asarray(G.class_distance(real, real_label, 3, per_class=5))).all()
+
+
+def test_class_with_too_few_images_is_nan():
+    (image, label), (real, real_label) = pictures(0, 30), pictures(1, 30)
+    lost = np.where(label == 2, 0, label)
+    distance = G.class_distance(image, lost, 3)
+    np.testing.assert_array_equal(np.isnan(distance), [False, False, True])
+    assert jnp.isnan(G.within_class_diversity(image, lost, real, real_label, 3))
+    assert jnp.isnan(G.within_class_diversity(real, real_label, image, lost, 3))
+    assert jnp.isfinite(G.within_class_diversity(image, lost, real, np.where(real_label == 2, 0, real_label), 2))
+
+
+def test_real_class_of_equal_images_is_nan():
+    real = np.zeros((4, 2, 2, 3), np.uint8)
+    image, _ = pictures(0, 4, size=2)
+    assert jnp.isnan(G.within_class_diversity(image, np.zeros(4, int), real, np.zeros(4, int), 1))
+
+
+def test_device_arrays_and_one_trace():
+    image, label = pictures(0, 30)
+    on_device = G.class_distance(jnp.asarray(image), jnp.asarray(label), 3)
+    np.testing.assert_array_equal(on_device, G.class_distance(image, label, 3))
+    before = G._mean_distance._cache_size()
+    G.class_distance(*pictures(5, 55), 3)
+    assert G._mean_distance._cache_size() == before
+
+
+def test_diversity_refusals():
+    image, label = pictures(0, 4)
+    with pytest.raises(ValueError, match="^image must be uint8"):
+        G.class_distance(image.astype(np.float32), label, 3)
+    with pytest.raises(ValueError, match="^image must be uint8"):
+        G.class_distance(image[0], label, 3)
+    with pytest.raises(ValueError, match="^label must have"):
+        G.class_distance(image, label[:3], 3)
+    with pytest.raises(ValueError, match="^per_class must be"):
+        G.class_distance(image, label, 3, per_class=1)
+
+
+# Shares.
+
+
+def close(got, want):
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shares_equal_the_loop_and_sum_to_one(seed):
+    rng = np.random.default_rng(seed)
+    group, label = rng.integers(UNKNOWN_GROUP, 4, 80), rng.integers(0, 3, 80)
+    got = G.subgroup_share(group, label, 3, 4)
+    close(got.overall, [np.mean(group == g) for g in range(4)])
+    close(got.by_class, [[np.mean(group[label == c] == g) for g in range(4)] for c in range(3)])
+    close(got.unknown, np.mean(group == UNKNOWN_GROUP))
+    close(got.overall.sum() + got.unknown, 1)
+    close(got.by_class.sum(axis=1), [np.mean(group[label == c] >= 0) for c in range(3)])
+
+
+def test_share_of_a_class_without_images_is_nan():
+    got = G.subgroup_share(np.array([0, 1, 1, 1]), np.array([0, 0, 0, 0]), 2, 2)
+    np.testing.assert_array_equal(got.by_class, [[0.25, 0.75], [np.nan, np.nan]])
+    nothing = G.subgroup_share(np.zeros(0, int), np.zeros(0, int), 2, 2)
+    assert all(jnp.isnan(x).all() for x in nothing)
+
+
+def test_out_of_range_is_unknown_and_in_no_other_cell():
+    got = G.subgroup_share(np.array([2, 0]), np.array([0, 1]), 2, 2)
+    np.testing.assert_array_equal(got.by_class, [[0, 0], [1, 0]])
+    assert float(got.unknown) == 0.5
+
+
+def test_shares_vmap_over_seeds():
+    rng = np.random.default_rng(0)
+    group, label = rng.integers(-1, 3, (4, 20)), rng.integers(0, 2, (4, 20))
+    together = jax.vmap(lambda g, y: G.subgroup_share(g, y, 2, 3))(group, label)
+    for seed in range(4):
+        np.testing.assert_allclose(together.overall[seed], np.bincount(group[seed] + 1, minlength=4)[1:] / 20, atol=1e-6)
+
+
+def test_share_refusal():
+    with pytest.raises(ValueError, match="^label must be"):
+        G.subgroup_share(np.zeros(3, int), np.zeros(2, int), 1, 1)
+
+
+# Drop rates.
+
+
+def test_drop_rate():
+    kept = np.array([True, False, False, True, False])
+    got = G.drop_rate(kept, np.array([0, 0, 1, 1, UNKNOWN_GROUP]), 3)
+    np.testing.assert_array_equal(got.by_group, [0.5, 0.5, np.nan])
+    assert float(got.overall) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_drop_rate_equals_the_loop(seed):
+    rng = np.random.default_rng(seed)
+    kept, group = rng.random(100) < 0.8, rng.integers(UNKNOWN_GROUP, 3, 100)
+    got = G.drop_rate(kept, group, 3)
+    np.testing.assert_allclose(got.by_group, [1 - np.mean(kept[group == g]) for g in range(3)], atol=1e-6)
+    assert float(got.overall) == pytest.approx(1 - kept.mean(), abs=1e-6)
+
+
+def test_drop_rate_refusals():
+    with pytest.raises(ValueError, match="^kept must be bool"):
+        G.drop_rate(np.ones(3, int), np.zeros(3, int), 1)
+    with pytest.raises(ValueError, match="^group must be"):
+        G.drop_rate(np.ones(3, bool), np.zeros((3, 1), int), 1)
