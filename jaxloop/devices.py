@@ -1,7 +1,9 @@
 """Where arrays live and how a one-seed function runs for all seeds."""
 
 import math
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -37,8 +39,9 @@ def split_batch(mesh: Mesh, batch: PyTree) -> PyTree:
 def over_seeds(one: Callable, mesh: Mesh, how: str | None = None) -> Callable:
     """Turns `one(own, *shared)`, written for one seed, into `all(own, *shared)` for a leading seed axis on `own`.
 
-    On the CPU the seeds go one after another through one compiled function: the cores are busy already, and every seed's
-    numbers are bit for bit those of running it alone. On accelerators they go together, vmapped and spread along "seed".
+    On the CPU every seed goes through one and the same compiled function, as many at a time as there are cores: each
+    seed's numbers are bit for bit those of running it alone. On accelerators they go together, vmapped and spread along
+    "seed".
 
     Args:
       how: "loop" or "vmap"; None chooses by the backend.
@@ -47,7 +50,7 @@ def over_seeds(one: Callable, mesh: Mesh, how: str | None = None) -> Callable:
     if how == "vmap":
         return _vmapped(one, mesh)
     if how == "loop":
-        return _looped(one)
+        return _looped(one, threads=(os.cpu_count() or 1) if mesh.size == 1 else 1)
     raise ValueError(f"how={how!r}: one of loop, vmap")
 
 
@@ -61,11 +64,19 @@ def _vmapped(one: Callable, mesh: Mesh) -> Callable:
     return jax.jit(all_seeds)
 
 
-def _looped(one: Callable) -> Callable:
+def _looped(one: Callable, threads: int) -> Callable:
+    """`threads` seeds at a time. More than one only on one device: collectives of two seeds could wait for each other."""
     compiled = jax.jit(one)
 
     def all_seeds(own, *shared):
-        return stack([compiled(mine, *shared) for mine in unstack(own)])
+        def run(mine):
+            return jax.block_until_ready(compiled(mine, *shared))
+
+        seeds = unstack(own)
+        if compiled._cache_size() == 0:  # threads that meet an uncompiled function would each compile it
+            return stack([run(mine) for mine in seeds])
+        with ThreadPoolExecutor(threads) as pool:
+            return stack(list(pool.map(run, seeds)))
 
     all_seeds._cache_size = compiled._cache_size  # how often it was traced: the same question as to a jitted function
     return all_seeds

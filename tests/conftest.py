@@ -13,7 +13,6 @@ from jaxloop import config
 from jaxloop.loop import setup
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
 def tiny(**changes) -> config.Spec:

@@ -17,6 +17,9 @@ SHAPES = [
     (2, 2, 32, 32, (3, 3), (1, 1), "SAME"),
     (7, 9, 4, 5, (3, 3), (2, 2), "SAME"),
     (8, 8, 4, 5, (3, 3), (2, 2), ((1, 1), (1, 1))),
+    (16, 16, 3, 8, (4, 4), (2, 2), ((1, 1), (1, 1))),
+    (8, 6, 4, 5, (2, 4), (2, 2), "VALID"),
+    (9, 8, 4, 5, (4, 4), (2, 2), ((1, 0), (1, 1))),
     (11, 6, 2, 3, (1, 3), (2, 1), "VALID"),
     (5, 5, 4, 7, (1, 1), (1, 1), "SAME"),
 ]
@@ -58,9 +61,8 @@ def test_max_pool_equals_linen(side):
     np.testing.assert_array_equal(convolution.max_pool_2x2(x), nn.max_pool(x, (2, 2), (2, 2)))
 
 
-def test_depth_and_space():
+def test_space_to_depth():
     x = jnp.arange(2 * 4 * 6 * 3, dtype=jnp.float32).reshape(2, 4, 6, 3)
     deep = convolution.space_to_depth(x)
     assert deep.shape == (2, 2, 3, 12)
     np.testing.assert_array_equal(deep[0, 0, 0], jnp.concatenate([x[0, 0, 0], x[0, 0, 1], x[0, 1, 0], x[0, 1, 1]]))
-    np.testing.assert_array_equal(convolution.depth_to_space(deep), x)

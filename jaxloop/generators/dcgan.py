@@ -17,7 +17,7 @@ import optax
 from flax import linen as nn
 
 from jaxloop import config, keys
-from jaxloop.convolution import Conv, depth_to_space, space_to_depth
+from jaxloop.convolution import Conv, UpConv
 from jaxloop.errors import InputError
 from jaxloop.generators.base import Generator
 from jaxloop.pixels import to_pixels, to_unit
@@ -47,9 +47,8 @@ class Painter(nn.Module):
         x = nn.relu(_norm(train)(x.reshape(-1, self.base, self.base, channels)))
         for _ in range(self.doublings - 1):
             channels //= 2
-            x = depth_to_space(Conv(4 * channels, (3, 3), use_bias=False)(x))
-            x = nn.relu(_norm(train)(x))
-        return jnp.tanh(depth_to_space(Conv(4 * 3, (3, 3))(x)))
+            x = nn.relu(_norm(train)(UpConv(channels, use_bias=False)(x)))
+        return jnp.tanh(UpConv(3)(x))
 
 
 class Critic(nn.Module):
@@ -63,7 +62,7 @@ class Critic(nn.Module):
     def __call__(self, x: Array, label: Array, *, train: bool) -> Array:
         channels = self.width
         for _ in range(self.doublings):
-            x = Conv(channels, (3, 3), use_bias=False)(space_to_depth(x))
+            x = Conv(channels, (4, 4), strides=(2, 2), padding=((1, 1), (1, 1)), use_bias=False)(x)
             x = nn.leaky_relu(_norm(train)(x), 0.2)
             channels *= 2
         x = x.reshape(x.shape[0], -1)

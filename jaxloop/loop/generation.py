@@ -76,11 +76,11 @@ class Compiled(NamedTuple):
         return sum(f._cache_size() for f in leaves)
 
 
-def compile_stages(parts: Parts) -> Compiled:
-    """Wraps every one-seed function so that it runs for all seeds."""
+def compile_stages(parts: Parts, how: str | None = None) -> Compiled:
+    """Wraps every one-seed function so that it runs for all seeds; `how` as in `devices.over_seeds`."""
 
     def all_seeds(function: Callable) -> Callable:
-        return devices.over_seeds(lambda own, *shared: function(parts, *own, *shared), parts.mesh)
+        return devices.over_seeds(lambda own, *shared: function(parts, *own, *shared), parts.mesh, how)
 
     def per_classifier(make: Callable) -> dict[str, Callable]:
         return {name: all_seeds(make(name)) for name in parts.trainers}

@@ -1,0 +1,112 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxloop import config, generators
+from jaxloop.convolution import UpConv
+from jaxloop.errors import InputError
+from jaxloop.generators import dcgan
+from jaxloop.pixels import to_pixels, to_unit
+from jaxloop.types import Samples
+
+SIZE, CLASSES = 16, 3
+
+
+def batch(n: int = 32) -> Samples:
+    draw = np.random.default_rng(0)
+    return Samples(
+        jnp.asarray(draw.integers(0, 256, (n, SIZE, SIZE, 3)), jnp.uint8),
+        jnp.asarray(np.arange(n) % CLASSES, jnp.int32),
+        jnp.asarray(draw.integers(0, 3, n), jnp.int32),
+    )
+
+
+@pytest.fixture(params=generators.NAMES)
+def generator(request):
+    return generators.create(config.Generator(name=request.param, width=4, latent=8), CLASSES, SIZE)
+
+
+def test_samples_are_pictures_of_the_asked_number(generator):
+    state = generator.init(jax.random.key(0))
+    label = jnp.asarray([0, 1, 2, 2, 1], jnp.int32)
+    image = generator.sample(jax.random.key(1), state, label)
+    assert image.shape == (5, SIZE, SIZE, 3) and image.dtype == jnp.uint8
+    np.testing.assert_array_equal(image, generator.sample(jax.random.key(1), state, label))
+    assert not np.array_equal(image, generator.sample(jax.random.key(2), state, label))
+    assert not np.array_equal(image[2], image[3])  # one label, two pictures
+
+
+def test_an_update_changes_the_state_keeps_its_shape_and_is_a_function(generator):
+    state = generator.init(jax.random.key(0))
+    update = jax.jit(generator.update)
+    new, scalars = update(jax.random.key(1), state, batch())
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), new) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
+    assert any(not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(new), jax.tree.leaves(state), strict=True))
+    assert scalars and all(bool(jnp.isfinite(s)) for s in scalars.values())
+    jax.tree.map(np.testing.assert_array_equal, new, update(jax.random.key(1), state, batch())[0])
+
+
+def test_the_group_is_not_seen(generator):
+    state, real = generator.init(jax.random.key(0)), batch()
+    update = jax.jit(generator.update)
+    other = real._replace(group=(real.group + 1) % 3)
+    jax.tree.map(np.testing.assert_array_equal, update(jax.random.key(1), state, real), update(jax.random.key(1), state, other))
+
+
+@pytest.mark.slow
+def test_learns_the_classes(generator):
+    """Red, green and blue squares: after a thousand small steps the label decides the colour."""
+    label = jnp.asarray(np.arange(192) % CLASSES, jnp.int32)
+    color = jnp.eye(3, dtype=jnp.uint8)[label] * jnp.uint8(255)
+    image = jnp.zeros((192, SIZE, SIZE, 3), jnp.uint8).at[:, 4:12, 4:12].set(color[:, None, None])
+    generator = generators.create(config.Generator(width=8, latent=8), CLASSES, SIZE)
+
+    def body(i, state):
+        key = jax.random.fold_in(jax.random.key(1), i)
+        chosen = jax.random.randint(key, (32,), 0, 192)
+        return generator.update(key, state, Samples(image[chosen], label[chosen], label[chosen]))[0]
+
+    state = jax.jit(lambda s: lax.fori_loop(0, 1000, body, s))(generator.init(jax.random.key(0)))
+    made = generator.sample(jax.random.key(2), state, label)
+    light = np.asarray(made, np.float64).sum(axis=(1, 2))
+    assert (light.argmax(axis=1) == np.asarray(label)).mean() > 0.9
+
+
+def test_refusals():
+    with pytest.raises(InputError, match="config.generator.name='gan'.*dcgan"):
+        generators.create(config.Generator(name="gan"), 2, 16)
+    with pytest.raises(InputError, match="config.data.image_size=17"):
+        generators.create(config.Generator(), 2, 17)
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(8, (4, 1)), (12, (6, 1)), (16, (4, 2)), (28, (7, 2)), (32, (4, 3)), (64, (4, 4))])
+def test_plan(size, wanted):
+    base, doublings = dcgan.plan(size)
+    assert (base, doublings) == wanted and base * 2**doublings == size
+
+
+def test_up_convolution_equals_the_transposed_one():
+    """Against the definition: an image with zeros between its pixels, convolved with the 4x4 kernel."""
+    draw = np.random.default_rng(0)
+    x = jnp.asarray(draw.normal(size=(2, 5, 6, 3)), jnp.float32)
+    module = UpConv(4)
+    variables = module.init(jax.random.key(0), x)
+    variables["params"]["bias"] = jnp.asarray(draw.normal(size=4), jnp.float32)
+    kernel = variables["params"]["kernel"].reshape(2, 2, 3, 2, 2, 4)  # tap row, tap column, in, parity row, parity column, out
+    # Output 2i + a sees inputs i + a - 1 + t with tap t, and so meets entry 2t + a of the kernel on the spread image.
+    whole = np.zeros((4, 4, 3, 4), np.float32)
+    for tap_row, tap_column, row, column in np.ndindex(2, 2, 2, 2):
+        whole[2 * tap_row + row, 2 * tap_column + column] = kernel[tap_row, tap_column, :, row, column]
+    wanted = lax.conv_general_dilated(
+        x, jnp.asarray(whole), (1, 1), ((2, 2), (2, 2)), lhs_dilation=(2, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    # 12 products of order one, added in another order
+    np.testing.assert_allclose(module.apply(variables, x), wanted + variables["params"]["bias"][None, None, None], atol=1e-5, rtol=1e-5)
+
+
+def test_pixels():
+    every = jnp.arange(256, dtype=jnp.uint8)
+    np.testing.assert_array_equal(to_pixels(to_unit(every)), every)
+    np.testing.assert_array_equal(to_pixels(jnp.asarray([-3.0, 3.0])), [0, 255])

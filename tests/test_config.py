@@ -1,0 +1,80 @@
+import json
+
+import pytest
+
+from jaxloop import config
+from jaxloop.errors import InputError
+
+
+def test_defaults_resolve_to_themselves():
+    assert config.resolve(config.default()) == config.Spec()
+
+
+def test_survives_json():
+    c = config.default()
+    c.data.color = ((0.8, 0.1, 0.1),) * 10
+    spec = config.resolve(c)
+    assert config.resolve(json.loads(json.dumps(config.to_dict(spec)))) == spec
+    assert config.flat(spec)["data.color"] == ((0.8, 0.1, 0.1),) * 10
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("seeds", (), "different integers"),
+        ("seeds", (1, 1), "different integers"),
+        ("seeds", (-1,), "different integers"),
+        ("seeds", (1.5,), "tuple of integers"),
+        ("seeds", 3, "tuple of integers"),
+        ("classifiers", (), "registered names"),
+        ("tensorboard", 1, "boolean"),
+        ("data.image_size", 7, ">= 8"),
+        ("data.image_size", "16", "integer"),
+        ("data.color", ((0.5, 0.5, 0.5),), "sum to 1"),
+        ("data.color", ((1.5, -0.5, 0.0),), "sum to 1"),
+        ("data.color", ((),), "sum to 1"),
+        ("data.test_color", "Uniform", "uniform, same"),
+        ("data.validation", 0.0, "(0, 0.5]"),
+        ("loop.generations", -1, ">= 0"),
+        ("loop.mix", float("nan"), "(0, 10]"),
+        ("loop.capacity", 0, ">= 1"),
+        ("loop.policy", "lifo", "fifo"),
+        ("generator.learning_rate", float("inf"), "> 0"),
+        ("generator.batch_size", True, "integer"),
+        ("filter.drop", 1.0, "[0, 1)"),
+        ("classifier.patience", 0, ">= 1"),
+        ("checkpoint.every_seconds", -1.0, ">= 0"),
+    ],
+)
+def test_out_of_range_or_of_another_type(field, value, says):
+    values = config.to_dict(config.Spec())
+    group, _, name = field.rpartition(".")
+    (values[group] if group else values)[name] = value
+    with pytest.raises(InputError) as error:
+        config.resolve(values)
+    assert str(error.value).startswith(f"config.{field}=") and says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_fields_are_refused_with_what_was_meant():
+    with pytest.raises(InputError, match=r"config.data.imagesize=3 .*did you mean image_size"):
+        config.resolve({"data": {"imagesize": 3}})
+    with pytest.raises(InputError, match=r"config.loop.generation=.*did you mean loop.generations"):
+        config.check_flags(["main", "--config.loop.generation=3"])
+    with pytest.raises(InputError, match="group of fields"):
+        config.resolve({"data": 3})
+    config.check_flags(["main", "--config.loop.generations=3", "--config.seeds=0,", "--workdir=x"])
+
+
+def test_a_whole_number_is_a_number():
+    assert config.resolve({"classifier": {"width": 1}}).classifier.width == 1.0
+
+
+def test_allowed_words_name_the_type():
+    assert config.allowed("config.loop.generations") == "an integer >= 0 (integer)"
+    assert config.allowed("workdir") is None
+
+
+def test_table_has_every_field():
+    table = config.table()
+    assert all(f"| `{name}` |" in table for name in config.flat(config.Spec()))
