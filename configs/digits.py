@@ -13,7 +13,9 @@ def get_config(variant: str = "unbiased"):
     c.data.name = "digits"
     c.data.image_size = 16  # pixels; the originals are 8
     c.loop.generations = 5
+    c.classifier.patience = 8
     c.classifier.width = 0.125  # AlexNet with an eighth of its channels: a laptop's minutes
+    c.classifier.learning_rate = 3e-3  # Adam; LeNet on real digits: 0.96 with it, 0.94 with 1e-3
     c.data.color = colors_of(variant, num_classes=10)
     return c
 

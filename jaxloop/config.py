@@ -68,7 +68,7 @@ class Data:
 class Loop:
     generations: int = _int(10, 0, "generations after generation 0 (which trains on real data alone)")
     mix: float = _field(
-        0.2, "mixing ratio p: images kept each generation, as a share of the real training set", "a number in (0, 10]",
+        0.3, "mixing ratio p: images kept each generation, as a share of the real training set", "a number in (0, 10]",
         lambda v: 0 < v <= 10,
     )  # fmt: skip
     capacity: int = _int(3, 1, "capacity D of the queue, in generations")
@@ -78,10 +78,13 @@ class Loop:
 @dataclass(frozen=True)
 class Generator:
     name: str = _field("dcgan", "the generator", "a registered name (checked by jaxloop.generators)")
-    epochs: int = _int(100, 1, "passes over real data + queue, each generation, from a new initialisation")
+    epochs: int = _int(100, 1, "passes over real data + queue, at most, each generation, from a new initialisation")
+    max_steps: int = _int(
+        1600, 0, "steps at most, each generation, so that a fuller queue does not mean a longer training; 0: no limit"
+    )
     batch_size: int = _int(64, 2, "images a step")
-    learning_rate: float = _positive(2e-3, "Adam's step size, for both networks of the GAN")
-    width: int = _int(16, 1, "channels of the last hidden feature map; each coarser one has twice as many")
+    learning_rate: float = _positive(3e-3, "Adam's step size, for both networks of the GAN")
+    width: int = _int(16, 2, "channels of the last hidden feature map; each coarser one has twice as many")
     latent: int = _int(64, 1, "size of the latent vector z")
 
 
@@ -216,7 +219,10 @@ def _typed(value, hint):
     if isinstance(hint, types.GenericAlias):
         if not isinstance(value, (tuple, list)):
             raise TypeError
-        return tuple(_typed(item, typing.get_args(hint)[0]) for item in value)
+        inner = typing.get_args(hint)[0]
+        if inner is str:  # the flag library gives --config.classifiers=lenet,alexnet as one string
+            value = [name.strip() for item in value for name in _typed(item, str).split(",") if name.strip()]
+        return tuple(_typed(item, inner) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not hint:

@@ -1,5 +1,6 @@
 """Where arrays live and how a one-seed function runs for all seeds."""
 
+import functools
 import math
 import os
 from collections.abc import Callable
@@ -75,11 +76,16 @@ def _looped(one: Callable, threads: int) -> Callable:
         seeds = unstack(own)
         if compiled._cache_size() == 0:  # threads that meet an uncompiled function would each compile it
             return stack([run(mine) for mine in seeds])
-        with ThreadPoolExecutor(threads) as pool:
-            return stack(list(pool.map(run, seeds)))
+        return stack(list(_pool(threads).map(run, seeds)))
 
     all_seeds._cache_size = compiled._cache_size  # how often it was traced: the same question as to a jitted function
     return all_seeds
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """One pool for the whole process: threads that come and go would each leave an arena of memory behind."""
+    return ThreadPoolExecutor(threads)
 
 
 @jax.jit

@@ -20,14 +20,18 @@ def parse(argv: list[str]) -> tuple[config.Spec, Path]:
     config.check_flags(argv)
     try:
         rest = flags.FLAGS(argv)[1:]
+    except InputError:  # of a config's variant
+        raise
     except flags.IllegalFlagValueError as error:
         name, value, why = re.fullmatch(r"flag --(\S+?)=(.*?): (.*)", str(error), re.DOTALL).groups()
         raise InputError(name, value, config.allowed(name) or why) from None
     except flags.Error as error:
         raise InputError("the command line", " ".join(argv[1:]), f"see --help ({error})") from None
+    except Exception as error:  # whatever the person's config file raises
+        raise InputError("--config", " ".join(argv[1:]), f"a file that runs ({type(error).__name__}: {error})") from None
     if rest:
         raise InputError("the command line", rest[0], "only --flags; see --help")
-    chosen = next((a.partition("=")[2] for a in argv if a.startswith("--config=")), None)
+    chosen = config_flags.get_config_filename(flags.FLAGS["config"]) if flags.FLAGS["config"].present else None
     if not chosen:
         raise InputError("--config", chosen, "a file of configs/, for example --config=configs/digits.py")
     if not Path(chosen.partition(":")[0]).is_file():

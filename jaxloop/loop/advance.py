@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxloop.data import batches
 from jaxloop.devices import put
 from jaxloop.loop import queue as queues
 from jaxloop.loop.generation import Compiled, Parts, make, refer, start_classifier, start_generator
@@ -58,7 +59,7 @@ def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState) -> Lo
         generator = state.generator if number else compiled.start_generator((seeds,), scalar[0])
         generator = compiled.generator_epoch((seeds, generator, state.queue), *scalar, parts.train)
         state = state._replace(generator=generator)
-        done = number + 1 >= parts.spec.generator.epochs
+        done = number + 1 >= generator_epochs(parts, state.queue)
     elif name == "filter":
         own = (seeds, state.generator, state.queue, state.classifiers[parts.judge])
         pending, queue, diverged = compiled.make(own, scalar[0])
@@ -79,6 +80,14 @@ def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState) -> Lo
         state = state._replace(classifiers={**state.classifiers, classifier: trained})
         done = bool(trained.stopped.all())
     return state._replace(cursor=_next(parts, state.cursor, done))
+
+
+def generator_epochs(parts: Parts, queue: queues.Queue) -> int:
+    """Epochs of this generation's generator: config.generator.epochs, or as many as max_steps lasts."""
+    spec = parts.spec.generator
+    images = len(parts.train.label) + int(queue.size.min())  # the seed with the shortest epochs needs the most
+    needed = -(-spec.max_steps // batches.num_batches(images, spec.batch_size)) if spec.max_steps else spec.epochs
+    return min(spec.epochs, needed)
 
 
 def _next(parts: Parts, cursor: Cursor, done: bool) -> Cursor:

@@ -103,19 +103,22 @@ def start_generator(parts: Parts, seed: Array, generation: Array):
 
 
 def generator_epoch(parts: Parts, seed, generator, queue: queues.Queue, generation, epoch, train: Samples):
-    """Once over real data + queue, in random order; a last incomplete batch is left out."""
+    """Once over real data + queue, in random order, or up to generator.max_steps; a last incomplete batch is left out."""
     key = keys.stage_key(keys.root_key(seed), "generator", generation, epoch)
     order_key, step_key = keys.parts(key, "order", "step")
     every = jnp.concatenate([jnp.ones(train.label.shape[0], bool), queue.valid])
     order = batches.epoch_order(order_key, every)
     size = parts.spec.generator.batch_size
+    steps = batches.num_batches(every.sum(), size)
+    if parts.spec.generator.max_steps:
+        steps = jnp.clip(parts.spec.generator.max_steps - epoch * steps, 0, steps)
 
     def body(i, state):
         index = jax.lax.dynamic_slice_in_dim(order, i * size, size)
         batch = devices.split_batch(parts.mesh, batches.take(train, queue.samples, index))
         return parts.generator.update(jax.random.fold_in(step_key, i), state, batch)[0]
 
-    return jax.lax.fori_loop(0, batches.num_batches(every.sum(), size), body, generator)
+    return jax.lax.fori_loop(0, steps, body, generator)
 
 
 def make(parts: Parts, seed, generator, queue: queues.Queue, judge: training.State, generation):

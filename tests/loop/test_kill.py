@@ -1,0 +1,108 @@
+"""kill -9 at random moments of a real process; the same command goes on and ends with the same bytes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (
+    "-m", "jaxloop.main", "--config=configs/digits.py:biased", "--config.seeds=0,1", "--config.loop.generations=3",
+    "--config.data.image_size=12", "--config.generator.epochs=6", "--config.generator.width=4",
+    "--config.classifier.epochs=6", "--config.classifier.width=0.05", "--config.checkpoint.every_seconds=0",
+)  # fmt: skip
+KILLS = 6
+
+
+def start(workdir: Path, cache: Path) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_NUM_CPU_DEVICES": "1"}
+    return subprocess.Popen(
+        [sys.executable, *COMMAND, f"--workdir={workdir}"],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen) -> str:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
+
+
+def final_arrays(workdir: Path) -> list[np.ndarray]:
+    """Every leaf of the last checkpoint, in a fixed order."""
+    manager = ocp.CheckpointManager((workdir / "checkpoints").absolute())
+    tree = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore())
+    manager.close()
+    leaves, _ = zip(*sorted(_flat(tree), key=lambda pair: pair[1]), strict=True)
+    return list(leaves)
+
+
+def _flat(tree, path=""):
+    if isinstance(tree, dict):
+        for name, branch in tree.items():
+            yield from _flat(branch, f"{path}/{name}")
+    elif isinstance(tree, (list, tuple)):
+        for i, branch in enumerate(tree):
+            yield from _flat(branch, f"{path}/{i}")
+    elif tree is not None:
+        yield np.asarray(tree), path
+
+
+def checkpoints(workdir: Path) -> set[str]:
+    return {p.name for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()}  # a save that was cut has a longer name
+
+
+def seconds_to_first_checkpoint(process: subprocess.Popen, workdir: Path) -> float:
+    before, began = checkpoints(workdir), time.monotonic()
+    while checkpoints(workdir) <= before and process.poll() is None:
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Sharding info not provided")
+def test_killed_runs_end_like_one_that_was_left_alone(tmp_path):
+    cache = tmp_path / "cache"
+    finish(start(tmp_path / "alone", cache))  # fills the cache, so that the kills below strike the run and not the compiler
+    began = time.monotonic()
+    process = start(tmp_path / "timed", cache)
+    starting = seconds_to_first_checkpoint(process, tmp_path / "timed")
+    finish(process)
+    running = time.monotonic() - began - starting
+
+    workdir, draw, places = tmp_path / "killed", random.Random(0), []
+    for kill in range(KILLS):
+        process = start(workdir, cache)
+        if kill == 1:
+            time.sleep(draw.uniform(0, starting))  # one blow while it starts up
+        else:
+            seconds_to_first_checkpoint(process, workdir)
+            time.sleep(draw.uniform(0, 1.5 * running / KILLS))  # together about three quarters of the run
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            places.append(max(map(int, checkpoints(workdir)), default=0))
+        process.communicate()
+    assert len(places) >= 5, f"only {len(places)} blows fell on a living process"
+    assert len(set(places)) >= 4, f"the blows fell in few places: {places}"
+    finish(start(workdir, cache))
+
+    for name in ("alone", "timed"):
+        other = tmp_path / name
+        assert (workdir / "records.jsonl").read_bytes() == (other / "records.jsonl").read_bytes()
+        for folder, number in (("samples", 6), ("provenance", 6)):
+            names = sorted(p.name for p in (other / folder).iterdir())
+            assert names == sorted(p.name for p in (workdir / folder).iterdir() if not p.name.startswith("."))
+            assert len(names) == number
+            for file in names:
+                assert (workdir / folder / file).read_bytes() == (other / folder / file).read_bytes(), file
+        ours, theirs = final_arrays(workdir), final_arrays(other)
+        assert len(ours) == len(theirs) > 50
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)

@@ -1,0 +1,135 @@
+"""The command line: bad input ends with exit code 2 and one line that names the field, the value and what is allowed."""
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DIGITS = "--config=configs/digits.py"
+
+
+def run(*arguments: str, module: str = "jaxloop.main", cwd: Path = ROOT, **environment: str):
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def refused(done) -> str:
+    """The one line on stderr of a run that was refused."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--config.loop.generation=3"], ["config.loop.generation=", "'3'", "did you mean loop.generations"]),
+        (["--config.nothing=3"], ["config.nothing", "the fields are"]),
+        (["--config.loop.generations=ten"], ["config.loop.generations", "'ten'", "an integer >= 0"]),
+        (["--config.loop.generations=-1"], ["config.loop.generations", "-1", "an integer >= 0"]),
+        (["--config.seeds=a,b"], ["config.seeds", "integers"]),
+        (["--config.filter.drop=1.5"], ["config.filter.drop", "1.5", "[0, 1)"]),
+        (["--config.tensorboard=7"], ["config.tensorboard", "'7'", "boolean"]),
+        (["--config.data.name=mnistt"], ["config.data.name", "'mnistt'", "digits, mnist"]),
+        (["--config.classifiers=lenet,resnet"], ["config.classifiers", "'resnet'", "lenet, alexnet"]),
+        (["--config.generator.name=vae"], ["config.generator.name", "'vae'", "dcgan"]),
+        (["--config.filter.name=clipp"], ["config.filter.name", "'clipp'", "uncertainty, random, none"]),
+        (["--config.filter.classifier=vgg"], ["config.filter.classifier", "'vgg'", "lenet, alexnet"]),
+        (["--config.generator.batch_size=5000"], ["config.generator.batch_size", "5000", "at most the 1293 training images"]),
+        (["--config.classifier.batch_size=5000"], ["config.classifier.batch_size", "5000", "at most the 1293"]),
+        (["--config.data.image_size=17"], ["config.data.image_size", "17", "dcgan"]),
+        (["--config.data.image_size=10"], ["config.data.image_size", "10", "at least 12 for lenet"]),
+        (["--config.data.color=((1.0,0.0,0.0),)"], ["config.data.color", "10 rows"]),
+        (["--config.data.color=((0.5,0.0,0.0),)"], ["config.data.color", "sum to 1"]),
+        (["--config.data.name=mnist", "--config.data.path=/no/such/folder"], ["config.data.path", "/no/such/folder"]),
+        (["--nonsense=3"], ["nonsense", "--help"]),
+        (["stray"], ["'stray'", "--help"]),
+    ],
+)
+def test_refused_in_one_line(arguments, says, tmp_path):
+    line = refused(run(DIGITS, f"--workdir={tmp_path / 'w'}", *arguments))
+    assert all(word in line for word in says), line
+    assert not (tmp_path / "w").exists()  # before any work started
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ([], ["--config", "configs/digits.py"]),
+        (["--config=configs/nothing.py"], ["--config", "configs/nothing.py", "exists"]),
+        (["--config=configs/digits.py:bised"], ["bised", "unbiased, biased"]),
+        (["--config", "configs/nothing.py"], ["--config", "configs/nothing.py", "exists"]),
+    ],
+)
+def test_which_config(config, says):
+    line = refused(run(*config))
+    assert all(word in line for word in says), line
+
+
+def test_a_config_file_that_is_broken(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def get_config(): return 1 +\n")
+    assert "mine.py" in refused(run(f"--config={file}"))
+
+
+def test_a_workdir_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    line = refused(run(DIGITS, f"--workdir={tmp_path / 'file' / 'w'}"))
+    assert "--workdir" in line and "can be written" in line
+
+
+def test_a_broken_idx_file(tmp_path):
+    with gzip.open(tmp_path / "t10k-images-idx3-ubyte.gz", "wb") as file:
+        file.write(b"not an image")
+    with gzip.open(tmp_path / "t10k-labels-idx1-ubyte.gz", "wb") as file:
+        file.write(b"not a label")
+    line = refused(run("--config=configs/mnist.py", f"--config.data.path={tmp_path}", f"--workdir={tmp_path / 'w'}"))
+    assert "config.data.path" in line and "t10k-" in line
+
+
+SHORT = (
+    "--config.seeds=0,", "--config.loop.generations=1", "--config.data.image_size=12", "--config.generator.epochs=1",
+    "--config.classifier.epochs=1", "--config.classifier.width=0.05", "--config.classifiers=lenet",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_run_its_report_and_a_second_start(tmp_path):
+    workdir = tmp_path / "w"
+    first = run(DIGITS, f"--workdir={workdir}", *SHORT)
+    assert first.returncode == 0, first.stderr
+    assert "does bias grow?" in first.stdout and "report.html" in first.stdout
+    for name in ("config.json", "records.jsonl", "report.html", "report.json", "samples/g01_s0.png", "provenance/g01_s0.jsonl"):
+        assert (workdir / name).stat().st_size > 0, name
+    records, page = (workdir / "records.jsonl").read_bytes(), (workdir / "report.html").read_bytes()
+
+    again = run(DIGITS, f"--workdir={workdir}", *SHORT)
+    assert again.returncode == 0 and again.stdout == first.stdout
+    assert (workdir / "records.jsonl").read_bytes() == records
+
+    other = refused(run(DIGITS, f"--workdir={workdir}", *SHORT, "--config.filter.drop=0.2", "--config.loop.mix=0.5"))
+    assert "filter.drop (0.1 there, 0.2 now)" in other and "loop.mix (0.3 there, 0.5 now)" in other
+    (workdir / "report.html").unlink()
+    rebuilt = run(str(workdir), module="jaxloop.report")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert (workdir / "report.html").read_bytes() == page
+
+    kept_otherwise = run(DIGITS, f"--workdir={workdir}", *SHORT, "--config.checkpoint.every_seconds=3")
+    assert kept_otherwise.returncode == 0
+
+
+def test_default_workdir_is_named_after_the_config(monkeypatch):
+    code = (
+        "import sys; sys.argv = ['main', '--config=configs/digits.py:biased']\n"
+        "from jaxloop import main\nprint(main.parse(sys.argv)[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."})
+    assert done.stdout.strip() == os.path.join("runs", "digits-biased"), done.stderr
