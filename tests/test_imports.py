@@ -17,7 +17,10 @@ FLOORS = [
     {"loop.queue"},
     {"loop.state"},
     {"loop.generation"},
-    {"loop.advance", "loop.setup", "loop.measure", "loop.artifacts", "loop.checkpoint", "loop.progress", "loop.workdir"},
+    {
+        "loop.advance", "loop.setup", "loop.measure", "loop.artifacts", "loop.checkpoint", "loop.progress",
+        "loop.tensorboard", "loop.workdir",
+    },  # fmt: skip
     {"loop.driver"},
     {"main"},
 ]

@@ -1,6 +1,7 @@
 """The command line: bad input ends with exit code 2 and one line that names the field, the value and what is allowed."""
 
 import gzip
+import importlib.util
 import os
 import subprocess
 import sys
@@ -93,6 +94,12 @@ def test_a_broken_idx_file(tmp_path):
         file.write(b"not a label")
     line = refused(run("--config=configs/mnist.py", f"--config.data.path={tmp_path}", f"--workdir={tmp_path / 'w'}"))
     assert "config.data.path" in line and "t10k-" in line
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is installed")
+def test_tensorboard_without_its_extra(tmp_path):
+    line = refused(run(DIGITS, f"--workdir={tmp_path / 'w'}", "--config.tensorboard=True"))
+    assert "config.tensorboard" in line and "[tensorboard]" in line
 
 
 SHORT = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 
 from jaxloop import config
-from jaxloop.loop import advance, artifacts, measure, setup, workdir
+from jaxloop.loop import advance, artifacts, measure, setup, tensorboard, workdir
 from jaxloop.loop.checkpoint import Checkpoints
 from jaxloop.loop.generation import compile_stages
 from jaxloop.loop.progress import Progress
@@ -22,6 +22,7 @@ def run(spec: config.Spec, path: Path) -> None:
     Raises InputError before any work starts; afterwards a model that fails is recorded, and the run goes on.
     """
     parts, description = setup.build(spec)
+    events = tensorboard.Writer(path) if spec.tensorboard else None
     lock = workdir.claim(path)
     workdir.describe(path, spec, description)
     compiled, seeds = compile_stages(parts), advance.seeds_of(parts)
@@ -35,7 +36,7 @@ def run(spec: config.Spec, path: Path) -> None:
         stage_ended = state.cursor[:2] != before.cursor[:2]
         if stage_ended:
             jax.block_until_ready(state)  # work is dispatched ahead: a stage's seconds are its own
-            _write(parts, compiled, seeds, state._replace(cursor=before.cursor), path)
+            _write(parts, compiled, seeds, state._replace(cursor=before.cursor), path, events)
             _clock(path, before.cursor.generation, *progress.stage_done(before.cursor))
         over = advance.finished(parts, state.cursor)
         if over or time.monotonic() - saved_at >= spec.checkpoint.every_seconds:
@@ -50,7 +51,7 @@ def run(spec: config.Spec, path: Path) -> None:
     lock.close()
 
 
-def _write(parts, compiled, seeds, state, path: Path) -> None:
+def _write(parts, compiled, seeds, state, path: Path, events: tensorboard.Writer | None) -> None:
     """What the stage at the cursor leaves behind. Written before the checkpoint: after a kill it is written again, alike."""
     stage = parts.stages()[state.cursor.stage]
     if stage == "filter":
@@ -61,6 +62,8 @@ def _write(parts, compiled, seeds, state, path: Path) -> None:
             new = measure.of_data(parts) + new
         log = path / "records.jsonl"
         records.write(log, records.merge(records.read(log) if log.exists() else [], new))
+        if events:
+            events.write(new)
 
 
 def _clock(path: Path, generation: int, stage: str, seconds: float) -> None:
