@@ -1,7 +1,7 @@
 """Colorized Digits: the 1,797 real 8x8 digits that scikit-learn carries, in three colours. Nothing is downloaded.
 
-    python -m jaxloop.main --config=configs/digits.py             (the same as configs/digits.py:unbiased)
-    python -m jaxloop.main --config=configs/digits.py:biased      (every class has a colour that it prefers)
+python -m jaxloop.main --config=configs/digits.py             (the same as configs/digits.py:unbiased)
+python -m jaxloop.main --config=configs/digits.py:biased      (every class has a colour that it prefers)
 """
 
 from jaxloop import config
@@ -18,4 +18,3 @@ def get_config(variant: str = "unbiased"):
     c.classifier.learning_rate = 3e-3  # Adam; LeNet on real digits: 0.96 with it, 0.94 with 1e-3
     c.data.color = colors_of(variant, num_classes=10)
     return c
-

@@ -22,8 +22,9 @@ def _field(default, doc: str, allowed: str, ok: Callable[[typing.Any], bool] = l
     return dataclasses.field(default=default, metadata={"doc": doc, "allowed": allowed, "ok": ok})
 
 
-def _int(default: int, low: int, doc: str):
-    return _field(default, doc, f"an integer >= {low}", lambda v: v >= low)
+def _int(default: int, low: int, doc: str, high: int = 10**6):
+    allowed = f"an integer >= {low}" if high == 10**6 else f"an integer in [{low}, {high}]"
+    return _field(default, doc, allowed, lambda v: low <= v <= high)
 
 
 def _positive(default: float, doc: str):
@@ -31,7 +32,7 @@ def _positive(default: float, doc: str):
 
 
 def _share(default: float, doc: str):
-    return _field(default, doc, "a number in [0, 1)", lambda v: 0 <= v < 1)
+    return _field(default, doc, "a number in [0, 0.99]", lambda v: 0 <= v <= 0.99)
 
 
 def _one_of(default: str, doc: str, *names: str):
@@ -46,7 +47,7 @@ def _is_color(matrix) -> bool:
 class Data:
     name: str = _field("digits", "the data set", "a registered name (checked by jaxloop.data)")
     path: str = _field("", "folder of a source that is read from disk; empty: the source's own", "a folder")
-    image_size: int = _int(16, 8, "side of the square images, in pixels")
+    image_size: int = _int(16, 8, "side of the square images, in pixels", 1024)
     color: tuple[tuple[float, ...], ...] = _field(
         (),
         "class x colour probabilities of the training set (rows: classes; columns: red, green, blue); empty: 1/3 each",
@@ -57,7 +58,9 @@ class Data:
         "uniform", "colours of the test set: 1/3 each (every subgroup measured equally well), or as in training",
         "uniform", "same",
     )  # fmt: skip
-    seed: int = _int(0, 0, "seed of the colouring and of the validation split; all run seeds share one data set")
+    seed: int = _int(
+        0, 0, "seed of the colouring and of the validation split; all run seeds share one data set", 2**31 - 1
+    )
     validation: float = _field(
         0.1, "share of the real training images held out for early stopping", "a number in (0, 0.5]",
         lambda v: 0 < v <= 0.5,
@@ -71,7 +74,7 @@ class Loop:
         0.3, "mixing ratio p: images kept each generation, as a share of the real training set", "a number in (0, 10]",
         lambda v: 0 < v <= 10,
     )  # fmt: skip
-    capacity: int = _int(3, 1, "capacity D of the queue, in generations")
+    capacity: int = _int(3, 1, "capacity D of the queue, in generations", 1000)
     policy: str = _one_of("fifo", "what leaves the queue when it is full: the oldest generation", "fifo")
 
 
@@ -85,7 +88,7 @@ class Generator:
     batch_size: int = _int(64, 2, "images a step")
     learning_rate: float = _positive(3e-3, "Adam's step size, for both networks of the GAN")
     width: int = _int(16, 2, "channels of the last hidden feature map; each coarser one has twice as many")
-    latent: int = _int(64, 1, "size of the latent vector z")
+    latent: int = _int(64, 1, "size of the latent vector z", 4096)
 
 
 @dataclass(frozen=True)
@@ -168,9 +171,10 @@ def check_flags(argv: Sequence[str]) -> None:
     """Refuses `--config.FIELD` for a field that does not exist, by its whole name (the flag library tells only the last)."""
     known = sorted(flat(Spec()))
     for argument in argv:
-        if argument.startswith("--config."):
-            name, _, value = argument.removeprefix("--config.").partition("=")
-            if name not in known and name not in {leaf.partition(".")[0] for leaf in known}:
+        flag, _, value = argument.lstrip("-").partition("=")
+        if argument.startswith("-") and flag.startswith("config."):
+            name = flag.removeprefix("config.")
+            if name not in known:
                 raise InputError(f"config.{name}", value, _near(name, known))
 
 
@@ -232,7 +236,9 @@ def _typed(value, hint):
 
 def _words(hint) -> str:
     if isinstance(hint, types.GenericAlias):
-        return f"a tuple of {_words(typing.get_args(hint)[0])}s"
+        return "tuple of " + {"tuple of numbers": "tuples of numbers"}.get(
+            inner := _words(typing.get_args(hint)[0]), f"{inner}s"
+        )
     return {int: "integer", float: "number", str: "string", bool: "boolean"}.get(hint, str(hint))
 
 
@@ -243,7 +249,9 @@ def table() -> str:
         for field in dataclasses.fields(group.default if group else Spec):
             if not dataclasses.is_dataclass(field.default):
                 name = f"{group.name}.{field.name}" if group else field.name
-                rows.append(f"| `{name}` | `{field.default!r}` | {field.metadata['doc']} | {field.metadata['allowed']} |")
+                rows.append(
+                    f"| `{name}` | `{field.default!r}` | {field.metadata['doc']} | {field.metadata['allowed']} |"
+                )
     return "\n".join(rows)
 
 

@@ -28,13 +28,16 @@ def put(mesh: Mesh, tree: PyTree) -> PyTree:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
+def put_seeds(mesh: Mesh, tree: PyTree) -> PyTree:
+    """Arrays with a leading seed axis -> the mesh, spread along "seed"."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(SEED)))
+
+
 def split_batch(mesh: Mesh, batch: PyTree) -> PyTree:
     """Inside jit: asks that the leading axis of a batch be spread along "data", which makes a train step data-parallel."""
     if mesh.shape[DATA] == 1:
         return batch
-    return jax.tree.map(
-        lambda x: jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(DATA))), batch
-    )
+    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(DATA))), batch)
 
 
 def over_seeds(one: Callable, mesh: Mesh, how: str | None = None) -> Callable:
@@ -51,23 +54,22 @@ def over_seeds(one: Callable, mesh: Mesh, how: str | None = None) -> Callable:
     if how == "vmap":
         return _vmapped(one, mesh)
     if how == "loop":
-        return _looped(one, threads=(os.cpu_count() or 1) if mesh.size == 1 else 1)
+        return _looped(one, mesh)
     raise ValueError(f"how={how!r}: one of loop, vmap")
 
 
 def _vmapped(one: Callable, mesh: Mesh) -> Callable:
     def all_seeds(own, *shared):
-        own = jax.tree.map(
-            lambda x: jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(SEED))), own
-        )
         return jax.vmap(lambda mine: one(mine, *shared), spmd_axis_name=SEED)(own)
 
-    return jax.jit(all_seeds)
+    # What comes out is what goes in later: one sharding for both, or the second call would compile again.
+    return jax.jit(all_seeds, out_shardings=NamedSharding(mesh, PartitionSpec(SEED)))
 
 
-def _looped(one: Callable, threads: int) -> Callable:
-    """`threads` seeds at a time. More than one only on one device: collectives of two seeds could wait for each other."""
+def _looped(one: Callable, mesh: Mesh) -> Callable:
+    """As many seeds at a time as cores; on several devices one, where collectives of two seeds could wait for each other."""
     compiled = jax.jit(one)
+    threads = _cores() if mesh.size == 1 else 1
 
     def all_seeds(own, *shared):
         def run(mine):
@@ -75,11 +77,18 @@ def _looped(one: Callable, threads: int) -> Callable:
 
         seeds = unstack(own)
         if compiled._cache_size() == 0:  # threads that meet an uncompiled function would each compile it
-            return stack([run(mine) for mine in seeds])
-        return stack(list(_pool(threads).map(run, seeds)))
+            done = [run(mine) for mine in seeds]
+        else:
+            done = list(_pool(threads).map(run, seeds))
+        return put_seeds(mesh, stack(done)) if mesh.size > 1 else stack(done)
 
     all_seeds._cache_size = compiled._cache_size  # how often it was traced: the same question as to a jitted function
     return all_seeds
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

@@ -11,8 +11,12 @@ from ml_collections import config_flags
 from jaxloop import config
 from jaxloop.errors import EXIT_CODE, InputError
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "Which experiment: a file of configs/, as FILE.py or FILE.py:VARIANT.")
-WORKDIR = flags.DEFINE_string("workdir", None, "Where the run lives. Default: runs/<config name>. Started again, it goes on.")
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Which experiment: a file of configs/, as FILE.py or FILE.py:VARIANT."
+)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Where the run lives. Default: runs/<config name>. Started again, it goes on."
+)
 
 
 def parse(argv: list[str]) -> tuple[config.Spec, Path]:
@@ -28,7 +32,9 @@ def parse(argv: list[str]) -> tuple[config.Spec, Path]:
     except flags.Error as error:
         raise InputError("the command line", " ".join(argv[1:]), f"see --help ({error})") from None
     except Exception as error:  # whatever the person's config file raises
-        raise InputError("--config", " ".join(argv[1:]), f"a file that runs ({type(error).__name__}: {error})") from None
+        raise InputError(
+            "--config", " ".join(argv[1:]), f"a file that runs ({type(error).__name__}: {error})"
+        ) from None
     if rest:
         raise InputError("the command line", rest[0], "only --flags; see --help")
     chosen = config_flags.get_config_filename(flags.FLAGS["config"]) if flags.FLAGS["config"].present else None
@@ -50,14 +56,27 @@ def cache_compilations() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+def ask_for_repeatable_sums() -> None:
+    """On a GPU, XLA may add in any order and choose kernels by timing them; a resumed run would then differ. Asks it not to."""
+    wanted = "--xla_gpu_deterministic_ops=true"
+    os.environ["XLA_FLAGS"] = " ".join(filter(None, [os.environ.get("XLA_FLAGS"), wanted]))
+
+
 def main() -> int:
+    if {"--help", "-h", "-help"} & set(sys.argv):
+        print(__doc__, config.table(), sep="\n\n")
+        return 0
     try:
+        ask_for_repeatable_sums()
         spec, workdir = parse(sys.argv)
         cache_compilations()
         from jaxloop.loop import driver  # JAX starts here: a typo is answered before
 
         driver.run(spec, workdir)
     except InputError as error:
+        print(f"jaxloop: {error}", file=sys.stderr)
+        return EXIT_CODE
+    except OSError as error:  # a disk that is full, a folder that is taken away
         print(f"jaxloop: {error}", file=sys.stderr)
         return EXIT_CODE
     except KeyboardInterrupt:

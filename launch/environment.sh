@@ -1,8 +1,7 @@
-# Sourced by the scripts beside it: makes .venv with the pinned dependencies and the named extras, or finds it up to date.
-# usage: . launch/environment.sh [extra ...]
+# Sourced by the scripts beside it: makes .venv with the pinned dependencies and the extras in $extras (comma-separated,
+# may be empty), or finds it up to date. Leaves the caller in the repository.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-extras=$(IFS=,; echo "$*")
 target=".${extras:+[$extras]}"
 
 # What is installed is named by a stamp; a second start compares two short strings and goes on at once.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs into .venv, then runs the tests. Arguments replace those of pytest: bash launch/test.sh tests/metrics -x
 set -euo pipefail
-. "$(dirname "$0")/environment.sh" test
+extras=test
+. "$(dirname "$0")/environment.sh"
 [ $# -gt 0 ] || set -- -n 2 --durations=10
 exec .venv/bin/python -m pytest "$@"

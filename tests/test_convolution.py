@@ -51,7 +51,9 @@ def test_groups_and_dilation_go_to_lax():
     image, weight = jnp.ones((1, 8, 8, 4)), jnp.ones((3, 3, 1, 4))
     got = convolution.convolve(image, weight, (1, 1), "SAME", feature_group_count=4, dimension_numbers=NHWC)
     assert got.shape == (1, 8, 8, 4) and float(got[0, 4, 4, 0]) == 9.0
-    got = convolution.convolve(image, jnp.ones((3, 3, 4, 1)), (1, 1), "VALID", rhs_dilation=(2, 2), dimension_numbers=NHWC)
+    got = convolution.convolve(
+        image, jnp.ones((3, 3, 4, 1)), (1, 1), "VALID", rhs_dilation=(2, 2), dimension_numbers=NHWC
+    )
     assert got.shape == (1, 4, 4, 1)
 
 

@@ -18,9 +18,15 @@ FLOORS = [
     {"loop.state"},
     {"loop.generation"},
     {
-        "loop.advance", "loop.setup", "loop.measure", "loop.artifacts", "loop.checkpoint", "loop.progress",
-        "loop.tensorboard", "loop.workdir",
-    },  # fmt: skip
+        "loop.advance",
+        "loop.setup",
+        "loop.measure",
+        "loop.artifacts",
+        "loop.checkpoint",
+        "loop.progress",
+        "loop.tensorboard",
+        "loop.workdir",
+    },
     {"loop.driver"},
     {"main"},
 ]

@@ -16,7 +16,12 @@ DIGITS = "--config=configs/digits.py"
 def run(*arguments: str, module: str = "jaxloop.main", cwd: Path = ROOT, **environment: str):
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", module, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
@@ -37,14 +42,17 @@ def refused(done) -> str:
         (["--config.loop.generations=ten"], ["config.loop.generations", "'ten'", "an integer >= 0"]),
         (["--config.loop.generations=-1"], ["config.loop.generations", "-1", "an integer >= 0"]),
         (["--config.seeds=a,b"], ["config.seeds", "integers"]),
-        (["--config.filter.drop=1.5"], ["config.filter.drop", "1.5", "[0, 1)"]),
+        (["--config.filter.drop=1.5"], ["config.filter.drop", "1.5", "[0, 0.99]"]),
         (["--config.tensorboard=7"], ["config.tensorboard", "'7'", "boolean"]),
         (["--config.data.name=mnistt"], ["config.data.name", "'mnistt'", "digits, mnist"]),
         (["--config.classifiers=lenet,resnet"], ["config.classifiers", "'resnet'", "lenet, alexnet"]),
         (["--config.generator.name=vae"], ["config.generator.name", "'vae'", "dcgan"]),
         (["--config.filter.name=clipp"], ["config.filter.name", "'clipp'", "uncertainty, random, none"]),
         (["--config.filter.classifier=vgg"], ["config.filter.classifier", "'vgg'", "lenet, alexnet"]),
-        (["--config.generator.batch_size=5000"], ["config.generator.batch_size", "5000", "at most the 1293 training images"]),
+        (
+            ["--config.generator.batch_size=5000"],
+            ["config.generator.batch_size", "5000", "at most the 1293 training images"],
+        ),
         (["--config.classifier.batch_size=5000"], ["config.classifier.batch_size", "5000", "at most the 1293"]),
         (["--config.data.image_size=17"], ["config.data.image_size", "17", "dcgan"]),
         (["--config.data.image_size=10"], ["config.data.image_size", "10", "at least 12 for lenet"]),
@@ -114,7 +122,14 @@ def test_a_run_its_report_and_a_second_start(tmp_path):
     first = run(DIGITS, f"--workdir={workdir}", *SHORT)
     assert first.returncode == 0, first.stderr
     assert "does bias grow?" in first.stdout and "report.html" in first.stdout
-    for name in ("config.json", "records.jsonl", "report.html", "report.json", "samples/g01_s0.png", "provenance/g01_s0.jsonl"):
+    for name in (
+        "config.json",
+        "records.jsonl",
+        "report.html",
+        "report.json",
+        "samples/g01_s0.png",
+        "provenance/g01_s0.jsonl",
+    ):
         assert (workdir / name).stat().st_size > 0, name
     records, page = (workdir / "records.jsonl").read_bytes(), (workdir / "report.html").read_bytes()
 
@@ -138,5 +153,7 @@ def test_default_workdir_is_named_after_the_config(monkeypatch):
         "import sys; sys.argv = ['main', '--config=configs/digits.py:biased']\n"
         "from jaxloop import main\nprint(main.parse(sys.argv)[1])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."})
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."}
+    )
     assert done.stdout.strip() == os.path.join("runs", "digits-biased"), done.stderr

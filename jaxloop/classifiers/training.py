@@ -27,7 +27,7 @@ class State(NamedTuple):
     since_best: Array  # int32 [], epochs
     epoch: Array  # int32 []
     stopped: Array  # bool []
-    diverged: Array  # bool []: a loss or a weight is not finite
+    diverged: Array  # bool []: the validation loss is not finite, and so some weight is not
 
 
 class Trainer(NamedTuple):

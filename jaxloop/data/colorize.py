@@ -110,6 +110,11 @@ def colored(
             "that every subgroup is measured equally well.",
         )
 
+    notes += (
+        "The subgroup of a generated image is read off its pixels: the colour channel that holds more than half of all its "
+        "light; an image in which none does is of unknown colour.",
+    )
+
     def samples(grey, label, probability, split):
         image, group = colorize(grey, label, probability, data.seed, split)
         return Samples(image, label.astype(np.int32), group)

@@ -55,7 +55,7 @@ def _prepare(builder) -> None:
         raise _refused(
             builder.name,
             f"a prepared data set in {builder.data_dir}; preparing it needs {' and '.join(missing)}: "
-            "pip install 'jaxloop-experiments[prepare]'",
+            ".venv/bin/python -m pip install -c constraints.txt -e '.[prepare]'",
         )
     try:
         builder.download_and_prepare()

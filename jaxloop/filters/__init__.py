@@ -1,7 +1,8 @@
 """The experts that score generated images. A new one is a function and one line in `FILTERS`.
 
-A filter is `scores(key, logits) -> float [n]`, higher = keep, where `logits` [n L] are what last generation's classifier
-says of the images.
+A filter is `scores(key, image, label, logits) -> float [n]`, higher = keep: uint8 images [n h w c], the labels int32 [n] that
+they were asked to show, and `logits` [n L], what last generation's classifier says of them (zeros for a filter that does
+not read it).
 """
 
 from collections.abc import Callable
@@ -15,15 +16,15 @@ from jaxloop.types import Array
 class Filter(NamedTuple):
     """scores: see above. drops: whether it drops anything at all. reads_classifier: whether it uses the logits."""
 
-    scores: Callable[[Array, Array], Array]
+    scores: Callable[[Array, Array, Array, Array], Array]
     drops: bool
     reads_classifier: bool
 
 
 FILTERS: dict[str, Filter] = {
-    "uncertainty": Filter(lambda key, logits: scores.negative_entropy(logits), drops=True, reads_classifier=True),
-    "random": Filter(lambda key, logits: scores.at_random(key, logits.shape[0]), drops=True, reads_classifier=False),
-    "none": Filter(lambda key, logits: scores.indifferent(logits.shape[0]), drops=False, reads_classifier=False),
+    "uncertainty": Filter(lambda key, image, label, logits: scores.negative_entropy(logits), True, True),
+    "random": Filter(lambda key, image, label, logits: scores.at_random(key, len(label)), True, False),
+    "none": Filter(lambda key, image, label, logits: scores.indifferent(len(label)), False, False),
 }
 NAMES = tuple(FILTERS)
 

@@ -17,4 +17,3 @@ class Generator(NamedTuple):
     init: Callable[[Array], PyTree]
     update: Callable[[Array, PyTree, Samples], tuple[PyTree, dict[str, Array]]]
     sample: Callable[[Array, PyTree, Array], Array]
-

@@ -3,6 +3,8 @@
 What is DCGAN's: (transposed) convolutions of kernel 4 and stride 2, batch norm in both networks, ReLU in the generator and
 leaky ReLU in the discriminator, tanh at the end, Adam with beta_1 = 0.5. What is not, and why:
   - the discriminator takes the class by projection (Miyato & Koyama 2018), the generator by a one-hot beside z;
+  - the sizes: one layer of normalisation more (the discriminator's first), a discriminator half as wide again as the
+    generator, Adam (0.5, 0.9) at 3e-3, Lecun initialisation: what trained best in 1,600 steps on Colorized Digits;
   - samples come from averaged weights (Yazıcı et al. 2019), which takes the last step's noise out of a short training.
 Both batch norms matter: without the discriminator's, all colours of a class melt into one.
 """
@@ -21,7 +23,7 @@ from jaxloop.generators.base import Generator
 from jaxloop.pixels import to_pixels, to_unit
 from jaxloop.types import Array, PyTree, Samples
 
-AVERAGING = 0.995  # of the sampling weights, a step
+AVERAGING = 0.995  # of the sampling weights, a step; less at the start, which would else be remembered
 BATCH_NORM_MOMENTUM = 0.9
 BETAS = 0.5, 0.9  # Adam's
 
@@ -65,7 +67,8 @@ class Critic(nn.Module):
             x = nn.leaky_relu(_norm(train)(x), 0.2)
             channels *= 2
         x = x.reshape(x.shape[0], -1)
-        classes = nn.Embed(self.num_classes, x.shape[-1])(label)
+        # A product with a one-hot, not a look-up: the gradient of a look-up is a scatter, which adds in any order on a GPU.
+        classes = nn.Dense(x.shape[-1], use_bias=False)(jax.nn.one_hot(label, self.num_classes))
         return nn.Dense(1)(x)[:, 0] + (classes * x).sum(axis=-1)
 
 
@@ -86,14 +89,18 @@ def plan(image_size: int) -> tuple[int, int]:
         base, rest = divmod(image_size, 2**doublings)
         if rest == 0 and 4 <= base <= 7:
             return base, doublings
-    raise InputError("config.data.image_size", image_size, "for dcgan 4, 5, 6 or 7 times a power of two (16, 28, 32, ...)")
+    raise InputError(
+        "config.data.image_size", image_size, "for dcgan 4, 5, 6 or 7 times a power of two (16, 28, 32, ...)"
+    )
 
 
 def create(spec: config.Generator, num_classes: int, image_size: int) -> Generator:
     """The DCGAN as a Generator. `spec` gives learning_rate, width and latent."""
     base, doublings = plan(image_size)
     painter = Painter(num_classes, base, doublings, spec.width)
-    critic = Critic(num_classes, doublings, spec.width * 3 // 2)  # measured: a wider critic pays, a wider painter does not
+    critic = Critic(
+        num_classes, doublings, spec.width * 3 // 2
+    )  # measured: a wider critic pays, a wider painter does not
     optimizer = optax.adam(spec.learning_rate, *BETAS)
 
     def init(key: Array) -> State:
@@ -140,7 +147,9 @@ def create(spec: config.Generator, num_classes: int, image_size: int) -> Generat
         new_painter = {"params": optax.apply_updates(state.painter["params"], change), **painter_statistics}
         change, critic_optimizer = optimizer.update(critic_gradient, state.critic_optimizer)
         new_critic = {"params": optax.apply_updates(state.critic["params"], change), **critic_statistics}
-        average = optax.incremental_update(new_painter, state.average, 1.0 - AVERAGING)
+        done = optax.tree_utils.tree_get(state.painter_optimizer, "count").astype(jnp.float32)
+        kept = jnp.minimum(AVERAGING, (1.0 + done) / (10.0 + done))
+        average = optax.incremental_update(new_painter, state.average, 1.0 - kept)
         scalars = {"painter_loss": painter_value, "critic_loss": critic_value}
         return State(new_painter, new_critic, painter_optimizer, critic_optimizer, average), scalars
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloop.data import batches
-from jaxloop.devices import put
+from jaxloop.devices import put_seeds
 from jaxloop.loop import queue as queues
 from jaxloop.loop.generation import Compiled, Parts, make, refer, start_classifier, start_generator
 from jaxloop.loop.state import Cursor, LoopState
@@ -16,7 +16,7 @@ FIRST_CLASSIFIER = 2  # the stage at which generation 0 begins
 
 def seeds_of(parts: Parts) -> Array:
     """int32 [S]: the run seeds, the `own` of every stage function."""
-    return put(parts.mesh, np.asarray(parts.spec.seeds, np.int32))
+    return put_seeds(parts.mesh, np.asarray(parts.spec.seeds, np.int32))
 
 
 def initial(parts: Parts) -> LoopState:
@@ -42,7 +42,7 @@ def initial(parts: Parts) -> LoopState:
         classifiers=zeros(classifiers),
         reference=zeros(reference),
     )
-    return put(parts.mesh, arrays)._replace(cursor=Cursor(0, FIRST_CLASSIFIER, 0))
+    return put_seeds(parts.mesh, arrays._replace(cursor=None))._replace(cursor=Cursor(0, FIRST_CLASSIFIER, 0))
 
 
 def finished(parts: Parts, cursor: Cursor) -> bool:

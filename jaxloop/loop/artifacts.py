@@ -43,9 +43,13 @@ def grid(image: np.ndarray, rows: int) -> bytes:
 
 def provenance(pending, generation: int, seed: int, filter_name: str, diverged: bool):
     """One line a generated image: where it comes from, what the filter said, and what became of it."""
+    best, worst = f"among the best of its class by {filter_name}", f"among the worst of its class by {filter_name}"
+    if pending.lost:
+        best = worst = "a random choice: the classifier that scores diverged"
+    if diverged:
+        best = worst = "the generator diverged"
     for index, kept in enumerate(pending.kept.tolist()):
         score = float(pending.score[index])
-        verdict = f"among the best of its class by {filter_name}" if kept else f"among the worst of its class by {filter_name}"
         yield {
             "born": generation,
             "seed": seed,
@@ -54,5 +58,5 @@ def provenance(pending, generation: int, seed: int, filter_name: str, diverged: 
             "group": int(pending.samples.group[index]),
             "score": score if np.isfinite(score) else None,
             "kept": kept and not diverged,
-            "why": "the generator diverged" if diverged else verdict,
+            "why": best if kept else worst,
         }

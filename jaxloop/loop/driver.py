@@ -1,8 +1,5 @@
 """The one impure loop: steps the state machine, writes what it gives, saves, and shows where it is."""
 
-import json
-import resource
-import sys
 import time
 from pathlib import Path
 
@@ -12,7 +9,7 @@ from jaxloop import config
 from jaxloop.loop import advance, artifacts, measure, setup, tensorboard, workdir
 from jaxloop.loop.checkpoint import Checkpoints
 from jaxloop.loop.generation import compile_stages
-from jaxloop.loop.progress import Progress
+from jaxloop.loop.progress import Progress, Timing
 from jaxloop.report import page, records, tables
 
 
@@ -25,19 +22,27 @@ def run(spec: config.Spec, path: Path) -> None:
     events = tensorboard.Writer(path) if spec.tensorboard else None
     lock = workdir.claim(path)
     workdir.describe(path, spec, description)
+    log = path / "records.jsonl"
+    written = records.read(log) if log.exists() else []
+    timing = Timing(path / "timing.jsonl")
     compiled, seeds = compile_stages(parts), advance.seeds_of(parts)
     checkpoints = Checkpoints(path / "checkpoints")
     state = advance.initial(parts)
     state = checkpoints.latest(state) or state
-    progress = Progress(parts.stages(), spec.loop.generations, state.cursor)
+    progress = Progress(parts.stages(), spec.loop.generations, state.cursor, timing.last)
     saved_at = time.monotonic()
     while not advance.finished(parts, state.cursor):
         before, state = state, advance.step(parts, compiled, seeds, state)
         stage_ended = state.cursor[:2] != before.cursor[:2]
         if stage_ended:
             jax.block_until_ready(state)  # work is dispatched ahead: a stage's seconds are its own
-            _write(parts, compiled, seeds, state._replace(cursor=before.cursor), path, events)
-            _clock(path, before.cursor.generation, *progress.stage_done(before.cursor))
+            new = _leave(parts, compiled, seeds, state._replace(cursor=before.cursor), path)
+            if new:
+                written = records.merge(written, new)
+                records.write(log, written)
+            if new and events:
+                events.write(new)
+            timing.add(before.cursor.generation, *progress.stage_done(before.cursor))
         over = advance.finished(parts, state.cursor)
         if over or time.monotonic() - saved_at >= spec.checkpoint.every_seconds:
             checkpoints.save(state)
@@ -51,24 +56,15 @@ def run(spec: config.Spec, path: Path) -> None:
     lock.close()
 
 
-def _write(parts, compiled, seeds, state, path: Path, events: tensorboard.Writer | None) -> None:
-    """What the stage at the cursor leaves behind. Written before the checkpoint: after a kill it is written again, alike."""
+def _leave(parts, compiled, seeds, state, path: Path) -> list[dict]:
+    """What the stage at the cursor leaves behind: files, and records that it returns.
+
+    All of it is written before the next checkpoint; after a kill it is written again, alike.
+    """
     stage = parts.stages()[state.cursor.stage]
     if stage == "filter":
         artifacts.write(parts, state, path)
-    elif stage == "measure":
-        new = measure.of_generation(parts, compiled, state, seeds)
-        if state.cursor.generation == 0:
-            new = measure.of_data(parts) + new
-        log = path / "records.jsonl"
-        records.write(log, records.merge(records.read(log) if log.exists() else [], new))
-        if events:
-            events.write(new)
-
-
-def _clock(path: Path, generation: int, stage: str, seconds: float) -> None:
-    """Appends to timing.jsonl. Wall clock is no result: it differs from run to run, so it is not in the records."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    line = {"generation": generation, "stage": stage, "seconds": round(seconds, 3), "peak_memory_mb": round(peak)}
-    with open(path / "timing.jsonl", "a") as file:
-        file.write(json.dumps(line) + "\n")
+    if stage != "measure":
+        return []
+    of_data = measure.of_data(parts) if state.cursor.generation == 0 else []
+    return of_data + measure.of_generation(parts, compiled, state, seeds)

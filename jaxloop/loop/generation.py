@@ -140,10 +140,10 @@ def make(parts: Parts, seed, generator, queue: queues.Queue, judge: training.Sta
         logits = parts.trainers[parts.judge].logits(judge.best, image)
     else:
         logits = jnp.zeros((len(label), parts.num_classes))
-    score = parts.filter.scores(score_key, logits)
+    score = parts.filter.scores(score_key, image, label, logits)
     lost = judge.diverged & parts.filter.reads_classifier  # nobody to ask: a random choice, and the records say so
-    ranking = jnp.where(lost, jax.random.uniform(lost_key, score.shape), score)
     score = jnp.where(lost, jnp.nan, score)
+    ranking = jnp.where(lost, jax.random.uniform(lost_key, score.shape), jnp.nan_to_num(score, nan=-jnp.inf))
 
     kept_index = select.best_of_each_class(ranking, parts.kept_per_class, parts.num_classes)
     kept = jnp.zeros(len(label), bool).at[kept_index].set(True)
@@ -152,7 +152,7 @@ def make(parts: Parts, seed, generator, queue: queues.Queue, judge: training.Sta
     chosen = jax.tree.map(lambda x: x[kept_index], samples)
     pushed = queues.push(queue, chosen, score[kept_index], generation)
     queue = jax.tree.map(lambda old, new: jnp.where(diverged, old, new), queue, pushed)
-    return Pending(samples, score, kept, kept_index), queue, diverged
+    return Pending(samples, score, lost, kept, kept_index), queue, diverged
 
 
 def start_classifier(name: str) -> Callable:

@@ -20,15 +20,17 @@ class Log:
         self.base = {"seed": seed, "generation": generation}
         self.records: list[dict] = []
 
-    def add(self, subject: str, metric: str, value, **where: int) -> None:
-        """One value. `where`: "class" and "group", where the value is of one."""
+    def add(self, subject: str, metric: str, value, why: str | None = None, **where: int) -> None:
+        """One value. `where`: "class" and "group", where the value is of one. `why` is noted if there is no value."""
         value = float(value)
         value = value if math.isfinite(value) else None
         self.records.append({**self.base, "subject": subject, "metric": metric, "value": value, **where})
+        if value is None and why:
+            self.note(subject, metric, why, **where)
 
-    def note(self, subject: str, metric: str, why: str) -> None:
+    def note(self, subject: str, metric: str, why: str, **where: int) -> None:
         """Why a value does not exist, or what is special about it."""
-        self.records.append({**self.base, "subject": subject, "metric": f"{metric}_note", "value": why})
+        self.records.append({**self.base, "subject": subject, "metric": f"{metric}_note", "value": why, **where})
 
 
 def of_data(parts: Parts) -> list[dict]:
@@ -45,7 +47,10 @@ def of_data(parts: Parts) -> list[dict]:
 def of_generation(parts: Parts, compiled: Compiled, state: LoopState, own_seeds) -> list[dict]:
     """Every record of the generation that `state` has just finished, for all seeds."""
     generation = state.cursor.generation
-    per_seed = {name: unstack(compiled.classify[name]((own_seeds, state.classifiers[name]), parts.test)) for name in parts.trainers}
+    per_seed = {
+        name: unstack(compiled.classify[name]((own_seeds, state.classifiers[name]), parts.test))
+        for name in parts.trainers
+    }
     stopped = {name: unstack(state.classifiers[name]) for name in parts.trainers}
     looked = unstack(compiled.look((own_seeds, state.reference, state.pending))) if generation else None
     rest = unstack((state.pending, state.reference, state.generator_diverged))
@@ -64,61 +69,64 @@ def of_generation(parts: Parts, compiled: Compiled, state: LoopState, own_seeds)
 
 def _add_classifier(log: Log, name: str, counted, state) -> None:
     diverged = bool(state.diverged)
+    broken = f"diverged in epoch {int(state.epoch)}: no measure of it exists" if diverged else None
     log.add(name, "diverged", diverged)
     log.add(name, "epochs_trained", state.epoch)
-    log.add(name, "validation_loss", np.nan if diverged else state.best_loss)
-    measures = fairness.from_counts(counted)
+    log.add(name, "validation_loss", np.nan if diverged else state.best_loss, broken)
+    measures = {m: np.asarray(value) for m, value in fairness.from_counts(counted).items()}
     reasons = fairness.why_missing(counted)
     if diverged:
-        measures = {metric: np.full_like(value, np.nan) for metric, value in measures.items()}
-        reasons = {"accuracy": f"diverged in epoch {int(state.epoch)}: no measure of it exists"}
+        measures = {m: np.full_like(value, np.nan) for m, value in measures.items()}
+        reasons = dict.fromkeys(measures, broken)
     for metric in ("accuracy", "meo", "di", "md", *PER_CLASS):
-        log.add(name, metric, measures[metric])
-    for rank, value in enumerate(np.asarray(measures["acc_rank"]), start=1):
-        log.add(name, f"acc_rank_{rank}", value)
-    for group, value in enumerate(np.asarray(measures["group_accuracy"])):
-        log.add(name, "group_accuracy", value, group=group)
-    for (label, group), value in np.ndenumerate(np.asarray(measures["class_group_accuracy"])):
-        log.add(name, "group_accuracy", value, **{"class": label, "group": group})
-    for metric, why in reasons.items():
-        log.note(name, metric, why)
+        log.add(name, metric, measures[metric], reasons.get(metric))
+        if not np.isnan(measures[metric]) and metric in reasons:
+            log.note(name, metric, reasons[metric])  # a mean that leaves classes out
+    for rank, value in enumerate(measures["acc_rank"], start=1):
+        log.add(name, f"acc_rank_{rank}", value, reasons.get("acc_rank"))
+    for group, value in enumerate(measures["group_accuracy"]):
+        log.add(name, "group_accuracy", value, reasons.get("group_accuracy"), group=group)
+    for (label, group), value in np.ndenumerate(measures["class_group_accuracy"]):
+        log.add(name, "group_accuracy", value, reasons.get("class_group_accuracy"), **{"class": label, "group": group})
 
 
 def _add_generator(log: Log, parts: Parts, predicted, seen, pending, reference, diverged: bool) -> None:
-    distance_name = f"fd_{parts.reference}"
+    """Measures of the kept images. Those that need the reference do not exist if it diverged."""
+    broken = "the generator diverged: nothing of this generation was pushed" if diverged else None
+    blind = f"{parts.reference} diverged in generation 0: nobody can judge" if bool(reference.diverged) else None
+    unjudged = broken or blind
     log.add("generator", "diverged", diverged)
     kept = Samples(*(np.asarray(x)[np.asarray(pending.kept_index)] for x in pending.samples))
-    judged = not (diverged or bool(reference.diverged))
-    log.add("generator", distance_name, frechet.from_moments(seen, reference.real) if judged else np.nan)
-    log.add("generator", "label_agreement", generated.label_agreement(predicted, kept.label) if judged else np.nan)
+    distance = np.nan if unjudged else frechet.from_moments(seen, reference.real)
+    agreement = np.nan if unjudged else generated.label_agreement(predicted, kept.label)
+    log.add("generator", f"fd_{parts.reference}", distance, unjudged)
+    log.add("generator", "label_agreement", agreement, unjudged)
     diversity = generated.within_class_diversity(
         kept.image, kept.label, parts.train.image, parts.train.label, parts.num_classes
     )
-    log.add("generator", "within_class_diversity", np.nan if diverged else diversity)
+    few = "a class has fewer than two images, or all of its real ones are alike"
+    log.add("generator", "within_class_diversity", np.nan if diverged else diversity, broken or few)
     shares = generated.subgroup_share(kept.group, kept.label, parts.num_classes, parts.num_groups)
-    _add_shares(log, "generator", shares if not diverged else type(shares)(*(np.full_like(s, np.nan) for s in shares)))
     if diverged:
-        log.note("generator", distance_name, "the generator diverged: nothing of this generation was pushed")
-    elif not judged:
-        log.note("generator", distance_name, f"{parts.reference} diverged in generation 0: nobody can judge")
+        shares = generated.Shares(*(np.full_like(share, np.nan) for share in shares))
+    _add_shares(log, "generator", shares, broken)
 
 
-def _add_shares(log: Log, subject: str, shares: generated.Shares) -> None:
+def _add_shares(log: Log, subject: str, shares: generated.Shares, why: str | None = None) -> None:
     for group, value in enumerate(np.asarray(shares.overall)):
-        log.add(subject, "subgroup_share", value, group=group)
+        log.add(subject, "subgroup_share", value, why, group=group)
     for (label, group), value in np.ndenumerate(np.asarray(shares.by_class)):
-        log.add(subject, "subgroup_share", value, **{"class": label, "group": group})
-    log.add(subject, "unknown_share", shares.unknown)
+        log.add(subject, "subgroup_share", value, why, **{"class": label, "group": group})
+    log.add(subject, "unknown_share", shares.unknown, why)
 
 
 def _add_filter(log: Log, parts: Parts, pending, diverged: bool) -> None:
     rates = generated.drop_rate(pending.kept, pending.samples.group, parts.num_groups)
-    log.add("filter", "drop_rate", np.nan if diverged else rates.overall)
+    broken = "the generator diverged: there was nothing to filter" if diverged else None
+    log.add("filter", "drop_rate", np.nan if diverged else rates.overall, broken)
     for group, value in enumerate(np.asarray(rates.by_group)):
-        log.add("filter", "drop_rate", np.nan if diverged else value, group=group)
-    if diverged:
-        log.note("filter", "drop_rate", "the generator diverged: there was nothing to filter")
-    elif np.isnan(np.asarray(pending.score)).any():
-        log.note("filter", "drop_rate", f"last generation's {parts.judge} diverged: the kept images are a random choice")
-    elif np.isnan(np.asarray(rates.by_group)).any():
-        log.note("filter", "drop_rate", "a group with no generated image has no drop rate")
+        log.add("filter", "drop_rate", np.nan if diverged else value, broken or "no image of the group", group=group)
+    if not diverged and bool(pending.lost):
+        log.note(
+            "filter", "drop_rate", f"last generation's {parts.judge} diverged: the kept images are a random choice"
+        )

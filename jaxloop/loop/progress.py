@@ -1,23 +1,52 @@
 """What a person sees while it runs: the stage, the generation and the time left."""
 
+import json
+import resource
 import sys
 import time
+from pathlib import Path
 
 from tqdm import tqdm
 
 from jaxloop.loop.state import Cursor
+from jaxloop.report.records import write_atomic
+
+
+class Timing:
+    """timing.jsonl: the wall clock. It is no result and differs from run to run, so it is not in the records.
+
+    last: stage -> the seconds that it took last time, of this process or of an earlier one.
+    """
+
+    def __init__(self, file: Path):
+        self._file = file
+        self._lines = file.read_text().splitlines() if file.exists() else []
+        self.last: dict[str, float] = {}
+        for line in list(self._lines):
+            try:
+                row = json.loads(line)
+                self.last[row["stage"]] = float(row["seconds"])
+            except (ValueError, KeyError, TypeError):  # a line that a crash tore: nobody's result, and not to be kept
+                self._lines.remove(line)
+
+    def add(self, generation: int, stage: str, seconds: float) -> None:
+        """One stage that ended, with the peak memory of the process so far."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        row = {"generation": generation, "stage": stage, "seconds": round(seconds, 3), "peak_memory_mb": round(peak)}
+        self._lines.append(json.dumps(row))
+        write_atomic(self._file, "".join(line + "\n" for line in self._lines).encode())
 
 
 class Progress:
     """A bar on a terminal; elsewhere a line a generation. Also the stopwatch of every stage.
 
     The time left is the sum over the stages to come of what the same stage took last time, so it is known once every
-    stage was seen (after generation 1).
+    stage was seen: after generation 1, or from the start of a run that goes on.
     """
 
-    def __init__(self, stages: tuple[str, ...], generations: int, cursor: Cursor):
-        self.stages, self.generations = stages, generations
-        self.last: dict[str, float] = {}
+    def __init__(self, stages: tuple[str, ...], generations: int, cursor: Cursor, last: dict[str, float]):
+        """`last`: stage -> seconds that it took in an earlier process."""
+        self.stages, self.generations, self.last = stages, generations, dict(last)
         self.began = time.monotonic()
         self.generation_began = self.began
         self.bar = tqdm(

@@ -1,5 +1,9 @@
 """Spec -> Parts: loads the data, makes the models, and refuses what cannot work before any work starts."""
 
+import zlib
+
+import numpy as np
+
 from jaxloop import classifiers, config, data, filters, generators
 from jaxloop.classifiers import training
 from jaxloop.data.split import validation_split
@@ -21,8 +25,9 @@ def build(spec: config.Spec, devices=None) -> tuple[Parts, dict]:
         network does not admit, a filter that asks a classifier that is not trained.
     """
     filter_ = filters.create(spec.filter.name)
-    for name in spec.classifiers:
-        classifiers.create(name, 2, 1 << 10)  # the name alone, before the data is loaded
+    for name in spec.classifiers:  # before the data is loaded
+        if name not in classifiers.NAMES:
+            raise InputError("config.classifiers", name, classifiers.NAMES)
     judge = spec.filter.classifier or spec.classifiers[0]
     if judge not in spec.classifiers:
         raise InputError("config.filter.classifier", judge, spec.classifiers)
@@ -62,6 +67,14 @@ def build(spec: config.Spec, devices=None) -> tuple[Parts, dict]:
     return parts, _description(parts, dataset)
 
 
+def _fingerprint(dataset: Dataset) -> str:
+    """Tells whether two runs saw the same images, labels and groups in the same order."""
+    code = 0
+    for array in (*dataset.train, *dataset.test):
+        code = zlib.crc32(np.ascontiguousarray(array), code)
+    return f"{code:08x}"
+
+
 def _refuse_small(spec: config.Spec, images: int) -> None:
     for kind in ("generator", "classifier"):
         size = getattr(spec, kind).batch_size
@@ -78,6 +91,7 @@ def _description(parts: Parts, dataset: Dataset) -> dict:
             "num_train": len(parts.train.label),
             "num_validation": len(parts.validation.label),
             "num_test": len(parts.test.label),
+            "crc32": _fingerprint(dataset),
         },
         "reference": parts.reference,
         "notes": _notes(parts),

@@ -24,12 +24,14 @@ class Pending(NamedTuple):
     """What the generator of this generation made, before and after the filter.
 
     samples: Samples of n images; group read off the pixels, UNKNOWN_GROUP where they do not tell.
-    score: float32 [n], the filter's; NaN if the scoring classifier diverged (the kept ones are then a random choice).
+    score: float32 [n], the filter's; NaN where it has none.
+    lost: bool [], the classifier that scores diverged: there is no score, and the kept ones are a random choice.
     kept: bool [n].  kept_index: int32 [m], the kept ones in the order in which they were pushed.
     """
 
     samples: Samples
     score: Array
+    lost: Array
     kept: Array
     kept_index: Array
 

@@ -25,6 +25,8 @@ def claim(path: Path):
     try:
         for folder in (path, path / "samples", path / "provenance"):
             folder.mkdir(parents=True, exist_ok=True)
+            for torn in folder.glob(".*.tmp"):  # of a write that a kill cut short
+                torn.unlink()
         lock = open(path / ".lock", "a")
     except OSError as error:
         raise InputError("--workdir", str(path), f"a folder that can be written ({error.strerror})") from None
@@ -37,33 +39,67 @@ def claim(path: Path):
 
 
 def describe(path: Path, spec: config.Spec, description: dict) -> None:
-    """Writes config.json, or checks that the one which is there is of the same configuration.
+    """Writes config.json, or checks that the one which is there is of the same configuration and data.
+
+    A start with other code or another device is noted beside the first one's, under "resumed".
 
     Raises InputError with every field that differs.
     """
-    file = path / "config.json"
-    if file.exists():
-        _refuse_other(file, path, spec)
-    content = {
-        "config": config.to_dict(spec),
+    file, began = path / "config.json", _circumstances()
+    if not file.exists():
+        if any((path / "checkpoints").glob("*")):
+            raise InputError("--workdir", str(path), "a new folder: this one has checkpoints and no config.json")
+        _write(file, {"config": config.to_dict(spec), **began, **description})
+        return
+    there = _read(file, path)
+    _refuse_other(path, there, spec, description)
+    known = [{key: there.get(key) for key in began}, *there.get("resumed", [])]
+    if began not in known:
+        _write(file, {**there, "resumed": [*there.get("resumed", []), began]})
+
+
+def _write(file: Path, content: dict) -> None:
+    write_atomic(file, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _read(file: Path, path: Path) -> dict:
+    try:
+        there = json.loads(file.read_text())
+        return {**there, "config": dict(there["config"]), "data": dict(there["data"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError("--workdir", str(path), f"a new folder: its config.json cannot be read ({error!r})") from None
+
+
+def _refuse_other(path: Path, there: dict, spec: config.Spec, description: dict) -> None:
+    # Through JSON, so that tuples and lists are alike; as it stands there, so that a field of another version shows.
+    old, new = _flat(there["config"]), _flat(json.loads(json.dumps(config.to_dict(spec))))
+    names = [name for name in dict.fromkeys([*new, *old]) if name not in FREE and old.get(name) != new.get(name)]
+    differ = [f"{name} ({old.get(name)!r} there, {new.get(name)!r} now)" for name in names]
+    if differ:
+        allowed = "a new folder, or the configuration it was made with; these differ: " + ", ".join(differ)
+        raise InputError("--workdir", str(path), allowed)
+    if there["data"].get("crc32") != description["data"]["crc32"]:
+        raise InputError(
+            "--workdir", str(path), "a new folder, or the images it was made with; the data set has changed"
+        )
+
+
+def _flat(nested: dict) -> dict:
+    """{"data": {"name": ...}} -> {"data.name": ...}, whatever the fields."""
+    flat = {}
+    for name, value in nested.items():
+        flat.update({f"{name}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def _circumstances() -> dict:
+    """What may differ between two starts of one run."""
+    return {
         "version": jaxloop.__version__,
         "git_commit": _git_commit(),
         "jax": jax.__version__,
         "device": f"{jax.devices()[0].device_kind} x{jax.device_count()}",
-        **description,
     }
-    write_atomic(file, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def _refuse_other(file: Path, path: Path, spec: config.Spec) -> None:
-    try:
-        there = config.resolve(json.loads(file.read_text())["config"])
-    except (ValueError, KeyError, TypeError, InputError) as error:
-        raise InputError("--workdir", str(path), f"a new folder: its config.json cannot be read ({error})") from None
-    old, new = config.flat(there), config.flat(spec)
-    differ = [f"{name} ({old[name]!r} there, {new[name]!r} now)" for name in new if old[name] != new[name] and name not in FREE]
-    if differ:
-        raise InputError("--workdir", str(path), "a new folder, or the configuration it was made with; these differ: " + ", ".join(differ))
 
 
 def _git_commit() -> str | None:
@@ -71,7 +107,9 @@ def _git_commit() -> str | None:
     here = os.path.dirname(jaxloop.__file__)
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", here, *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")

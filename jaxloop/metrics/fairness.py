@@ -151,7 +151,9 @@ def _meo(acc: Array) -> Array:
 
 
 def _di(acc: Array) -> Array:
-    left, right = _pairs(jnp.where(acc > 0, acc, jnp.nan))  # a ratio over 0 does not exist, and both directions are taken
+    left, right = _pairs(
+        jnp.where(acc > 0, acc, jnp.nan)
+    )  # a ratio over 0 does not exist, and both directions are taken
     return 1 - jnp.mean((jnp.abs(left / right - 1) + jnp.abs(right / left - 1)) / 2, axis=-1)
 
 
@@ -208,7 +210,9 @@ def _vector(name: str, value: Array, length: int | None, low: int, high: int) ->
     traced = isinstance(value, jax.core.Tracer)
     array = value if traced else np.asarray(value)
     if array.ndim != 1 or (length is not None and len(array) != length):
-        raise ValueError(f"{name} must be a vector, one entry an image, as long as the others; its shape is {array.shape}")
+        raise ValueError(
+            f"{name} must be a vector, one entry an image, as long as the others; its shape is {array.shape}"
+        )
     if not (array.size == 0 or array.dtype == bool or jnp.issubdtype(array.dtype, jnp.integer)):
         raise ValueError(f"{name} must be of integers (or bool), not {array.dtype}")
     if not traced and array.size and not (low <= array.min() and array.max() <= high):

@@ -75,7 +75,7 @@ def generator(run: Run) -> list[Panel]:
 
 
 def generated_groups(run: Run) -> list[Panel]:
-    """By subgroup: its share among the generated images, and the share of it that the filter dropped."""
+    """By subgroup: its share among the kept images, and the share of it that the filter dropped."""
     unknown = _line(run, Name("generator", "unknown_share"), "unknown subgroup", ("#777777", "x", "dotted"))
     total = _line(run, Name("filter", "drop_rate"), "all subgroups", (drawing.BLACK, "+", "dotted"))
     return [
@@ -109,8 +109,8 @@ FIGURES = (
         "diversity within a class (1 = as diverse as real images).", generator, 4,
     ),
     Figure(
-        "generated-groups", "Subgroups among the generated images, and what the filter dropped",
-        "Left: the share of each subgroup among the generated images; one that shrinks is being forgotten. Right: the share "
+        "generated-groups", "Subgroups among the kept images, and what the filter dropped",
+        "Left: the share of each subgroup among the images that were kept; one that shrinks is being forgotten. Right: the share "
         "of each that the filter dropped; a filter that drops one subgroup more often than another is itself biased.", generated_groups, 4,
     ),
     Figure(

@@ -1,6 +1,5 @@
 """What the measures are called, which way is better, and what each means: the words and ranges of the page."""
 
-# ruff: noqa: RUF001 (the minus signs and dashes are meant)
 
 from typing import NamedTuple
 
@@ -63,7 +62,7 @@ _OTHERS = (
         "mean pixel distance between kept images of a class, over the same among real images: 1 = as diverse, near 0 = "
         "one picture a class",
     ),
-    Measure("subgroup_share", "subgroup share", "", 0, 1, "share of a subgroup among the generated images"),
+    Measure("subgroup_share", "subgroup share", "", 0, 1, "share of a subgroup among the generated images that were kept"),
     Measure("unknown_share", "share of unknown subgroup", "lower", 0, 1, "share of generated images of no clear subgroup"),
     Measure("drop_rate", "share dropped", "", 0, 1, "share of the generated images that the filter dropped"),
 )  # fmt: skip

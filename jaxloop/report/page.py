@@ -1,6 +1,5 @@
 """The report of a run: report.html, one file that loads nothing, and report.json with every number in it."""
 
-# ruff: noqa: RUF001 (the minus signs and dashes are meant)
 
 import base64
 import html
@@ -70,7 +69,8 @@ def _facts(run: Run) -> str:
         f"{run.config.get('samples_per_generation', '?')} generated images join the queue each generation "
         f"(mixing ratio p = {loop.get('mix', '?')}, capacity {loop.get('capacity', '?')} generations)",
         f"generator {spec.get('generator', {}).get('name', '?')}",
-        f"filter {filter_.get('name', '?')}, drop rate r = {filter_.get('drop', '?')}",
+        f"filter {filter_.get('name', '?')}"
+        + ("" if filter_.get("name") == "none" else f", drop rate r = {filter_.get('drop', '?')}"),
     ]
     return "; ".join(facts) + "."
 
@@ -195,7 +195,7 @@ def _appendix(run: Run) -> Iterator[str]:
 
 
 def _timing_table(run: Run) -> tables.Table:
-    """Seconds of each stage by generation. Parts of a stage that was interrupted and resumed add up."""
+    """Seconds of each stage by generation. What a stage that was done again after a kill took both times adds up."""
     # Generation 0 has the fewest stages: the order is that of the last one, then whatever only others had.
     stages = list(dict.fromkeys(row["stage"] for row in sorted(run.timing, key=lambda row: -row["generation"])))
     rows = []

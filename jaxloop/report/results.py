@@ -132,8 +132,11 @@ def _nulls(run: Run) -> Iterator[str]:
                 if value is None:
                     reason = run.notes.get(name, {}).get(generation, {}).get(seed) or "no reason was recorded"
                     places.setdefault((name.subject, name.metric, reason), set()).add((generation, seed))
+    together: dict[tuple, list[str]] = {}
     for (subject, metric, reason), where in places.items():
-        yield f"{subject}, {metric}: no value in {_where(where)} ({reason.rstrip('. ')})."
+        together.setdefault((subject, reason, frozenset(where)), []).append(metric)
+    for (subject, reason, where), metrics in together.items():
+        yield f"{subject}, {_listed(metrics)}: no value in {_where(set(where))} ({reason.rstrip('. ')})."
 
 
 def _where(places: set[tuple[int, int]]) -> str:

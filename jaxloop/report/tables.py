@@ -1,6 +1,5 @@
 """Tables in one structure, shown three ways: aligned text for the terminal, HTML for the page, Markdown for a README."""
 
-# ruff: noqa: RUF001 (the minus signs and dashes are meant)
 
 import html
 import os

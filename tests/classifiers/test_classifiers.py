@@ -120,7 +120,9 @@ def test_one_step_is_adam_on_the_mean_cross_entropy():
     batch = samples(20)
     variables = module.init(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)), train=False)
     optimizer = optax.adam(0.1)
-    stepped, _, loss = training.step(module, optimizer, jax.random.key(0), variables, optimizer.init(variables["params"]), batch)
+    stepped, _, loss = training.step(
+        module, optimizer, jax.random.key(0), variables, optimizer.init(variables["params"]), batch
+    )
     logits = np.asarray(module.apply(variables, batch.image.astype(jnp.float32) / 127.5 - 1, train=False), np.float64)
     picked = logits[np.arange(20), np.asarray(batch.label)]
     assert float(loss) == pytest.approx((np.log(np.exp(logits).sum(axis=1)) - picked).mean(), rel=1e-5)

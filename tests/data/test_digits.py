@@ -29,7 +29,7 @@ def test_shapes_types_and_sizes(digits):
     assert digits.class_names == tuple("0123456789")
     assert "(360)" in digits.notes[0]
     assert "(1,437)" in digits.notes[0]
-    assert len(digits.notes) == 3  # the split, the size, the colours of the test set
+    assert len(digits.notes) == 4  # the split, the size, the colours of the test set, how a colour is read off
 
 
 def test_every_fifth_image_is_a_test_image():

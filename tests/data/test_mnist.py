@@ -47,7 +47,8 @@ def test_the_four_published_files(tmp_path, pack):
         np.testing.assert_array_equal(samples.image.sum(axis=-1), image)
         np.testing.assert_array_equal(samples.label, label)
         assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (np.uint8, np.int32, np.int32)
-    assert dataset.notes == ("Colorized MNIST, the published split: 30 training and 20 test digits.",)
+    assert dataset.notes[0] == "Colorized MNIST, the published split: 30 training and 20 test digits."
+    assert not any("coloured uniformly" in note or "resized" in note for note in dataset.notes)
 
 
 def test_the_test_files_alone_are_split_by_index_with_a_note(tmp_path):

@@ -109,7 +109,7 @@ def test_not_prepared_and_no_tensorflow(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find_spec(name))
     with pytest.raises(InputError, match=r"config.data.path") as caught:
         prepared.read("mnist", ("train", "test"), str(tmp_path))
-    for words in ("tensorflow", "pip install 'jaxloop-experiments[prepare]'", "give data.path", str(tmp_path)):
+    for words in ("tensorflow", "pip install -c constraints.txt -e '.[prepare]'", "give data.path", str(tmp_path)):
         assert words in str(caught.value)
 
 

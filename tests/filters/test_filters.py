@@ -13,12 +13,13 @@ from jaxloop.filters import scores, select
 def test_protocol(name):
     logits = jnp.asarray(np.random.default_rng(0).normal(size=(40, 5)), jnp.float32)
     made = filters.create(name)
-    score = jax.jit(made.scores)(jax.random.key(0), logits)
+    image, label = jnp.zeros((40, 8, 8, 3), jnp.uint8), jnp.zeros(40, jnp.int32)
+    score = jax.jit(made.scores)(jax.random.key(0), image, label, logits)
     assert score.shape == (40,) and score.dtype == jnp.float32 and bool(jnp.isfinite(score).all())
     # compiled and not: the same up to rounding, so the same ranking but for ties
-    np.testing.assert_allclose(score, made.scores(jax.random.key(0), logits), rtol=1e-6)
+    np.testing.assert_allclose(score, made.scores(jax.random.key(0), image, label, logits), rtol=1e-6)
     if not made.reads_classifier:
-        np.testing.assert_array_equal(score, made.scores(jax.random.key(0), jnp.zeros_like(logits)))
+        np.testing.assert_array_equal(score, made.scores(jax.random.key(0), image, label, jnp.zeros_like(logits)))
 
 
 def test_unknown_name_is_refused():
@@ -62,7 +63,14 @@ def test_best_of_each_class_equals_a_plain_loop(seed):
     assert np.bincount(label[kept], minlength=classes).tolist() == [keep] * classes
 
 
-@pytest.mark.parametrize(("kept", "drop", "classes"), [(259, 0.1, 10), (1, 0.5, 10), (100, 0.0, 3), (70, 0.3, 7), (10, 0.99, 2)])
+def test_a_score_that_does_not_exist_ranks_last():
+    score = jnp.nan_to_num(jnp.asarray([0.0, jnp.nan, 1.0, 2.0]), nan=-jnp.inf)
+    assert select.best_of_each_class(score, 1, 2).tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("kept", "drop", "classes"), [(259, 0.1, 10), (1, 0.5, 10), (100, 0.0, 3), (70, 0.3, 7), (10, 0.99, 2)]
+)
 def test_quota(kept, drop, classes):
     made, keep = select.quota(kept, drop, classes)
     assert keep >= 1 and abs(keep * classes - kept) <= max(classes / 2, classes - kept)

@@ -52,7 +52,9 @@ def test_the_group_is_not_seen(generator):
     state, real = generator.init(jax.random.key(0)), batch()
     update = jax.jit(generator.update)
     other = real._replace(group=(real.group + 1) % 3)
-    jax.tree.map(np.testing.assert_array_equal, update(jax.random.key(1), state, real), update(jax.random.key(1), state, other))
+    jax.tree.map(
+        np.testing.assert_array_equal, update(jax.random.key(1), state, real), update(jax.random.key(1), state, other)
+    )
 
 
 @pytest.mark.slow
@@ -81,7 +83,9 @@ def test_refusals():
         generators.create(config.Generator(), 2, 17)
 
 
-@pytest.mark.parametrize(("size", "wanted"), [(8, (4, 1)), (12, (6, 1)), (16, (4, 2)), (28, (7, 2)), (32, (4, 3)), (64, (4, 4))])
+@pytest.mark.parametrize(
+    ("size", "wanted"), [(8, (4, 1)), (12, (6, 1)), (16, (4, 2)), (28, (7, 2)), (32, (4, 3)), (64, (4, 4))]
+)
 def test_plan(size, wanted):
     base, doublings = dcgan.plan(size)
     assert (base, doublings) == wanted and base * 2**doublings == size
@@ -94,7 +98,9 @@ def test_up_convolution_equals_the_transposed_one():
     module = UpConv(4)
     variables = module.init(jax.random.key(0), x)
     variables["params"]["bias"] = jnp.asarray(draw.normal(size=4), jnp.float32)
-    kernel = variables["params"]["kernel"].reshape(2, 2, 3, 2, 2, 4)  # tap row, tap column, in, parity row, parity column, out
+    kernel = variables["params"]["kernel"].reshape(
+        2, 2, 3, 2, 2, 4
+    )  # tap row, tap column, in, parity row, parity column, out
     # Output 2i + a sees inputs i + a - 1 + t with tap t, and so meets entry 2t + a of the kernel on the spread image.
     whole = np.zeros((4, 4, 3, 4), np.float32)
     for tap_row, tap_column, row, column in np.ndindex(2, 2, 2, 2):
@@ -103,7 +109,9 @@ def test_up_convolution_equals_the_transposed_one():
         x, jnp.asarray(whole), (1, 1), ((2, 2), (2, 2)), lhs_dilation=(2, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
     # 12 products of order one, added in another order
-    np.testing.assert_allclose(module.apply(variables, x), wanted + variables["params"]["bias"][None, None, None], atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(
+        module.apply(variables, x), wanted + variables["params"]["bias"][None, None, None], atol=1e-5, rtol=1e-5
+    )
 
 
 def test_pixels():

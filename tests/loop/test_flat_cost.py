@@ -20,7 +20,12 @@ def test_memory_and_time_do_not_grow_with_generations(tmp_path):
         "--config.loop.generations=12", "--config.data.image_size=12", "--config.generator.epochs=4",
         "--config.classifier.epochs=4", "--config.classifier.width=0.05",
     )  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": "1", "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "c")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "JAX_NUM_CPU_DEVICES": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "c"),
+    }
     done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "w" / "timing.jsonl").read_text().splitlines()]

@@ -226,7 +226,9 @@ def test_vmap_and_jit_over_seeds_equal_one_by_one():
 
 
 def test_accuracy_counts_images_of_unknown_group():
-    got = F.from_counts(C.count(np.array([True, False, False, False]), np.zeros(4, int), np.array([0, -1, -1, 1]), 1, 2))
+    got = F.from_counts(
+        C.count(np.array([True, False, False, False]), np.zeros(4, int), np.array([0, -1, -1, 1]), 1, 2)
+    )
     assert float(got["accuracy"]) == 0.25 and float(got["meo"]) == 0.0
 
 

@@ -18,7 +18,9 @@ def pictures(seed, n, num_classes=3, size=6):
 
 
 def loop_distance(image, label, one_class, per_class):
-    chosen = [x.astype(np.float64).ravel() / 255 for x, y in zip(image, label, strict=True) if y == one_class][:per_class]
+    chosen = [x.astype(np.float64).ravel() / 255 for x, y in zip(image, label, strict=True) if y == one_class][
+        :per_class
+    ]
     gaps = [np.sqrt(np.sum((x - y) ** 2)) for i, x in enumerate(chosen) for y in chosen[:i]]
     return sum(gaps) / len(gaps) if gaps else np.nan
 
@@ -150,7 +152,9 @@ def test_shares_vmap_over_seeds():
     group, label = rng.integers(-1, 3, (4, 20)), rng.integers(0, 2, (4, 20))
     together = jax.vmap(lambda g, y: G.subgroup_share(g, y, 2, 3))(group, label)
     for seed in range(4):
-        np.testing.assert_allclose(together.overall[seed], np.bincount(group[seed] + 1, minlength=4)[1:] / 20, atol=1e-6)
+        np.testing.assert_allclose(
+            together.overall[seed], np.bincount(group[seed] + 1, minlength=4)[1:] / 20, atol=1e-6
+        )
 
 
 def test_share_refusal():

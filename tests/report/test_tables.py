@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (the minus signs and dashes are meant)
 
 import json
 
