@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +86,8 @@ def test_allowed_words_name_the_type():
 def test_table_has_every_field():
     table = config.table()
     assert all(f"| `{name}` |" in table for name in config.flat(config.Spec()))
+
+
+def test_the_readme_shows_this_table():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert config.table() in readme

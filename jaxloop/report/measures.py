@@ -1,6 +1,5 @@
 """What the measures are called, which way is better, and what each means: the words and ranges of the page."""
 
-
 from typing import NamedTuple
 
 

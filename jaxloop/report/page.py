@@ -1,6 +1,5 @@
 """The report of a run: report.html, one file that loads nothing, and report.json with every number in it."""
 
-
 import base64
 import html
 import json

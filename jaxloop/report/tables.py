@@ -1,6 +1,5 @@
 """Tables in one structure, shown three ways: aligned text for the terminal, HTML for the page, Markdown for a README."""
 
-
 import html
 import os
 import textwrap
