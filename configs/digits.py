@@ -3,8 +3,8 @@
     python -m jaxloop.main --config=configs/digits.py             (the same as configs/digits.py:unbiased)
     python -m jaxloop.main --config=configs/digits.py:biased      (every class has a colour that it prefers)
 
-Costs about RUNTIME on two CPU cores (5 generations, 2 classifiers, 3 seeds). Should give, unbiased: accuracy of LeNet
-0.96 and AlexNet 0.96 at generation 0, label_agreement 0.94 and within_class_diversity 0.94 at generation 1.
+Costs about 3.5 minutes on two CPU cores (5 generations, 2 classifiers, 3 seeds). Should give, unbiased: accuracy of LeNet
+0.96 and AlexNet 0.97 at generation 0, label_agreement 0.93 and within_class_diversity 0.97 at generation 1.
 """
 
 from jaxloop import config

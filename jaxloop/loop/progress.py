@@ -63,7 +63,7 @@ class Progress:
             return
         what = f"generation {cursor.generation}/{self.generations}  {self.stages[cursor.stage]}"
         self.bar.set_description_str(what + (f"  epoch {cursor.step + 1}" if cursor.step else ""), refresh=False)
-        self.bar.set_postfix_str(self._left(cursor), refresh=False)
+        self.bar.set_postfix_str(self._left(cursor).removeprefix(", "), refresh=False)  # tqdm writes the comma
         self.bar.n = self._position(cursor)
         self.bar.refresh()
 

@@ -35,8 +35,9 @@ def test_memory_and_time_do_not_grow_with_generations(tmp_path):
         peak[generation] = line["peak_memory_mb"]
         if not line["stage"].startswith("classifier"):  # early stopping decides how long those take
             seconds[generation] = seconds.get(generation, 0) + line["seconds"]
-    # The peak is of the whole process and never falls. 4 %: the allocator's own wandering, measured at 2 % over 8 generations.
-    assert peak[12] <= 1.04 * peak[4], peak
+    # The peak is of the whole process and never falls. 6 %: the allocator wandering; measured, 4 % from generation 4 to 16, and
+    # it levels off (with MALLOC_ARENA_MAX=2: 2 %).
+    assert peak[12] <= 1.06 * peak[4], peak
     # Machines are noisy, so medians over four generations, and room for half as much again.
     early = statistics.median(seconds[g] for g in range(FULL + 1, FULL + 5))
     late = statistics.median(seconds[g] for g in range(9, 13))
