@@ -3,5 +3,5 @@
 set -euo pipefail
 extras=test
 . "$(dirname "$0")/environment.sh"
-[ $# -gt 0 ] || set -- -n 2 --durations=10
+[ $# -gt 0 ] || set -- -n 2 --dist loadfile --durations=10
 exec .venv/bin/python -m pytest "$@"

@@ -1,10 +1,18 @@
 """Strictness that every test runs under, and the small experiment that the tests of the loop share."""
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
-# Several fake devices, so that sharding is exercised; the compiled functions of one test are not another's business.
+# Several fake devices, so that sharding is exercised; set before JAX starts.
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
-os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+# What one test compiled the next need not; a folder for each worker, so that none reads what another is writing.
+CACHE = Path(tempfile.gettempdir()) / "-".join(
+    ["jaxloop-tests", os.environ.get("PYTEST_XDIST_TESTRUNUID", "alone"), str(os.getpid())]
+)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 import jax
 import pytest
@@ -13,6 +21,10 @@ from jaxloop import config
 from jaxloop.loop import setup
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_sessionfinish():
+    shutil.rmtree(CACHE, ignore_errors=True)
 
 
 def tiny(**changes) -> config.Spec:
