@@ -4,12 +4,13 @@ import io
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 from PIL import Image
 
 from jaxloop.devices import unstack
 from jaxloop.loop.generation import Parts
-from jaxloop.loop.state import LoopState
+from jaxloop.loop.state import LoopState, Pending
 from jaxloop.report.records import write_atomic
 
 GRID_COLUMNS = 10
@@ -23,25 +24,32 @@ def write(parts: Parts, state: LoopState, workdir: Path) -> None:
         parts.spec.seeds, unstack(state.pending), np.asarray(state.generator_diverged), strict=True
     ):
         name = f"g{generation:02d}_s{seed}"
-        pending = type(pending)(type(pending.samples)(*map(np.asarray, pending.samples)), *map(np.asarray, pending[1:]))
-        shown = pending.samples.image[pending.kept_index[: GRID_COLUMNS * parts.num_classes]]
-        write_atomic(workdir / "samples" / f"{name}.png", grid(shown, parts.num_classes))
+        pending = jax.tree.map(np.asarray, pending)
+        picture = grid(shown_by_class(pending, parts.num_classes))
+        write_atomic(workdir / "samples" / f"{name}.png", picture)
         lines = provenance(pending, generation, seed, parts.spec.filter.name, bool(diverged))
         text = "".join(json.dumps(line) + "\n" for line in lines)
         write_atomic(workdir / "provenance" / f"{name}.jsonl", text.encode())
 
 
-def grid(image: np.ndarray, rows: int) -> bytes:
-    """PNG of images that take turns over `rows` classes: uint8 [n h w c], n a multiple of rows -> a class a row."""
-    n, h, w, c = image.shape
-    tiles = image.reshape(n // rows, rows, h, w, c).transpose(1, 2, 0, 3, 4).reshape(rows * h, n // rows * w, c)
+def shown_by_class(pending: Pending, num_classes: int) -> np.ndarray:
+    """The first kept images of every class, a class a row: uint8 [num_classes columns h w c]. Host arrays in `pending`."""
+    label = pending.samples.label[pending.kept_index]
+    by_class = pending.kept_index[np.argsort(label, kind="stable")].reshape(num_classes, -1)
+    return pending.samples.image[by_class[:, :GRID_COLUMNS]]
+
+
+def grid(image: np.ndarray) -> bytes:
+    """PNG of uint8 [rows columns h w c], without a gap; small pictures enlarged by a whole factor."""
+    rows, columns, h, w, c = image.shape
+    tiles = image.transpose(0, 2, 1, 3, 4).reshape(rows * h, columns * w, c)
     factor = -(-GRID_SIDE // h)
     out = io.BytesIO()
     Image.fromarray(tiles.repeat(factor, axis=0).repeat(factor, axis=1)).save(out, format="png")
     return out.getvalue()
 
 
-def provenance(pending, generation: int, seed: int, filter_name: str, diverged: bool):
+def provenance(pending: Pending, generation: int, seed: int, filter_name: str, diverged: bool):
     """One line a generated image: where it comes from, what the filter said, and what became of it."""
     best, worst = f"among the best of its class by {filter_name}", f"among the worst of its class by {filter_name}"
     if pending.lost:

@@ -79,7 +79,7 @@ def generated_groups(run: Run) -> list[Panel]:
     unknown = _line(run, Name("generator", "unknown_share"), "unknown subgroup", ("#777777", "x", "dotted"))
     total = _line(run, Name("filter", "drop_rate"), "all subgroups", (drawing.BLACK, "+", "dotted"))
     return [
-        Panel("share generated", [*_by_group(run, "generator", "subgroup_share"), unknown], 0, 1),
+        Panel("share among kept", [*_by_group(run, "generator", "subgroup_share"), unknown], 0, 1),
         Panel("share dropped", [*_by_group(run, "filter", "drop_rate"), total], 0, 1),
     ]
 

@@ -24,7 +24,7 @@ def test_panels_show_the_measures_that_their_figures_promise(run):
         "groups": ["lenet", "alexnet"],
         "per-class": ["MEO, per class ↑", "DI, per class ↑", "MD, per class ↓"],
         "generator": ["fd_lenet ↓", "label agreement ↑", "diversity within a class ↑"],
-        "generated-groups": ["share generated", "share dropped"],
+        "generated-groups": ["share among kept", "share dropped"],
         "training": ["epochs trained"],
     }
     labels = {figure.name: [line.label for line in figure.panels(run)[0].lines] for figure in figures.FIGURES}
