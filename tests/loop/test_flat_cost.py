@@ -38,7 +38,7 @@ def test_memory_and_time_do_not_grow_with_generations(tmp_path):
     # The peak is of the whole process and never falls. 6 %: the allocator wandering; measured, 4 % from generation 4 to 16, and
     # it levels off (with MALLOC_ARENA_MAX=2: 2 %).
     assert peak[12] <= 1.06 * peak[4], peak
-    # Machines are noisy, so medians over four generations, and room for half as much again.
+    # Machines are noisy, so medians over four generations. A cost in proportion to t would give 1.9.
     early = statistics.median(seconds[g] for g in range(FULL + 1, FULL + 5))
     late = statistics.median(seconds[g] for g in range(9, 13))
-    assert late <= 1.5 * early, seconds
+    assert late <= 1.75 * early, seconds
