@@ -22,8 +22,11 @@ def _field(default, doc: str, allowed: str, ok: Callable[[typing.Any], bool] = l
     return dataclasses.field(default=default, metadata={"doc": doc, "allowed": allowed, "ok": ok})
 
 
-def _int(default: int, low: int, doc: str, high: int = 10**6):
-    allowed = f"an integer >= {low}" if high == 10**6 else f"an integer in [{low}, {high}]"
+MILLION = 10**6  # more of anything that is counted here is a typing error
+
+
+def _int(default: int, low: int, doc: str, high: int = MILLION):
+    allowed = f"an integer >= {low}, at most a million" if high == MILLION else f"an integer in [{low}, {high}]"
     return _field(default, doc, allowed, lambda v: low <= v <= high)
 
 
@@ -156,10 +159,10 @@ def resolve(config: ml_collections.ConfigDict | dict) -> Spec:
     return _build(Spec, config, prefix="")
 
 
-def flat(spec: Spec) -> dict[str, object]:
-    """{"data.name": "digits", ...}: every leaf of a Spec under the name that people type."""
+def flat(spec: Spec | dict) -> dict[str, object]:
+    """{"data.name": "digits", ...}: every leaf of a Spec, or of what `to_dict` gave, under the name that people type."""
     leaves = {}
-    for name, value in to_dict(spec).items():
+    for name, value in (spec if isinstance(spec, dict) else to_dict(spec)).items():
         if isinstance(value, dict):
             leaves.update({f"{name}.{inner}": leaf for inner, leaf in value.items()})
         else:
@@ -249,9 +252,8 @@ def table() -> str:
         for field in dataclasses.fields(group.default if group else Spec):
             if not dataclasses.is_dataclass(field.default):
                 name = f"{group.name}.{field.name}" if group else field.name
-                rows.append(
-                    f"| `{name}` | `{field.default!r}` | {field.metadata['doc']} | {field.metadata['allowed']} |"
-                )
+                doc, allowed = field.metadata["doc"], field.metadata["allowed"]
+                rows.append(f"| `{name}` | `{field.default!r}` | {doc} | {allowed} |")
     return "\n".join(rows)
 
 

@@ -32,9 +32,8 @@ def parse(argv: list[str]) -> tuple[config.Spec, Path]:
     except flags.Error as error:
         raise InputError("the command line", " ".join(argv[1:]), f"see --help ({error})") from None
     except Exception as error:  # whatever the person's config file raises
-        raise InputError(
-            "--config", " ".join(argv[1:]), f"a file that runs ({type(error).__name__}: {error})"
-        ) from None
+        why = f"{type(error).__name__}: {error}"
+        raise InputError("--config", " ".join(argv[1:]), f"a file that runs ({why})") from None
     if rest:
         raise InputError("the command line", rest[0], "only --flags; see --help")
     chosen = config_flags.get_config_filename(flags.FLAGS["config"]) if flags.FLAGS["config"].present else None
@@ -46,8 +45,10 @@ def parse(argv: list[str]) -> tuple[config.Spec, Path]:
     return config.resolve(CONFIG.value), Path(WORKDIR.value or Path("runs") / name)
 
 
-def cache_compilations() -> None:
-    """Compiled functions outlive the process, so that a run which starts again starts at once."""
+def set_up_xla() -> None:
+    """A run that starts again starts at once, and adds in the same order."""
+    # On a GPU, XLA may otherwise add in any order and choose kernels by timing them. Read when JAX starts its backend.
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     import jax
 
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
@@ -56,27 +57,17 @@ def cache_compilations() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def ask_for_repeatable_sums() -> None:
-    """On a GPU, XLA may add in any order and choose kernels by timing them; a resumed run would then differ. Asks it not to."""
-    wanted = "--xla_gpu_deterministic_ops=true"
-    os.environ["XLA_FLAGS"] = " ".join(filter(None, [os.environ.get("XLA_FLAGS"), wanted]))
-
-
 def main() -> int:
     if {"--help", "-h", "-help"} & set(sys.argv):
         print(__doc__, config.table(), sep="\n\n")
         return 0
     try:
-        ask_for_repeatable_sums()
         spec, workdir = parse(sys.argv)
-        cache_compilations()
+        set_up_xla()
         from jaxloop.loop import driver  # JAX starts here: a typo is answered before
 
         driver.run(spec, workdir)
-    except InputError as error:
-        print(f"jaxloop: {error}", file=sys.stderr)
-        return EXIT_CODE
-    except OSError as error:  # a disk that is full, a folder that is taken away
+    except (InputError, OSError) as error:  # OSError: a disk that is full, a folder that is taken away
         print(f"jaxloop: {error}", file=sys.stderr)
         return EXIT_CODE
     except KeyboardInterrupt:

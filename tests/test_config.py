@@ -37,6 +37,7 @@ def test_survives_json():
         ("data.test_color", "Uniform", "uniform, same"),
         ("data.validation", 0.0, "(0, 0.5]"),
         ("loop.generations", -1, ">= 0"),
+        ("loop.generations", 1_000_001, "at most a million"),
         ("loop.mix", float("nan"), "(0, 10]"),
         ("loop.capacity", 0, "[1, 1000]"),
         ("loop.policy", "lifo", "fifo"),
@@ -79,7 +80,7 @@ def test_names_may_be_typed_with_commas(typed):
 
 
 def test_allowed_words_name_the_type():
-    assert config.allowed("config.loop.generations") == "an integer >= 0 (integer)"
+    assert config.allowed("config.loop.generations") == "an integer >= 0, at most a million (integer)"
     assert config.allowed("workdir") is None
 
 

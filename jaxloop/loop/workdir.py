@@ -25,8 +25,6 @@ def claim(path: Path):
     try:
         for folder in (path, path / "samples", path / "provenance"):
             folder.mkdir(parents=True, exist_ok=True)
-            for torn in folder.glob(".*.tmp"):  # of a write that a kill cut short
-                torn.unlink()
         lock = open(path / ".lock", "a")
     except OSError as error:
         raise InputError("--workdir", str(path), f"a folder that can be written ({error.strerror})") from None
@@ -35,6 +33,11 @@ def claim(path: Path):
     except OSError:
         lock.close()
         raise InputError("--workdir", str(path), "a folder in which no other run is going on") from None
+    for torn in (
+        *path.glob(".*.tmp"),
+        *path.glob("*/.*.tmp"),
+    ):  # of a write that a kill cut short; ours alone, by the lock
+        torn.unlink()
     return lock
 
 
@@ -72,7 +75,7 @@ def _read(file: Path, path: Path) -> dict:
 
 def _refuse_other(path: Path, there: dict, spec: config.Spec, description: dict) -> None:
     # Through JSON, so that tuples and lists are alike; as it stands there, so that a field of another version shows.
-    old, new = _flat(there["config"]), _flat(json.loads(json.dumps(config.to_dict(spec))))
+    old, new = config.flat(there["config"]), config.flat(json.loads(json.dumps(config.to_dict(spec))))
     names = [name for name in dict.fromkeys([*new, *old]) if name not in FREE and old.get(name) != new.get(name)]
     differ = [f"{name} ({old.get(name)!r} there, {new.get(name)!r} now)" for name in names]
     if differ:
@@ -82,14 +85,6 @@ def _refuse_other(path: Path, there: dict, spec: config.Spec, description: dict)
         raise InputError(
             "--workdir", str(path), "a new folder, or the images it was made with; the data set has changed"
         )
-
-
-def _flat(nested: dict) -> dict:
-    """{"data": {"name": ...}} -> {"data.name": ...}, whatever the fields."""
-    flat = {}
-    for name, value in nested.items():
-        flat.update({f"{name}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value})
-    return flat
 
 
 def _circumstances() -> dict:

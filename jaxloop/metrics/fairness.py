@@ -151,9 +151,8 @@ def _meo(acc: Array) -> Array:
 
 
 def _di(acc: Array) -> Array:
-    left, right = _pairs(
-        jnp.where(acc > 0, acc, jnp.nan)
-    )  # a ratio over 0 does not exist, and both directions are taken
+    # A ratio over 0 does not exist, and both directions are taken.
+    left, right = _pairs(jnp.where(acc > 0, acc, jnp.nan))
     return 1 - jnp.mean((jnp.abs(left / right - 1) + jnp.abs(right / left - 1)) / 2, axis=-1)
 
 

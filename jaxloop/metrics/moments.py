@@ -66,9 +66,8 @@ def merge(a: Moments, b: Moments) -> Moments:
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"moments differ in the number of features: {a.mean.shape} and {b.mean.shape}")
     number = a.count + b.count
-    count_a = a.count.astype(
-        jnp.float32
-    )  # floats before the product below: in int32 it would overflow at 46,341 images
+    # Floats before the product below: in int32 it would overflow at 46,341 images.
+    count_a = a.count.astype(jnp.float32)
     share_b = b.count.astype(jnp.float32) / jnp.maximum(number, 1).astype(jnp.float32)
     delta = b.mean - a.mean
     return Moments(

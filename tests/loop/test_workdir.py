@@ -24,6 +24,16 @@ def test_a_second_process_is_refused_while_the_first_runs(tmp_path):
     claimed(tmp_path / "w")
 
 
+def test_a_refused_second_process_leaves_the_first_ones_half_written_files(tmp_path):
+    lock = workdir.claim(tmp_path / "w")
+    half = tmp_path / "w" / "samples" / ".g01_s0.png.1.tmp"
+    half.write_text("half")
+    with pytest.raises(InputError):
+        workdir.claim(tmp_path / "w")
+    assert half.exists()
+    lock.close()
+
+
 def test_the_first_start_stays_what_it_was(tmp_path, monkeypatch):
     path = claimed(tmp_path / "w")
     workdir.describe(path, SPEC, DESCRIPTION)
