@@ -49,7 +49,9 @@ def _is_color(matrix) -> bool:
 @dataclass(frozen=True)
 class Data:
     name: str = _field("digits", "the data set", "a registered name (checked by jaxloop.data)")
-    path: str = _field("", "folder of a source that is read from disk; empty: the source's own", "a folder")
+    path: str = _field(
+        "", "folder (or .npz file) of a source that is read from disk; empty: the source's own", "a path"
+    )
     image_size: int = _int(16, 8, "side of the square images, in pixels", 1024)
     color: tuple[tuple[float, ...], ...] = _field(
         (),
@@ -99,6 +101,7 @@ class Filter:
     name: str = _field("uncertainty", "the expert that scores images", "a registered name (checked by jaxloop.filters)")
     drop: float = _share(0.1, "share r of the generated images of each class that is dropped")
     classifier: str = _field("", "whose uncertainty; empty: the first of `classifiers`", "one of `classifiers`")
+    passes: int = _int(20, 2, "forward passes with dropout on, of the filter mc_dropout", 1000)
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,21 @@ class Classifier:
     width: float = _field(
         1.0, "scales the channels of every network but LeNet", "a number in (0, 4]", lambda v: 0 < v <= 4
     )
+    stem: str = _one_of(
+        "small", "the networks' variant for images of 28 to 32 pixels, or torchvision's own", "small", "imagenet"
+    )
+    image_size: int = _field(
+        0, "side that images are resized to (bilinear, on the device) before a classifier sees them; 0: as they are",
+        "0, or an integer in [8, 1024]", lambda v: v == 0 or 8 <= v <= 1024,
+    )  # fmt: skip
+    augment: str = _one_of(
+        "none", "of the training images, anew each step: a random crop (an eighth of the side is padded), and a mirror",
+        "none", "crop", "crop_flip",
+    )  # fmt: skip
+    pretrained: tuple[str, ...] = _field(
+        (), "weights to start from instead of random ones, one file (or hub name) for each of `classifiers`",
+        "paths of .safetensors files made by jaxloop.classifiers.pretrained, or hub names", lambda v: len(set(v)) == len(v),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class Dataset(NamedTuple):
     class_names, group_names: their lengths are L and G.
     image_group: uint8 [n h w c] -> int32 [n], reads the group off the pixels; None where pixels do not tell.
     notes: sentences that the report must show (an unusual split, a resized source).
+    subgroup_names: one row a class, what its subgroups are called; empty: `group_names` holds for every class.
+    augmentations: which of `jaxloop.data.augment.NAMES` leave the class and the group of an image as they are.
     """
 
     train: Samples
@@ -41,3 +43,5 @@ class Dataset(NamedTuple):
     group_names: tuple[str, ...]
     image_group: Any
     notes: tuple[str, ...]
+    subgroup_names: tuple[tuple[str, ...], ...] = ()
+    augmentations: tuple[str, ...] = ("none",)

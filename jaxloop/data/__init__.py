@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 from jaxloop import config
-from jaxloop.data import digits, mnist
+from jaxloop.data import cifar, digits, folder, mnist
 from jaxloop.errors import InputError
 from jaxloop.types import Dataset
 
 SOURCES: dict[str, Callable[[config.Data], Dataset]] = {
     "digits": digits.load,
     "mnist": mnist.load,
+    "cifar": cifar.load,
+    "folder": folder.load,
 }
 NAMES = tuple(SOURCES)
 

@@ -126,6 +126,7 @@ def colored(
         group_names=COLORS,
         image_group=image_group,
         notes=notes,
+        augmentations=("none", "crop"),  # a mirrored digit is no digit
     )
 
 
