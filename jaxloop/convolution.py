@@ -1,10 +1,12 @@
 """The one place that chooses how a convolution is computed. Models say `Conv(...)` and do not see the choice.
 
 Accelerators get `lax.conv_general_dilated`. On the CPU, XLA's convolution falls into slow paths: inside a compiled loop its
-gradient is more than ten times slower than outside, and small pictures are worse. There a convolution is a matrix product
-over patches, which escapes both. The two agree to float32 rounding (tests/test_convolution.py).
+gradient is more than ten times slower than outside, and small pictures are worse. There a convolution is made of matrix
+products, which escape both (`jaxloop.lowerings`, `jaxloop.winograd`; which is fastest where: benchmarks/convolutions.py). All
+agree to float32 rounding (tests/test_convolution.py).
 """
 
+import functools
 from functools import partial
 
 import jax
@@ -12,84 +14,76 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
+from jaxloop import lowerings, winograd
 from jaxloop.types import Array
 
+WIDE = 16  # channels from which on a matrix product a tile place is large enough for Winograd
 
-def convolve(lhs: Array, rhs: Array, window_strides, padding, **rest) -> Array:
+
+def convolve(lhs: Array, rhs: Array, window_strides, padding, feature_group_count: int = 1, **rest) -> Array:
     """Drop-in for `lax.conv_general_dilated`, chosen by backend and by what is asked: NHWC images, HWIO kernels."""
-    if jax.default_backend() == "cpu" and _plain(rest):
-        return patches_matmul(lhs, rhs, window_strides, padding)
-    return lax.conv_general_dilated(lhs, rhs, window_strides, padding, **rest)
-
-
-def patches_matmul(lhs: Array, rhs: Array, window_strides, padding) -> Array:
-    """Convolution as one matrix product over patches.
-
-    Args:
-      lhs: [n h w c]; rhs: [kh kw c o]; window_strides: (sh, sw); padding: "SAME", "VALID" or ((top, bottom), (left, right)).
-
-    Returns:
-      [n h' w' o], equal to `lax.conv_general_dilated` up to rounding.
-    """
+    dilated = any(d is not None and set(d) != {1} for d in (rest.get("lhs_dilation"), rest.get("rhs_dilation")))
+    depthwise = feature_group_count == lhs.shape[-1] == rhs.shape[-1]
+    if jax.default_backend() != "cpu" or dilated or (feature_group_count > 1 and not depthwise):
+        return lax.conv_general_dilated(
+            lhs, rhs, window_strides, padding, feature_group_count=feature_group_count, **rest
+        )
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
-    padded = jnp.pad(lhs, ((0, 0), *padding, (0, 0)))
-    (sh, sw), sizes = window_strides, (*padded.shape[1:3], *rhs.shape[:2])
-    if (sh, sw) == (2, 2) and all(size % 2 == 0 for size in sizes):
-        # Half the resolution, half the kernel, stride 1: a fourth of the slices, and none with gaps.
-        padded, rhs, sh, sw = space_to_depth(padded), _kernel_to_depth(rhs), 1, 1
-    kh, kw, c, o = rhs.shape
-    n, height, width, _ = padded.shape
-    rows, columns = (height - kh) // sh + 1, (width - kw) // sw + 1
-    shifted = [
-        padded[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw, :]
-        for i in range(kh)
-        for j in range(kw)
-    ]
-    patches = jnp.concatenate(shifted, axis=-1).reshape(n * rows * columns, kh * kw * c)
-    return _matmul(patches, rhs.reshape(kh * kw * c, o)).reshape(n, rows, columns, o)
+    padding = tuple((int(before), int(after)) for before, after in padding)
+    if feature_group_count > 1:
+        return lowerings.depthwise(lhs, rhs, window_strides, padding)
+    if choose(lhs.shape, rhs.shape, tuple(window_strides), padding) == "patches":
+        return lowerings.patches(lhs, rhs, window_strides, padding)
+    return _stride_1(lhs, rhs, padding)
 
 
-@jax.custom_vjp
-def _matmul(patches: Array, weight: Array) -> Array:
-    """[m k] @ [k o]. Its own gradient only to fix the form of the weight's: [o m] @ [m k], then transposed.
-
-    Autodiff's form, [k m] @ [m o], is the same sum and takes two to five times as long on the CPU, where o is small; without
-    the barrier XLA turns the one into the other.
-    """
-    return patches @ weight
-
-
-def _matmul_forward(patches: Array, weight: Array):
-    return patches @ weight, (patches, weight)
+def choose(shape: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, int], padding) -> str:
+    """How a convolution of images of `shape` [n h w c] with a kernel of shape [kh kw c o] is computed on the CPU."""
+    kh, kw, c, o = kernel
+    if strides != (1, 1) or (kh, kw) == (1, 1) or min(pads for side in padding for pads in side) < 0:
+        return "patches"
+    if max(*shape[1:3], *lowerings.out_size(shape, kernel, strides, padding)) <= 2:
+        return "dense"
+    if (kh, kw) == (3, 3) and min(c, o) >= WIDE:
+        return "winograd"
+    return "banded" if max(c, o) <= WIDE else "patches"
 
 
-def _matmul_backward(kept: tuple[Array, Array], gradient: Array):
-    patches, weight = kept
-    of_weight = lax.optimization_barrier(lax.dot_general(gradient, patches, (((0,), (0,)), ((), ()))))
-    return gradient @ weight.T, of_weight.T
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _stride_1(image: Array, kernel: Array, padding) -> Array:
+    """The lowerings that have a form of their own for each gradient."""
+    return _forward(image, kernel, padding)
 
 
-_matmul.defvjp(_matmul_forward, _matmul_backward)
+def _forward(image: Array, kernel: Array, padding) -> Array:
+    how = choose(image.shape, kernel.shape, (1, 1), padding)
+    if how == "winograd":
+        return winograd.convolve(image, kernel, padding)
+    if how == "patches":
+        return lowerings.patches(image, kernel, (1, 1), padding)
+    return {"dense": lowerings.dense, "banded": lowerings.banded}[how](image, kernel, padding)
 
 
-def _kernel_to_depth(kernel: Array) -> Array:
-    """The kernel that does to `space_to_depth(x)`, at stride 1, what `kernel` does to x at stride 2: [2a 2b c o] -> [a b 4c o]."""
-    kh, kw, c, o = kernel.shape
-    split = kernel.reshape(kh // 2, 2, kw // 2, 2, c, o).transpose(0, 2, 1, 3, 4, 5)
-    return split.reshape(kh // 2, kw // 2, 4 * c, o)
+def _stride_1_forward(image: Array, kernel: Array, padding):
+    return _forward(image, kernel, padding), (image, kernel)
 
 
-def space_to_depth(x: Array) -> Array:
-    """[n 2h 2w c] -> [n h w 4c]: halves the resolution and loses nothing."""
-    n, h, w, c = x.shape
-    return x.reshape(n, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5).reshape(n, h // 2, w // 2, 4 * c)
+def _stride_1_backward(padding, kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    """The image's gradient is a convolution itself: of the output's gradient, with the kernel turned round."""
+    image, kernel = kept
+    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+    around = tuple(
+        (k - 1 - before, k - 1 - after) for k, (before, after) in zip(kernel.shape[:2], padding, strict=True)
+    )
+    if choose(image.shape, kernel.shape, (1, 1), padding) == "winograd":
+        of_kernel = winograd.weight_gradient(image, gradient, padding)
+    else:
+        (of_kernel,) = jax.vjp(lambda kernel: _forward(image, kernel, padding), kernel)[1](gradient)
+    return _forward(gradient, turned, around), of_kernel
 
 
-def _plain(rest: dict) -> bool:
-    """No dilation, no groups: what `patches_matmul` covers."""
-    dilations = (rest.get("lhs_dilation"), rest.get("rhs_dilation"))
-    return all(d is None or set(d) == {1} for d in dilations) and rest.get("feature_group_count", 1) == 1
+_stride_1.defvjp(_stride_1_forward, _stride_1_backward)
 
 
 NHWC = ("NHWC", "HWIO", "NHWC")
@@ -104,6 +98,17 @@ def max_pool_2x2(x: Array) -> Array:
     n, h, w, c = x.shape
     x = x[:, : h // 2 * 2, : w // 2 * 2, :].reshape(n, h // 2, 2, w // 2, 2, c)
     return x.max(axis=(2, 4))
+
+
+def max_pool(x: Array, window: int, stride: int, padding: int = 0) -> Array:
+    """Maximum over window x window pixels every `stride`, as torch's MaxPool2d (floor mode): [n h w c] -> [n h' w' c].
+
+    An elementwise maximum of shifted slices, for the same reason as `max_pool_2x2`.
+    """
+    if (window, stride, padding) == (2, 2, 0):
+        return max_pool_2x2(x)
+    padded = lowerings.pad(x, ((padding, padding),) * 2, -jnp.inf)
+    return functools.reduce(jnp.maximum, lowerings.taps(padded, (window, window), (stride, stride)))
 
 
 class UpConv(nn.Module):
