@@ -33,9 +33,10 @@ def convolve(lhs: Array, rhs: Array, window_strides, padding, feature_group_coun
     padding = tuple((int(before), int(after)) for before, after in padding)
     if feature_group_count > 1:
         return lowerings.depthwise(lhs, rhs, window_strides, padding)
-    if choose(lhs.shape, rhs.shape, tuple(window_strides), padding) == "patches":
+    how = choose(lhs.shape, rhs.shape, tuple(window_strides), padding)
+    if how == "patches":
         return lowerings.patches(lhs, rhs, window_strides, padding)
-    return _stride_1(lhs, rhs, padding)
+    return STRIDE_1[how](lhs, rhs, padding)
 
 
 def choose(shape: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, int], padding) -> str:
@@ -50,63 +51,22 @@ def choose(shape: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, 
     return "banded" if max(c, o) <= WIDE else "patches"
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _stride_1(image: Array, kernel: Array, padding) -> Array:
-    """The lowerings that have a form of their own for each gradient."""
-    return _forward(image, kernel, padding)
-
-
-def _forward(image: Array, kernel: Array, padding) -> Array:
-    how = choose(image.shape, kernel.shape, (1, 1), padding)
-    if how == "winograd":
-        return winograd.convolve(image, kernel, padding)
-    if how == "patches":
-        return lowerings.patches(image, kernel, (1, 1), padding)
-    return {"dense": lowerings.dense, "banded": lowerings.banded}[how](image, kernel, padding)
-
-
-def _stride_1_forward(image: Array, kernel: Array, padding):
-    return _forward(image, kernel, padding), (image, kernel)
-
-
-def _stride_1_backward(padding, kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    """The image's gradient is a convolution itself: of the output's gradient, with the kernel turned round."""
-    image, kernel = kept
-    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-    around = tuple(
-        (k - 1 - before, k - 1 - after) for k, (before, after) in zip(kernel.shape[:2], padding, strict=True)
-    )
-    if choose(image.shape, kernel.shape, (1, 1), padding) == "winograd":
-        of_kernel = winograd.weight_gradient(image, gradient, padding)
-    else:
-        (of_kernel,) = jax.vjp(lambda kernel: _forward(image, kernel, padding), kernel)[1](gradient)
-    return _forward(gradient, turned, around), of_kernel
-
-
-_stride_1.defvjp(_stride_1_forward, _stride_1_backward)
-
-
+STRIDE_1 = {"dense": lowerings.dense, "banded": lowerings.banded, "winograd": winograd.convolve}
 NHWC = ("NHWC", "HWIO", "NHWC")
 Conv = partial(nn.Conv, conv_general_dilated=convolve)
 
 
 def max_pool_2x2(x: Array) -> Array:
-    """Maximum over 2x2 windows, stride 2; an odd last row or column is left out. [n h w c] -> [n h//2 w//2 c].
-
-    Written as a reshape: the gradient of XLA's `reduce_window` costs more than a small network's convolutions on the CPU.
-    """
-    n, h, w, c = x.shape
-    x = x[:, : h // 2 * 2, : w // 2 * 2, :].reshape(n, h // 2, 2, w // 2, 2, c)
-    return x.max(axis=(2, 4))
+    """Maximum over 2x2 windows, stride 2; an odd last row or column is left out. [n h w c] -> [n h//2 w//2 c]."""
+    return max_pool(x, 2, 2)
 
 
 def max_pool(x: Array, window: int, stride: int, padding: int = 0) -> Array:
     """Maximum over window x window pixels every `stride`, as torch's MaxPool2d (floor mode): [n h w c] -> [n h' w' c].
 
-    An elementwise maximum of shifted slices, for the same reason as `max_pool_2x2`.
+    An elementwise maximum of shifted slices: on the CPU the gradient of XLA's `reduce_window` costs more than a small network's
+    convolutions, and that of a maximum over a reshaped axis five times as much as this.
     """
-    if (window, stride, padding) == (2, 2, 0):
-        return max_pool_2x2(x)
     padded = lowerings.pad(x, ((padding, padding),) * 2, -jnp.inf)
     return functools.reduce(jnp.maximum, lowerings.taps(padded, (window, window), (stride, stride)))
 

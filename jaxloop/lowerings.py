@@ -4,6 +4,7 @@ All take images [n h w c], kernels [kh kw c o] and padding ((top, bottom), (left
 """
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -107,23 +108,19 @@ def _kernel_to_depth(kernel: Array) -> Array:
 
 def dense(image: Array, kernel: Array, padding) -> Array:
     """The whole picture at once, [n, h w c] @ [h w c, h' w' o]: no padding is multiplied."""
-    n, h, w, c = image.shape
+    n, h, w, _ = image.shape
+    kh, kw, c, o = kernel.shape
     rows, columns = out_size(image.shape, kernel.shape, (1, 1), padding)
-    # Along one side, entry of the kernel that leads from pixel i to output a: i - a + padding before; else none.
-    matrix = _toeplitz(_toeplitz(kernel, 0, h, rows, padding[0][0]), 2, w, columns, padding[1][0])  # [h h' w w' c o]
-    matrix = matrix.transpose(0, 2, 4, 1, 3, 5).reshape(h * w * c, rows * columns * kernel.shape[-1])
-    return (image.reshape(n, -1) @ matrix).reshape(n, rows, columns, -1)
 
+    def block(i: int, j: int, a: int, b: int) -> Array:
+        """What leads from pixel (i, j) to output (a, b)."""
+        u, v = i - a + padding[0][0], j - b + padding[1][0]
+        return kernel[u, v] if 0 <= u < kh and 0 <= v < kw else jnp.zeros((c, o), kernel.dtype)
 
-def _toeplitz(kernel: Array, axis: int, side: int, out: int, before: int) -> Array:
-    """Spreads an axis of kernel entries to two, pixel i and output a: the entry that leads from i to a, or 0.
-
-    A product with zeros and ones: exact, and its gradient is the sum over all places of an entry, where an index would scatter.
-    """
-    entry = np.arange(side)[:, None] - np.arange(out)[None] + before
-    place = (np.arange(kernel.shape[axis])[:, None, None] == entry).astype(np.float32)  # [k i a]
-    spread = jnp.tensordot(kernel, place, axes=(axis, 0), precision="highest")
-    return jnp.moveaxis(spread, (-2, -1), (axis, axis + 1))
+    outputs = list(itertools.product(range(rows), range(columns)))
+    pixels = itertools.product(range(h), range(w))
+    matrix = jnp.block([[block(*pixel, *output) for output in outputs] for pixel in pixels])
+    return (image.reshape(n, -1) @ matrix).reshape(n, rows, columns, o)
 
 
 # Banded: kernels over few channels, whose patches would be many and thin. Stride 1.
@@ -131,11 +128,14 @@ def _toeplitz(kernel: Array, axis: int, side: int, out: int, before: int) -> Arr
 
 def banded(image: Array, kernel: Array, padding) -> Array:
     """A row of outputs at once, from kh whole rows of pixels: [n h', kh w c] @ [kh w c, w' o]."""
-    kh, _, c, o = kernel.shape
+    kh, kw, c, o = kernel.shape
     n, _, w, _ = image.shape
     rows, columns = out_size(image.shape, kernel.shape, (1, 1), padding)
-    matrix = _toeplitz(kernel, 1, w, columns, padding[1][0])  # [kh w w' c o]
-    matrix = matrix.transpose(0, 1, 3, 2, 4).reshape(kh * w * c, columns * o)
+    # The entry of the kernel that leads from pixel j to output b, spread by zeros and ones: exact, and the gradient is a
+    # product as well, where an index would scatter.
+    entry = np.arange(w)[:, None] - np.arange(columns)[None] + padding[1][0]
+    place = (np.arange(kw)[:, None, None] == entry).astype(np.float32)
+    matrix = jnp.einsum("kvco,vjb->kjcbo", kernel, place, precision="highest").reshape(kh * w * c, columns * o)
     padded = pad(image, (padding[0], (0, 0))).reshape(n, -1, w * c)
     seen = jnp.concatenate([padded[:, i : i + rows] for i in range(kh)], axis=-1)
     return (seen.reshape(n * rows, -1) @ matrix).reshape(n, rows, columns, o)

@@ -21,15 +21,34 @@ OF_IMAGE = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],
 OF_KERNEL = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
 OF_OUTPUT = np.array([[1, 1, 1, 0], [0, 1, -1, -1]], np.float32)
 
-Grid = list[list[Array]]  # 4x4 places of a tile, each [tiles channels]
+Grid = list[list[Array]]  # one array for each of the 4x4 places of a tile, [tiles channels] or [c o]
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(image: Array, kernel: Array, padding) -> Array:
     """[n h w c], [3 3 c o], ((top, bottom), (left, right)) -> [n h' w' o]: stride 1, equal to `lax.conv_general_dilated`."""
+    return _convolve(image, _kernel_places(kernel), padding)
+
+
+def _forward(image: Array, kernel: Array, padding):
+    return convolve(image, kernel, padding), (image, kernel)
+
+
+def _backward(padding, kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    """The image's gradient is a convolution as well: of the output's gradient, with the kernel turned round."""
+    image, kernel = kept
+    turned = jax.tree.map(jnp.transpose, _kernel_places(kernel[::-1, ::-1]))
+    around = tuple((2 - before, 2 - after) for before, after in padding)
+    return _convolve(gradient, turned, around), weight_gradient(image, gradient, padding)
+
+
+convolve.defvjp(_forward, _backward)
+
+
+def _convolve(image: Array, weight: Grid, padding) -> Array:
     n, height, width = image.shape[0], *out_size(image.shape, padding)
     tiles, into = _image_tiles(image, padding, height, width)
-    weight = jnp.einsum("ki,lj,ijco->klco", OF_KERNEL, OF_KERNEL, kernel, precision="highest")
-    product = [[into[u][v] @ weight[u, v] for v in range(PLACES)] for u in range(PLACES)]
+    product = jax.tree.map(jnp.matmul, into, weight)
     rows = [[_mix(OF_OUTPUT[a], [product[u][v] for u in range(PLACES)]) for v in range(PLACES)] for a in range(TILE)]
     rows = lax.optimization_barrier(rows)  # or XLA would compute each row again for every output that reads it
     out = [[_mix(OF_OUTPUT[b], rows[a]).reshape(*tiles, -1) for b in range(TILE)] for a in range(TILE)]
@@ -40,13 +59,19 @@ def convolve(image: Array, kernel: Array, padding) -> Array:
 def weight_gradient(image: Array, gradient: Array, padding) -> Array:
     """Of `convolve`, by its kernel: image [n h w c], gradient of the output [n h' w' o] -> [3 3 c o]."""
     _, into = _image_tiles(image, padding, *gradient.shape[1:3])
-    back = _gradient_tiles(gradient)
+    product = jax.tree.map(
+        lambda x, g: lax.dot_general(x, g, (((0,), (0,)), ((), ()))), into, _gradient_tiles(gradient)
+    )
+    rows = [[_mix(OF_KERNEL[:, i], [product[u][v] for u in range(PLACES)]) for v in range(PLACES)] for i in range(3)]
+    rows = lax.optimization_barrier(rows)
+    return jnp.stack([jnp.stack([_mix(OF_KERNEL[:, j], rows[i]) for j in range(3)]) for i in range(3)])
 
-    def product(u: int, v: int) -> Array:
-        return lax.dot_general(into[u][v], back[u][v], (((0,), (0,)), ((), ())))
 
-    of_weight = jnp.stack([jnp.stack([product(u, v) for v in range(PLACES)]) for u in range(PLACES)])
-    return jnp.einsum("ki,lj,klco->ijco", OF_KERNEL, OF_KERNEL, of_weight, precision="highest")
+def _kernel_places(kernel: Array) -> Grid:
+    """The kernel in the domain of tiles: [3 3 c o] -> 4x4 of [c o]. Sums, for a product with a matrix this thin is slow."""
+    rows = [[_mix(OF_KERNEL[u], [kernel[i, j] for i in range(3)]) for j in range(3)] for u in range(PLACES)]
+    rows = lax.optimization_barrier(rows)
+    return [[_mix(OF_KERNEL[v], rows[u]) for v in range(PLACES)] for u in range(PLACES)]
 
 
 def out_size(shape: tuple[int, ...], padding) -> tuple[int, int]:
@@ -90,6 +115,6 @@ def _gradient_tiles(gradient: Array) -> Grid:
 
 
 def _mix(weights: np.ndarray, arrays: list[Array]) -> Array:
-    """The sum of `arrays`, each times 1, -1 or 0."""
-    terms = [array if weight > 0 else -array for weight, array in zip(weights, arrays, strict=True) if weight]
+    """The sum of `arrays`, each times its weight: 0, 1, -1, 1/2 or -1/2."""
+    terms = [array if weight == 1 else weight * array for weight, array in zip(weights, arrays, strict=True) if weight]
     return functools.reduce(jnp.add, terms)

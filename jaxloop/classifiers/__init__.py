@@ -1,37 +1,50 @@
 """The classifiers, one file an architecture. A new one is a Linen module and one line in `MODULES`.
 
-A module is called as `module.apply(variables, images, train=bool, features=bool)` with float images [n h w 3] in [-1, 1]
-and gives logits [n L], or its last hidden layer [n d] with `features=True`.
+A module is called as `module.apply(variables, images, train=bool, features=bool)` with float images [n h w 3] and gives
+logits [n L], or its last hidden layer [n d] with `features=True`. It has two stems: "imagenet" is torchvision's network to the
+number, "small" its usual variant for images of 28 to 32 pixels. Images smaller than it admits raise InputError when it is traced.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from flax import linen as nn
 
 from jaxloop.classifiers.alexnet import AlexNet
+from jaxloop.classifiers.deit import DeiTSmall
 from jaxloop.classifiers.lenet import LeNet
+from jaxloop.classifiers.mobilenet_v3 import MobileNetV3
+from jaxloop.classifiers.resnet import ResNet50
+from jaxloop.classifiers.vgg import VGG19
 from jaxloop.errors import InputError
 
-# name -> (module of (num_classes, width), smallest image side that it admits)
-MODULES: dict[str, tuple[Callable[[int, float], nn.Module], int]] = {
-    "lenet": (lambda num_classes, width: LeNet(num_classes), 12),
-    "alexnet": (lambda num_classes, width: AlexNet(num_classes, width), 8),
+STEMS = ("imagenet", "small")
+
+# name -> module of (num_classes, small: bool, width)
+MODULES: dict[str, Callable[[int, bool, float], nn.Module]] = {
+    "lenet": lambda num_classes, small, width: LeNet(num_classes),
+    "alexnet": AlexNet,
+    "vgg19": VGG19,
+    "resnet50": ResNet50,
+    "mobilenet_v3_large": partial(MobileNetV3, "large"),
+    "mobilenet_v3_small": partial(MobileNetV3, "small"),
+    "deit_small": DeiTSmall,
 }
 NAMES = tuple(MODULES)
 
 
-def create(name: str, num_classes: int, image_size: int, width: float = 1.0) -> nn.Module:
+def create(name: str, num_classes: int = 1000, stem: str = "imagenet", width: float = 1.0) -> nn.Module:
     """The Linen module called `name`.
 
     Args:
+      stem: "imagenet" or "small"; see the module's docstring for what differs.
       width: scales the hidden channels of every network but LeNet, which is small already.
 
     Raises:
-      InputError: no such name, or images smaller than the network admits.
+      InputError: no such name or stem.
     """
     if name not in MODULES:
         raise InputError("config.classifiers", name, NAMES)
-    make, smallest = MODULES[name]
-    if image_size < smallest:
-        raise InputError("config.data.image_size", image_size, f"at least {smallest} for {name}")
-    return make(num_classes, width)
+    if stem not in STEMS:
+        raise InputError("config.classifier.stem", stem, STEMS)
+    return MODULES[name](num_classes, stem == "small", width)

@@ -2,17 +2,19 @@
 
 from flax import linen as nn
 
+from jaxloop.classifiers.sizes import admit
 from jaxloop.convolution import Conv, max_pool_2x2
 from jaxloop.types import Array
 
 
 class LeNet(nn.Module):
-    """[n h w 3] in [-1, 1] -> logits [n num_classes]; h, w >= 12. With `features=True`: the last hidden layer, [n 84]."""
+    """[n h w 3] in [-1, 1] -> logits [n num_classes]; h, w >= 12, one network for both stems. With `features=True`: the last hidden layer, [n 84]."""
 
     num_classes: int
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool, features: bool = False) -> Array:
+        admit(x, "lenet", 12)
         x = max_pool_2x2(nn.relu(Conv(6, (5, 5), padding="SAME")(x)))
         x = max_pool_2x2(nn.relu(Conv(16, (5, 5), padding="VALID")(x)))
         x = x.reshape(x.shape[0], -1)

@@ -2,7 +2,7 @@
 
 A filter is `scores(key, image, label, logits) -> float [n]`, higher = keep: uint8 images [n h w c], the labels int32 [n] that
 they were asked to show, and `logits` [n L], what last generation's classifier says of them (zeros for a filter that does
-not read it).
+not read it; the log of its mean prediction for one that asks it with dropout on).
 """
 
 from collections.abc import Callable
@@ -14,15 +14,18 @@ from jaxloop.types import Array
 
 
 class Filter(NamedTuple):
-    """scores: see above. drops: whether it drops anything at all. reads_classifier: whether it uses the logits."""
+    """scores: see above. drops: whether it drops anything at all. reads_classifier: whether it uses the logits.
+    with_dropout: whether the classifier is asked several times, with dropout on."""
 
     scores: Callable[[Array, Array, Array, Array], Array]
     drops: bool
     reads_classifier: bool
+    with_dropout: bool = False
 
 
 FILTERS: dict[str, Filter] = {
     "uncertainty": Filter(lambda key, image, label, logits: scores.negative_entropy(logits), True, True),
+    "mc_dropout": Filter(lambda key, image, label, logits: scores.negative_entropy(logits), True, True, True),
     "random": Filter(lambda key, image, label, logits: scores.at_random(key, len(label)), True, False),
     "none": Filter(lambda key, image, label, logits: scores.indifferent(len(label)), False, False),
 }

@@ -9,7 +9,8 @@ from jaxloop.types import Array
 def negative_entropy(logits: Array) -> Array:
     """Minus the entropy of the predictive distribution, in nats: [n L] -> float32 [n] in [-log L, 0].
 
-    The uncertainty of the paper's second strategy (Gal & Ghahramani 2016), read off one forward pass.
+    The uncertainty of the paper's second strategy, read off one forward pass; or, where `logits` is the log of a mean over
+    passes with dropout on, the predictive entropy of Gal & Ghahramani (2016).
     """
     log_probability = jax.nn.log_softmax(logits)
     return (jnp.exp(log_probability) * log_probability).sum(axis=-1)

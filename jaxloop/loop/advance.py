@@ -25,7 +25,9 @@ def initial(parts: Parts) -> LoopState:
     shape_of = lambda function, *args: jax.eval_shape(lambda *a: function(parts, *a), *args)  # noqa: E731
     one_queue = queues.empty(parts.capacity, parts.train.image.shape[1:])
     generator = shape_of(start_generator, seed, generation)
-    classifiers = {name: shape_of(start_classifier(name), seed, generation) for name in parts.trainers}
+    classifiers = {
+        name: shape_of(start_classifier(name), seed, generation, parts.weights.get(name)) for name in parts.trainers
+    }
     pending, _, diverged = shape_of(make, seed, generator, one_queue, classifiers[parts.judge], generation)
     reference = shape_of(refer, seed, classifiers[parts.reference], parts.train)
     seeds = len(parts.spec.seeds)
@@ -74,7 +76,8 @@ def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState) -> Lo
         classifier = name.removeprefix("classifier/")
         trained = state.classifiers[classifier]
         if number == 0:
-            trained = compiled.start_classifier[classifier]((seeds,), scalar[0])
+            weights = parts.weights.get(classifier)
+            trained = compiled.start_classifier[classifier]((seeds,), scalar[0], weights)
         own = (seeds, trained, state.queue)
         trained = compiled.classifier_epoch[classifier](own, *scalar, parts.train, parts.validation)
         state = state._replace(classifiers={**state.classifiers, classifier: trained})

@@ -19,7 +19,7 @@ from jaxloop.generators.base import Generator
 from jaxloop.loop import queue as queues
 from jaxloop.loop.state import Pending, Reference, all_finite
 from jaxloop.metrics import counts, moments
-from jaxloop.types import UNKNOWN_GROUP, Array, Samples
+from jaxloop.types import UNKNOWN_GROUP, Array, PyTree, Samples
 
 SAMPLING_BATCH = 256
 
@@ -37,6 +37,7 @@ class Parts(NamedTuple):
     image_group: Callable | None
     generator: Generator
     trainers: dict[str, training.Trainer]
+    weights: dict[str, PyTree]  # pretrained variables on the device, of the classifiers that start from them
     filter: filters.Filter
     judge: str  # the classifier whose uncertainty filters
     reference: str  # the classifier of generation 0 that judges generators
@@ -127,7 +128,7 @@ def make(parts: Parts, seed, generator, queue: queues.Queue, judge: training.Sta
     A generator with a weight that is not finite has diverged, and nothing of it is pushed.
     """
     key = keys.stage_key(keys.root_key(seed), "filter", generation)
-    z_key, score_key, lost_key = keys.parts(key, "z", "score", "lost")
+    z_key, score_key, lost_key, dropout_key = keys.parts(key, "z", "score", "lost", "dropout")
     label = select.labels(parts.made_per_class, parts.num_classes)
 
     def sample(label, row):
@@ -136,7 +137,10 @@ def make(parts: Parts, seed, generator, queue: queues.Queue, judge: training.Sta
     image = devices.in_batches(sample, SAMPLING_BATCH, label, jnp.arange(len(label)))
     group = parts.image_group(image) if parts.image_group else jnp.full(len(label), UNKNOWN_GROUP, jnp.int32)
 
-    if parts.filter.reads_classifier:
+    if parts.filter.with_dropout:
+        asked = parts.trainers[parts.judge].dropout_logits
+        logits = asked(dropout_key, judge.best, image, parts.spec.filter.passes)
+    elif parts.filter.reads_classifier:
         logits = parts.trainers[parts.judge].logits(judge.best, image)
     else:
         logits = jnp.zeros((len(label), parts.num_classes))
@@ -156,8 +160,9 @@ def make(parts: Parts, seed, generator, queue: queues.Queue, judge: training.Sta
 
 
 def start_classifier(name: str) -> Callable:
-    def start(parts: Parts, seed, generation) -> training.State:
-        return parts.trainers[name].init(keys.stage_key(keys.root_key(seed), f"classifier/{name}/init", generation))
+    def start(parts: Parts, seed, generation, weights) -> training.State:
+        key = keys.stage_key(keys.root_key(seed), f"classifier/{name}/init", generation)
+        return parts.trainers[name].init(key, weights)
 
     return start
 

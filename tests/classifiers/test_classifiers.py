@@ -8,9 +8,10 @@ from jaxloop import classifiers, config
 from jaxloop.classifiers import training
 from jaxloop.devices import make_mesh
 from jaxloop.errors import InputError
+from jaxloop.pixels import to_unit
 from jaxloop.types import Samples
 
-SIZE = 12
+SIZE = 16
 
 
 def picture_of(label: np.ndarray) -> np.ndarray:
@@ -28,20 +29,20 @@ def samples(n: int, shuffled: bool = False) -> Samples:
 
 def trainer(name: str, **changes) -> training.Trainer:
     spec = config.Classifier(**{"batch_size": 20, "width": 0.1, "epochs": 50, "patience": 3, **changes})
-    module = classifiers.create(name, 5, SIZE, spec.width)
+    module = classifiers.create(name, 5, "small", spec.width)
     return training.create(module, spec, SIZE, make_mesh(1, jax.devices()[:1]))
 
 
 def train(made: training.Trainer, real: Samples, validation: Samples, epochs: int) -> list[training.State]:
     queue, valid = samples(10), jnp.zeros(10, bool)
     step = jax.jit(made.epoch)
-    states = [made.init(jax.random.key(0))]
+    states = [made.init(jax.random.key(0), None)]
     for i in range(epochs):
         states.append(step(jax.random.key(i), states[-1], real, queue, valid, validation))
     return states
 
 
-@pytest.mark.parametrize("name", classifiers.NAMES)
+@pytest.mark.parametrize("name", ["lenet", "alexnet", "resnet50"])
 def test_learns_what_is_there_to_learn(name):
     made = trainer(name, learning_rate=3e-3)
     state = train(made, samples(200), samples(50), epochs=12)[-1]
@@ -53,7 +54,7 @@ def test_learns_what_is_there_to_learn(name):
 @pytest.mark.parametrize("name", classifiers.NAMES)
 def test_shapes_and_evaluation_mode(name):
     made = trainer(name)
-    state = made.init(jax.random.key(0))
+    state = made.init(jax.random.key(0), None)
     image = samples(7).image
     logits, features = made.logits(state.variables, image), made.features(state.variables, image)
     assert logits.shape == (7, 5) and features.ndim == 2 and len(features) == 7
@@ -94,7 +95,7 @@ def test_divergence_is_recorded_and_stops():
 def test_only_valid_queue_images_are_trained_on():
     made, real = trainer("lenet"), samples(40)
     queue = samples(40, shuffled=True)
-    start = made.init(jax.random.key(0))
+    start = made.init(jax.random.key(0), None)
     step = jax.jit(made.epoch)
     without = step(jax.random.key(1), start, real, queue, jnp.zeros(40, bool), samples(20))
     other = Samples(255 - queue.image, queue.label, queue.group)
@@ -104,9 +105,31 @@ def test_only_valid_queue_images_are_trained_on():
     assert not np.array_equal(jax.tree.leaves(with_queue.variables)[0], jax.tree.leaves(without.variables)[0])
 
 
+def test_augmentation_moves_training_images_and_nothing_else():
+    real = samples(40)
+    plain, moved = (trainer("lenet", augment=how) for how in ("none", "crop"))
+    start = plain.init(jax.random.key(0), None)
+    states = [
+        jax.jit(made.epoch)(jax.random.key(1), start, real, real, jnp.zeros(40, bool), real) for made in (plain, moved)
+    ]
+    assert not np.array_equal(*(jax.tree.leaves(s.variables)[0] for s in states))
+    np.testing.assert_array_equal(*(made.logits(start.variables, real.image) for made in (plain, moved)))
+
+
+def test_what_a_classifier_sees():
+    image = jnp.asarray(np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)), jnp.uint8)
+    assert jnp.array_equal(training.seen(image, config.Classifier()), image / 127.5 - 1)
+    larger = training.seen(image, config.Classifier(image_size=16))
+    assert larger.shape == (2, 16, 16, 3)
+    np.testing.assert_allclose(larger.mean(), (image / 127.5 - 1).mean(), atol=0.02)
+    of_weights = training.seen(image, config.Classifier(pretrained=("x.safetensors",)))
+    one = (image[0, 0, 0] / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    np.testing.assert_allclose(of_weights[0, 0, 0], one, rtol=1e-5)
+
+
 def test_the_group_is_not_seen():
     made = trainer("lenet")
-    start, real = made.init(jax.random.key(0)), samples(40)
+    start, real = made.init(jax.random.key(0), None), samples(40)
     step = jax.jit(made.epoch)
     results = [
         step(jax.random.key(1), start, real._replace(group=group), real, jnp.ones(40, bool), real)
@@ -116,12 +139,18 @@ def test_the_group_is_not_seen():
 
 
 def test_one_step_is_adam_on_the_mean_cross_entropy():
-    module = classifiers.create("lenet", 5, SIZE)
+    module = classifiers.create("lenet", 5, "small")
     batch = samples(20)
     variables = module.init(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)), train=False)
     optimizer = optax.adam(0.1)
     stepped, _, loss = training.step(
-        module, optimizer, jax.random.key(0), variables, optimizer.init(variables["params"]), batch
+        module,
+        optimizer,
+        jax.random.key(0),
+        variables,
+        optimizer.init(variables["params"]),
+        to_unit(batch.image),
+        batch.label,
     )
     logits = np.asarray(module.apply(variables, batch.image.astype(jnp.float32) / 127.5 - 1, train=False), np.float64)
     picked = logits[np.arange(20), np.asarray(batch.label)]
@@ -133,6 +162,6 @@ def test_one_step_is_adam_on_the_mean_cross_entropy():
 
 def test_refusals():
     with pytest.raises(InputError, match="config.classifiers='lenett'.*lenet, alexnet"):
-        classifiers.create("lenett", 10, 16)
-    with pytest.raises(InputError, match="config.data.image_size=10 .*at least 12 for lenet"):
-        classifiers.create("lenet", 10, 10)
+        classifiers.create("lenett", 10)
+    with pytest.raises(InputError, match="config.classifier.stem='large'.*imagenet, small"):
+        classifiers.create("lenet", 10, "large")

@@ -1,0 +1,80 @@
+"""All seven networks through the whole loop, on real pictures in folders."""
+
+import tarfile
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jaxloop import classifiers, config
+from jaxloop.loop import advance, measure, setup
+from jaxloop.loop.generation import compile_stages
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "cifar10_folders.tar"
+TRAIN, TEST = 14, 6  # pictures of each subgroup
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """A part of the real set: 5 classes of 2 subgroups, a few pictures of each."""
+    if not REAL.exists():
+        pytest.skip(f"{REAL.name} is not here")
+    root = tmp_path_factory.mktemp("pictures")
+    with tarfile.open(REAL) as archive:
+        members = sorted((m for m in archive if m.isfile()), key=lambda m: m.name)
+        taken: dict[str, int] = {}
+        for member in members:
+            folder = str(Path(member.name).parent)
+            taken[folder] = taken.get(folder, 0) + 1
+            if taken[folder] <= (TRAIN if "/train/" in folder else TEST):
+                archive.extract(member, root, filter="data")
+    return root / "cifar10_folders"
+
+
+def spec_of(pictures: Path, **changes) -> config.Spec:
+    c = config.default()
+    c.seeds = (0,)
+    c.data.name, c.data.path, c.data.image_size = "folder", str(pictures), 32
+    c.loop.generations = 1
+    c.generator.epochs, c.generator.width, c.generator.batch_size = 1, 4, 32
+    c.classifier.epochs, c.classifier.width, c.classifier.batch_size = 1, 0.1, 32
+    c.classifier.augment = "crop_flip"
+    for name, value in changes.items():
+        group, _, field = name.rpartition(".")
+        setattr(c[group] if group else c, field, value)
+    return config.resolve(c)
+
+
+def play(spec: config.Spec) -> list[dict]:
+    parts, _ = setup.build(spec, devices=jax.devices()[:1])
+    compiled, state, seeds, records = compile_stages(parts), advance.initial(parts), advance.seeds_of(parts), []
+    while not advance.finished(parts, state.cursor):
+        before, state = state, advance.step(parts, compiled, seeds, state)
+        if parts.stages()[before.cursor.stage] == "measure":
+            records += measure.of_generation(parts, compiled, state._replace(cursor=before.cursor), seeds)
+    return records
+
+
+@pytest.mark.slow
+def test_every_network_is_trained_and_measured(pictures):
+    records = play(spec_of(pictures, classifiers=classifiers.NAMES))
+    for name in classifiers.NAMES:
+        for generation in (0, 1):
+            mine = [r for r in records if (r["subject"], r["generation"]) == (name, generation)]
+            values = {r["metric"]: r["value"] for r in mine if "group" not in r and "class" not in r}
+            assert values["diverged"] == 0 and values["epochs_trained"] == 1
+            assert 0 <= values["accuracy"] <= 1 and 0 <= values["md"] <= 1
+            groups = [r for r in mine if r["metric"] == "group_accuracy" and "class" in r]
+            assert len(groups) == 10 and all(
+                r["value"] * TEST == pytest.approx(round(r["value"] * TEST)) for r in groups
+            )
+
+
+@pytest.mark.slow
+def test_mc_dropout_filters_by_a_classifier_that_has_dropout(pictures):
+    changes = {"filter.name": "mc_dropout", "filter.drop": 0.3, "filter.passes": 4, "filter.classifier": "alexnet"}
+    records = play(spec_of(pictures, classifiers=("lenet", "alexnet"), **changes))
+    (rate,) = [r["value"] for r in records if r["metric"] == "drop_rate" and "group" not in r]
+    assert 0.3 <= rate < 0.5
+    assert np.isfinite([r["value"] for r in records if r["metric"] == "label_agreement"]).all()
