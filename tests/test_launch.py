@@ -68,3 +68,17 @@ def test_a_changed_pin_installs_again(checkout):
         file.write("something==1\n")
     launch(checkout, "local.sh")
     assert len(asked(checkout)) == 3
+
+
+def test_oracles_go_into_the_environment_that_is_there(checkout):
+    environment = {**os.environ, "PATH": f"{checkout / 'bin'}:{os.environ['PATH']}"}
+    command = ["bash", str(checkout / "launch" / "oracles.sh")]
+    without = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert without.returncode == 2 and "run launch/test.sh first" in without.stderr
+    launch(checkout, "test.sh", "x")
+    (checkout / "bin" / "python3").write_text('#!/bin/sh\necho "$@" >> asked\n')
+    (checkout / "bin" / "python3").chmod(0o755)
+    launch(checkout, "oracles.sh")
+    torch, rest = asked(checkout)[-2:]
+    assert "--python .venv/bin/python" in torch and torch.endswith("torch==2.13.0")
+    assert "--no-deps torchvision==" in rest and "timm==" in rest

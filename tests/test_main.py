@@ -44,10 +44,34 @@ def refused(done) -> str:
         (["--config.seeds=a,b"], ["config.seeds", "integers"]),
         (["--config.filter.drop=1.5"], ["config.filter.drop", "1.5", "[0, 0.99]"]),
         (["--config.tensorboard=7"], ["config.tensorboard", "'7'", "boolean"]),
-        (["--config.data.name=mnistt"], ["config.data.name", "'mnistt'", "digits, mnist"]),
-        (["--config.classifiers=lenet,resnet"], ["config.classifiers", "'resnet'", "lenet, alexnet"]),
+        (["--config.data.name=mnistt"], ["config.data.name", "'mnistt'", "digits, mnist, cifar, folder"]),
+        (["--config.classifiers=lenet,resnet"], ["config.classifiers", "'resnet'", "lenet, alexnet, vgg19, resnet50"]),
+        (["--config.classifier.stem=large"], ["config.classifier.stem", "'large'", "small, imagenet"]),
+        (
+            ["--config.classifiers=alexnet", "--config.classifier.stem=imagenet"],
+            ["config.data.image_size", "at least 63 for alexnet"],
+        ),
+        (
+            ["--config.classifiers=deit_small", "--config.classifier.image_size=30"],
+            ["config.classifier.image_size", "30", "a multiple of 4, at least 4 for deit_small"],
+        ),
+        (
+            ["--config.classifier.augment=crop_flip"],
+            ["config.classifier.augment", "'crop_flip'", "none, crop for the data set digits"],
+        ),
+        (["--config.filter.name=mc_dropout"], ["config.filter.name", "lenet", "alexnet, vgg19, mobilenet_v3_large"]),
+        (["--config.classifier.pretrained=no.safetensors"], ["config.classifier.stem", "'small'", "imagenet"]),
+        (
+            [
+                "--config.classifier.pretrained=no.safetensors",
+                "--config.classifier.stem=imagenet",
+                "--config.classifiers=resnet50",
+                "--config.classifier.width=1.0",
+            ],
+            ["config.classifier.pretrained", "no.safetensors", "file"],
+        ),
         (["--config.generator.name=vae"], ["config.generator.name", "'vae'", "dcgan"]),
-        (["--config.filter.name=clipp"], ["config.filter.name", "'clipp'", "uncertainty, random, none"]),
+        (["--config.filter.name=clipp"], ["config.filter.name", "'clipp'", "uncertainty, mc_dropout, random, none"]),
         (["--config.filter.classifier=vgg"], ["config.filter.classifier", "'vgg'", "lenet, alexnet"]),
         (
             ["--config.generator.batch_size=5000"],

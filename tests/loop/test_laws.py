@@ -196,7 +196,7 @@ def test_vmapped_seeds_equal_looped_seeds(tiny_parts):
         compiled, state = compile_stages(tiny_parts, how), advance.initial(tiny_parts)
         generator = compiled.start_generator((seeds,), scalar[0])
         generator = compiled.generator_epoch((seeds, generator, state.queue), *scalar, tiny_parts.train)
-        classifier = compiled.start_classifier["alexnet"]((seeds,), scalar[0])
+        classifier = compiled.start_classifier["alexnet"]((seeds,), scalar[0], None)
         own = (seeds, classifier, state.queue)
         classifier = compiled.classifier_epoch["alexnet"](own, *scalar, tiny_parts.train, tiny_parts.validation)
         pending, queue, _ = compiled.make((seeds, generator, state.queue, state.classifiers["lenet"]), scalar[0])
