@@ -24,6 +24,7 @@ def get_config(variant: str = "scratch"):
     c.loop.generations = 10
     c.filter.drop = 0.3  # the paper's appendix C
     c.classifier.augment = "crop_flip"
+    c.classifier.learning_rate = 1e-4  # of 1e-1 ... 1e-4 the one at which VGG-19 and AlexNet both learn (README)
     if variant == "scratch":
         c.classifier.stem = "small"
         c.classifiers = ("lenet", "alexnet", "vgg19", "resnet50", "mobilenet_v3_large")

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxloop import lowerings
 from jaxloop.types import Array
 
 TILE = 2  # outputs along a side of a tile
@@ -46,7 +47,7 @@ convolve.defvjp(_forward, _backward)
 
 
 def _convolve(image: Array, weight: Grid, padding) -> Array:
-    n, height, width = image.shape[0], *out_size(image.shape, padding)
+    n, height, width = image.shape[0], *lowerings.out_size(image.shape, (3, 3), (1, 1), padding)
     tiles, into = _image_tiles(image, padding, height, width)
     product = jax.tree.map(jnp.matmul, into, weight)
     rows = [[_mix(OF_OUTPUT[a], [product[u][v] for u in range(PLACES)]) for v in range(PLACES)] for a in range(TILE)]
@@ -74,21 +75,12 @@ def _kernel_places(kernel: Array) -> Grid:
     return [[_mix(OF_KERNEL[v], rows[u]) for v in range(PLACES)] for u in range(PLACES)]
 
 
-def out_size(shape: tuple[int, ...], padding) -> tuple[int, int]:
-    """(h', w') of a 3x3 convolution of images of `shape` [n h w c]."""
-    return tuple(side + sum(pads) - 2 for side, pads in zip(shape[1:3], padding, strict=True))
-
-
 def _image_tiles(image: Array, padding, height: int, width: int) -> tuple[tuple[int, int, int], Grid]:
     """((n, rows, columns), the image in the domain of tiles): overlapping tiles of 4x4 pixels, one every 2."""
     rows, columns = -(-height // TILE), -(-width // TILE)
     (top, _), (left, _) = padding
-    fill = lambda before, count, side: (before, TILE * count + 2 - before - side)  # noqa: E731
-    padded = lax.pad(
-        image,
-        jnp.zeros((), image.dtype),
-        ((0, 0, 0), (*fill(top, rows, image.shape[1]), 0), (*fill(left, columns, image.shape[2]), 0), (0, 0, 0)),
-    )
+    below, right = (TILE * count + 2 - side for count, side in zip((rows, columns), image.shape[1:3], strict=True))
+    padded = lowerings.pad(image, ((top, below - top), (left, right - left)))
     slices = [padded[:, i : i + TILE * rows - 1 : TILE] for i in range(PLACES)]
     mixed = lax.optimization_barrier([_mix(OF_IMAGE[u], slices) for u in range(PLACES)])
     into = [

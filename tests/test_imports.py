@@ -11,7 +11,8 @@ ROOT = Path(jaxloop.__file__).parent
 FLOORS = [
     {"errors", "types", "__init__"},
     {"keys", "config", "pixels"},
-    {"devices", "lowerings", "winograd"},
+    {"devices", "lowerings"},
+    {"winograd"},
     {"convolution"},
     {"data", "features"},
     {"generators", "classifiers", "filters", "metrics", "report", "review"},

@@ -188,9 +188,16 @@ def _appendix(run: Run) -> Iterator[str]:
         "device": run.config.get("device") or NOT_RECORDED,
         "reference classifier": run.config.get("reference") or NOT_RECORDED,
         "classes": ", ".join(run.class_names),
-        "subgroups": ", ".join(run.group_names),
+        "subgroups": _subgroups(run),
     })  # fmt: skip
     yield f"<details><summary>Configuration</summary>{_definitions(dict(_flat(run.spec)))}</details>"
+
+
+def _subgroups(run: Run) -> str:
+    if not run.subgroup_names:
+        return ", ".join(run.group_names)
+    rows = zip(run.class_names, run.subgroup_names, strict=True)
+    return "; ".join(f"{name}: {', '.join(subgroups)}" for name, subgroups in rows)
 
 
 def _timing_table(run: Run) -> tables.Table:

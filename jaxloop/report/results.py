@@ -241,8 +241,13 @@ def ranks(run: Run, subject: str) -> list[str]:
     return sorted(found, key=measures.rank)
 
 
-def group_name(run: Run, group: int) -> str:
-    """A subgroup's name; a number that has none goes by itself (-1 is "unknown")."""
+def group_name(run: Run, group: int, class_: int | None = None) -> str:
+    """A subgroup's name, its own in that class where classes differ; a number that has none goes by itself (-1 is "unknown")."""
     if group < 0:
         return "unknown"
-    return run.group_names[group] if group < len(run.group_names) else f"subgroup {group}"
+    rows = run.subgroup_names
+    own = rows[class_] if class_ is not None and 0 <= class_ < len(rows) else []
+    for names in (own, run.group_names):
+        if group < len(names):
+            return names[group]
+    return f"subgroup {group}"

@@ -93,7 +93,7 @@ def full_table(run: Run) -> Table:
     for name in sorted(run.values, key=_order):
         points = results.curve(run, name)
         class_ = "" if name.class_ is None else _class_name(run, name.class_)
-        group = "" if name.group is None else results.group_name(run, name.group)
+        group = "" if name.group is None else results.group_name(run, name.group, name.class_)
         cells = [_at(points, g, digits_for(points)) for g in generations]
         rows.append([name.subject, name.metric, class_, group, *cells])
     columns = ["subject", "metric", "class", "subgroup", *(f"gen {g}" for g in generations)]
@@ -105,7 +105,7 @@ def trend_table(run: Run) -> Table:
     rows = []
     for name in sorted((n for n in run.values if n.class_ is None and n.metric != "diverged"), key=_order):
         t = results.trend(run, name)
-        group = "" if name.group is None else results.group_name(run, name.group)
+        group = "" if name.group is None else results.group_name(run, name.group, name.class_)
         slope = NO_VALUE if t.slope.mean is None else f"{t.slope.mean:+.4f}"
         counts = [str(t.num_points), str(t.num_points_missing)]
         rows.append([name.subject, name.metric, group, t.verdict, slope, interval(t.slope), *counts])

@@ -77,6 +77,11 @@ class Run(NamedTuple):
         return self.config["data"]["group_names"]
 
     @property
+    def subgroup_names(self) -> list[list[str]]:
+        """One row a class where subgroups differ between classes; else nothing."""
+        return self.config["data"].get("subgroup_names") or []
+
+    @property
     def class_names(self) -> list[str]:
         return self.config["data"]["class_names"]
 

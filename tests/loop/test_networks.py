@@ -4,10 +4,12 @@ import tarfile
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxloop import classifiers, config
+from jaxloop.classifiers import pretrained
 from jaxloop.loop import advance, measure, setup
 from jaxloop.loop.generation import compile_stages
 
@@ -78,3 +80,27 @@ def test_mc_dropout_filters_by_a_classifier_that_has_dropout(pictures):
     (rate,) = [r["value"] for r in records if r["metric"] == "drop_rate" and "group" not in r]
     assert 0.3 <= rate < 0.5
     assert np.isfinite([r["value"] for r in records if r["metric"] == "label_agreement"]).all()
+
+
+@pytest.mark.slow
+def test_a_run_starts_from_pretrained_weights(pictures, tmp_path):
+    module = classifiers.create("mobilenet_v3_small", 1000)
+    variables = jax.jit(lambda: module.init(jax.random.key(9), jnp.zeros((1, 224, 224, 3)), train=False))()
+    path = tmp_path / "weights.safetensors"
+    variables = jax.tree.map(np.asarray, variables)
+    pretrained.write(path, pretrained.Weights("", "mobilenet_v3_small", 1000, "made here", "0" * 64, variables))
+    changes = {"classifier.pretrained": (str(path),), "classifier.stem": "imagenet", "classifier.width": 1.0}
+    spec = spec_of(pictures, seeds=(0, 1), classifiers=("mobilenet_v3_small",), **changes)
+    parts, description = setup.build(spec, devices=jax.devices()[:1])
+    assert description["pretrained"]["mobilenet_v3_small"]["sha256"] == "0" * 64
+    assert any("starts from made here" in note for note in description["notes"])
+    start = compile_stages(parts).start_classifier["mobilenet_v3_small"]
+    state = start((advance.seeds_of(parts),), np.int32(0), parts.weights["mobilenet_v3_small"])
+    for seed in range(2):
+        mine = jax.tree.map(lambda x: x[seed], state.variables)  # noqa: B023
+        head = mine["params"].pop("head")
+        wanted = {name: x for name, x in variables["params"].items() if name != "head"}
+        jax.tree.map(np.testing.assert_array_equal, mine["params"], wanted)
+        jax.tree.map(np.testing.assert_array_equal, mine["batch_stats"], variables["batch_stats"])
+        assert head["kernel"].shape == (1024, 5)
+    assert not np.array_equal(*state.variables["params"]["head"]["kernel"])

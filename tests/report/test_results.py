@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -152,3 +153,12 @@ def records_of(folder):
 def test_records_that_do_not_belong_to_the_run_are_refused(make_workdir, full_log, record, named):
     with pytest.raises(InputError, match=named):
         workdir.load(make_workdir([*full_log, full_log[0] | record]))
+
+
+def test_a_subgroup_has_its_own_name_in_each_class():
+    run = SimpleNamespace(group_names=["subgroup 1", "subgroup 2"], subgroup_names=[["cat", "dog"], ["car"]])
+    assert results.group_name(run, 1) == "subgroup 2"
+    assert results.group_name(run, 1, 0) == "dog" and results.group_name(run, 0, 1) == "car"
+    assert results.group_name(run, 1, 1) == "subgroup 2" and results.group_name(run, -1, 0) == "unknown"
+    colored = SimpleNamespace(group_names=["red", "blue"], subgroup_names=[])
+    assert results.group_name(colored, 1, 5) == "blue"
