@@ -124,8 +124,9 @@ def _add_filter(log: Log, parts: Parts, pending, diverged: bool) -> None:
     rates = generated.drop_rate(pending.kept, pending.samples.group, parts.num_groups)
     broken = "the generator diverged: there was nothing to filter" if diverged else None
     log.add("filter", "drop_rate", np.nan if diverged else rates.overall, broken)
+    nobody = "no image of the group" if parts.image_group else "pixels do not tell the subgroup of a generated image"
     for group, value in enumerate(np.asarray(rates.by_group)):
-        log.add("filter", "drop_rate", np.nan if diverged else value, broken or "no image of the group", group=group)
+        log.add("filter", "drop_rate", np.nan if diverged else value, broken or nobody, group=group)
     if not diverged and bool(pending.lost):
         log.note(
             "filter", "drop_rate", f"last generation's {parts.judge} diverged: the kept images are a random choice"
