@@ -53,15 +53,15 @@ def our_steps(name: str, image: np.ndarray, label: np.ndarray):
     moments = optimizer.init(variables["params"])
     image, label = jnp.asarray(image), jnp.asarray(label)
 
-    def one(key, variables, moments):
+    def one(i, variables, moments):
+        key = jax.random.fold_in(jax.random.key(1), i)
         return training.step(module, optimizer, key, variables, moments, to_unit(image), label)[:2]
 
-    step = jax.jit(lambda i, v, m: one(jax.random.fold_in(jax.random.key(1), i), v, m), donate_argnums=(1, 2))
+    step = jax.jit(one, donate_argnums=(1, 2))
 
     @partial(jax.jit, donate_argnums=(1, 2))
     def loop(n, v, m):
-        body = lambda i, carry: one(jax.random.fold_in(jax.random.key(1), i), *carry)  # noqa: E731
-        return jax.lax.fori_loop(0, n, body, (v, m))
+        return jax.lax.fori_loop(0, n, lambda i, carry: one(i, *carry), (v, m))
 
     state = {"step": jax.tree.map(jnp.copy, (variables, moments)), "loop": (variables, moments)}
 

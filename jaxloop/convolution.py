@@ -6,8 +6,7 @@ products, which escape both (`jaxloop.lowerings`, `jaxloop.winograd`; which is f
 agree to float32 rounding (tests/test_convolution.py).
 """
 
-import functools
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +67,7 @@ def max_pool(x: Array, window: int, stride: int, padding: int = 0) -> Array:
     convolutions, and that of a maximum over a reshaped axis five times as much as this.
     """
     padded = lowerings.pad(x, ((padding, padding),) * 2, -jnp.inf)
-    return functools.reduce(jnp.maximum, lowerings.taps(padded, (window, window), (stride, stride)))
+    return reduce(jnp.maximum, lowerings.taps(padded, (window, window), (stride, stride)))
 
 
 class UpConv(nn.Module):

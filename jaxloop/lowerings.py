@@ -33,7 +33,7 @@ def pad(image: Array, padding, value: float = 0.0) -> Array:
 def taps(padded: Array, kernel: tuple[int, int], strides) -> list[Array]:
     """What each entry of a kernel sees: kh kw arrays [n h' w' c], row by row."""
     (kh, kw), (sh, sw) = kernel, strides
-    rows, columns = (padded.shape[1] - kh) // sh + 1, (padded.shape[2] - kw) // sw + 1
+    rows, columns = out_size(padded.shape, kernel, strides, ((0, 0), (0, 0)))
     return [
         padded[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw]
         for i in range(kh)

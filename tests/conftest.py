@@ -37,9 +37,7 @@ def tiny(**changes) -> config.Spec:
     c.generator.epochs, c.generator.width, c.generator.latent = 2, 4, 8
     c.classifier.epochs, c.classifier.width, c.classifier.batch_size = 2, 0.05, 128
     c.generator.batch_size = 128
-    for name, value in changes.items():
-        group, _, field = name.rpartition(".")
-        setattr(c[group] if group else c, field, value)
+    c.update_from_flattened_dict(changes)
     return config.resolve(c)
 
 

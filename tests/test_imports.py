@@ -9,7 +9,7 @@ ROOT = Path(jaxloop.__file__).parent
 
 # From the ground up; a room may import rooms of lower floors, and its own.
 FLOORS = [
-    {"errors", "types", "__init__"},
+    {"errors", "types", "files", "__init__"},
     {"keys", "config", "pixels"},
     {"devices", "lowerings"},
     {"winograd"},

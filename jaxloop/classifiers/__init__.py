@@ -8,8 +8,11 @@ number, "small" its usual variant for images of 28 to 32 pixels. Images smaller 
 from collections.abc import Callable
 from functools import partial
 
+import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxloop import keys
 from jaxloop.classifiers.alexnet import AlexNet
 from jaxloop.classifiers.deit import DeiTSmall
 from jaxloop.classifiers.lenet import LeNet
@@ -17,6 +20,7 @@ from jaxloop.classifiers.mobilenet_v3 import MobileNetV3
 from jaxloop.classifiers.resnet import ResNet50
 from jaxloop.classifiers.vgg import VGG19
 from jaxloop.errors import InputError
+from jaxloop.types import PyTree
 
 STEMS = ("imagenet", "small")
 
@@ -48,3 +52,9 @@ def create(name: str, num_classes: int = 1000, stem: str = "imagenet", width: fl
     if stem not in STEMS:
         raise InputError("config.classifier.stem", stem, STEMS)
     return MODULES[name](num_classes, stem == "small", width)
+
+
+def shapes(module: nn.Module, image_size: int) -> PyTree:
+    """The variables that `module.init` gives for images of this side, as shapes: nothing is computed."""
+    image = jnp.zeros((1, image_size, image_size, 3))
+    return jax.eval_shape(lambda: module.init(keys.root_key(0), image, train=False))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxloop import keys
+from jaxloop import classifiers
 from jaxloop.types import Array, PyTree
 
 
@@ -21,13 +21,13 @@ def mean_log_probability(module: nn.Module, key: Array, variables: PyTree, x: Ar
       float32 [n L]: log of the mean over passes of softmax(logits). It can stand in the place of logits.
     """
 
-    def one(i, total):
+    def one(i):
         with nn.intercept_methods(_awake):
             logits = module.apply(variables, x, train=False, rngs={"dropout": jax.random.fold_in(key, i)})
-        return jnp.logaddexp(total, jax.nn.log_softmax(logits))
+        return jax.nn.log_softmax(logits)
 
-    shape = jax.eval_shape(lambda: module.apply(variables, x, train=False))
-    return jax.lax.fori_loop(0, passes, one, jnp.full(shape.shape, -jnp.inf)) - jnp.log(jnp.float32(passes))
+    each = jax.lax.map(one, jnp.arange(passes))  # [passes n L]
+    return jax.nn.logsumexp(each, axis=0) - jnp.log(jnp.float32(passes))
 
 
 def has_dropout(module: nn.Module, image_size: int) -> bool:
@@ -40,8 +40,7 @@ def has_dropout(module: nn.Module, image_size: int) -> bool:
         return next_function(*args, **kwargs)
 
     with nn.intercept_methods(listen):
-        image = jnp.zeros((1, image_size, image_size, 3))
-        jax.eval_shape(lambda: module.init(keys.root_key(0), image, train=False))
+        classifiers.shapes(module, image_size)
     return any(rate > 0 for rate in rates)
 
 

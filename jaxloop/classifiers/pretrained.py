@@ -24,9 +24,10 @@ import safetensors
 import safetensors.numpy
 from flax import traverse_util
 
-from jaxloop import classifiers, keys
+from jaxloop import classifiers
 from jaxloop.classifiers import hub, torch_names
 from jaxloop.errors import EXIT_CODE, InputError
+from jaxloop.files import write_atomic
 from jaxloop.types import Array, PyTree
 
 FIELD = hub.FIELD
@@ -184,13 +185,8 @@ def write(path: Path, weights: Weights) -> None:
     # safetensors copies memory as it lies, and would write a transposed view wrongly.
     flat = traverse_util.flatten_dict(weights.variables, sep="/")
     tensors = {name: np.ascontiguousarray(x, np.float32) for name, x in flat.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # One entry of metadata: several would be written in any order, and the same source should give the same bytes.
-        safetensors.numpy.save_file(tensors, temporary, {"jaxloop": json.dumps(told)})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # One entry of metadata: several would be written in any order, and the same source should give the same bytes.
+    write_atomic(path, safetensors.numpy.save(tensors, {"jaxloop": json.dumps(told)}))
 
 
 def _described(path: str | os.PathLike) -> dict:
@@ -224,8 +220,7 @@ def _converted(field: str, path: str, architecture: str, state: Mapping, source:
 
 def _checked(field: str, weights: Weights) -> Weights:
     """The same weights. Raises InputError if they are not the network's for images of `SIDE` pixels."""
-    module = classifiers.create(weights.architecture, weights.num_classes)
-    init = jax.eval_shape(lambda: module.init(keys.root_key(0), jnp.zeros((1, SIDE, SIDE, 3)), train=False))
+    init = classifiers.shapes(classifiers.create(weights.architecture, weights.num_classes), SIDE)
     what = f"weights of {weights.architecture} for {weights.num_classes} classes"
     given, wanted = (traverse_util.flatten_dict(tree) for tree in (weights.variables, init))
     _refuse_other(field, weights.path, what, given, wanted)

@@ -8,12 +8,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from jaxloop import classifiers, keys
+from jaxloop import classifiers
 from jaxloop.classifiers import deit, mobilenet_v3, resnet
 from jaxloop.errors import InputError
 from jaxloop.types import PyTree
@@ -205,8 +203,7 @@ def _shapes(name: str, state: Mapping[str, np.ndarray]) -> dict[tuple[str, ...],
     if name == "deit_small":
         patches = np.size(state["pos_embed"]) // max(1, np.size(state["cls_token"])) - 1
         side = 16 * max(1, math.isqrt(max(0, patches)))
-    module = classifiers.create(name, num_classes)
-    variables = jax.eval_shape(lambda: module.init(keys.root_key(0), jnp.zeros((1, side, side, 3)), train=False))
+    variables = classifiers.shapes(classifiers.create(name, num_classes), side)
     return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(variables).items()}
 
 

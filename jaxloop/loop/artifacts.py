@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from jaxloop.devices import unstack
+from jaxloop.files import write_atomic
 from jaxloop.loop.generation import Parts
 from jaxloop.loop.state import LoopState, Pending
-from jaxloop.report.records import write_atomic
 
 GRID_COLUMNS = 10
 GRID_SIDE = 28  # pixels, at least, of one picture in a grid: small ones are enlarged by a whole factor

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from jaxloop.files import write_atomic
 from jaxloop.loop.state import Cursor
-from jaxloop.report.records import write_atomic
 
 
 class Timing:

@@ -11,7 +11,7 @@ import jax
 import jaxloop
 from jaxloop import config
 from jaxloop.errors import InputError
-from jaxloop.report.records import write_atomic
+from jaxloop.files import write_atomic
 
 # Fields that change how a run is kept, not what comes out: a run may go on with others.
 FREE = ("checkpoint.every_seconds", "tensorboard")

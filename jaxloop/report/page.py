@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from jaxloop.files import write_atomic
 from jaxloop.report import drawing, figures, measures, results, tables
-from jaxloop.report.records import write_atomic
 from jaxloop.report.style import CSS
 from jaxloop.report.workdir import Grid, Run, load
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jaxloop.errors import InputError
+from jaxloop.files import write_atomic
 
 SHAPE = (
     'a JSON object {"seed": int, "generation": int, "subject": str, "metric": str, "value": number, string or null, '
@@ -77,20 +78,6 @@ def merge(old: Iterable[dict], new: Iterable[dict]) -> list[dict]:
     merged = {key(record): record for record in old}
     merged.update((key(record), record) for record in new)
     return list(merged.values())
-
-
-def write_atomic(path: str | os.PathLike, content: bytes) -> None:
-    """Writes through a temporary file in the same folder, synced to disk, then renamed over `path`."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _plain(record: dict) -> dict:

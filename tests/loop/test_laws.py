@@ -10,6 +10,7 @@ import pytest
 from jaxloop.loop import advance, checkpoint, measure, setup
 from jaxloop.loop.generation import compile_stages
 from jaxloop.loop.state import LoopState, saved
+from tests.loop.playing import play
 
 ONE_DEVICE = jax.devices()[:1]
 
@@ -17,19 +18,6 @@ ONE_DEVICE = jax.devices()[:1]
 def same(a, b) -> None:
     """Bit for bit, NaN included."""
     jax.tree.map(np.testing.assert_array_equal, a, b)
-
-
-def play(parts, compiled=None, state=None, steps=None):
-    """Runs `steps` steps (all, if None) -> (state, records)."""
-    compiled = compiled or compile_stages(parts)
-    state = state or advance.initial(parts)
-    seeds, records, done = advance.seeds_of(parts), [], 0
-    while not advance.finished(parts, state.cursor) and done != steps:
-        before, state = state, advance.step(parts, compiled, seeds, state)
-        if parts.stages()[before.cursor.stage] == "measure":
-            records += measure.of_generation(parts, compiled, state._replace(cursor=before.cursor), seeds)
-        done += 1
-    return state, records
 
 
 @pytest.fixture(scope="module")

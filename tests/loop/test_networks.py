@@ -10,8 +10,9 @@ import pytest
 
 from jaxloop import classifiers, config
 from jaxloop.classifiers import pretrained
-from jaxloop.loop import advance, measure, setup
+from jaxloop.loop import advance, setup
 from jaxloop.loop.generation import compile_stages
+from tests.loop.playing import play
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "cifar10_folders.tar"
 TRAIN, TEST = 14, 6  # pictures of each subgroup
@@ -42,25 +43,17 @@ def spec_of(pictures: Path, **changes) -> config.Spec:
     c.generator.epochs, c.generator.width, c.generator.batch_size = 1, 4, 32
     c.classifier.epochs, c.classifier.width, c.classifier.batch_size = 1, 0.1, 32
     c.classifier.augment = "crop_flip"
-    for name, value in changes.items():
-        group, _, field = name.rpartition(".")
-        setattr(c[group] if group else c, field, value)
+    c.update_from_flattened_dict(changes)
     return config.resolve(c)
 
 
-def play(spec: config.Spec) -> list[dict]:
-    parts, _ = setup.build(spec, devices=jax.devices()[:1])
-    compiled, state, seeds, records = compile_stages(parts), advance.initial(parts), advance.seeds_of(parts), []
-    while not advance.finished(parts, state.cursor):
-        before, state = state, advance.step(parts, compiled, seeds, state)
-        if parts.stages()[before.cursor.stage] == "measure":
-            records += measure.of_generation(parts, compiled, state._replace(cursor=before.cursor), seeds)
-    return records
+def records_of(spec: config.Spec) -> list[dict]:
+    return play(setup.build(spec, devices=jax.devices()[:1])[0])[1]
 
 
 @pytest.mark.slow
 def test_every_network_is_trained_and_measured(pictures):
-    records = play(spec_of(pictures, classifiers=classifiers.NAMES))
+    records = records_of(spec_of(pictures, classifiers=classifiers.NAMES))
     for name in classifiers.NAMES:
         for generation in (0, 1):
             mine = [r for r in records if (r["subject"], r["generation"]) == (name, generation)]
@@ -76,7 +69,7 @@ def test_every_network_is_trained_and_measured(pictures):
 @pytest.mark.slow
 def test_mc_dropout_filters_by_a_classifier_that_has_dropout(pictures):
     changes = {"filter.name": "mc_dropout", "filter.drop": 0.3, "filter.passes": 4, "filter.classifier": "alexnet"}
-    records = play(spec_of(pictures, classifiers=("lenet", "alexnet"), **changes))
+    records = records_of(spec_of(pictures, classifiers=("lenet", "alexnet"), **changes))
     (rate,) = [r["value"] for r in records if r["metric"] == "drop_rate" and "group" not in r]
     assert 0.3 <= rate < 0.5
     assert np.isfinite([r["value"] for r in records if r["metric"] == "label_agreement"]).all()
