@@ -2,7 +2,9 @@
 
 In a notebook, on plain arrays:
 
-    meo(predicted == label, group, num_groups=3)
+    meo(predicted == label, group)
+
+`frame.groupwise` lays any metric out group by group.
 
 In the loop, `from_counts` gives every measure at once, and `why_missing` says why one of them does not exist.
 
@@ -27,13 +29,13 @@ from jaxloop.metrics.counts import Counts, count, rate
 from jaxloop.types import UNKNOWN_GROUP, Array
 
 
-def meo(correct: Array, group: Array, num_groups: int) -> Array:
+def meo(correct: Array, group: Array, num_groups: int | None = None) -> Array:
     """Multi-group equality of opportunity, eq. (2): 1 - the mean over pairs of |accuracy_i - accuracy_j|.
 
     Args:
       correct: bool [n] (or 0 and 1), whether the image was classified correctly. NumPy, JAX or a list, like `group`.
-      group: int [n], in [0, G); UNKNOWN_GROUP leaves the image out.
-      num_groups: G.
+      group: int [n], in [0, G); UNKNOWN_GROUP leaves the image out. Or the names of the groups, as strings.
+      num_groups: G. None: the highest group that occurs is the last one (inside jit, G must be given).
 
     Returns:
       float32 scalar in [0, 1], 1 = all groups alike. NaN: see the module.
@@ -44,7 +46,7 @@ def meo(correct: Array, group: Array, num_groups: int) -> Array:
     return _meo(_group_rate(correct, group, num_groups))
 
 
-def di(correct: Array, group: Array, num_groups: int) -> Array:
+def di(correct: Array, group: Array, num_groups: int | None = None) -> Array:
     """Multi-group disparate impact, eq. (3): 1 - the mean over pairs, both directions, of |accuracy_i / accuracy_j - 1|.
 
     Arguments and errors as in `meo`. Returns a float32 scalar in (-inf, 1], 1 = all groups alike. NaN: see the module.
@@ -52,7 +54,7 @@ def di(correct: Array, group: Array, num_groups: int) -> Array:
     return _di(_group_rate(correct, group, num_groups))
 
 
-def md(correct: Array, group: Array, num_groups: int) -> Array:
+def md(correct: Array, group: Array, num_groups: int | None = None) -> Array:
     """Maximum disparity, eq. (4): the largest |accuracy_i - accuracy_j| over pairs of groups.
 
     Arguments and errors as in `meo`. Returns a float32 scalar in [0, 1], 0 = all groups alike. NaN: see the module.
@@ -60,15 +62,17 @@ def md(correct: Array, group: Array, num_groups: int) -> Array:
     return _md(_group_rate(correct, group, num_groups))
 
 
-def ranked_accuracy(correct: Array, label: Array, group: Array, num_classes: int, num_groups: int) -> Array:
+def ranked_accuracy(
+    correct: Array, label: Array, group: Array, num_classes: int | None = None, num_groups: int | None = None
+) -> Array:
     """Accuracy of the k-th worst group of a class, averaged over classes, eq. (5).
 
     Which group is worst may differ from class to class, so groups need not mean the same thing in two classes.
 
     Args:
       correct, group, num_groups: as in `meo`.
-      label: int [n], the true class, in [0, L).
-      num_classes: L.
+      label: int [n], the true class, in [0, L). Or the names of the classes, as strings.
+      num_classes: L. None: the highest class that occurs is the last one.
 
     Returns:
       float32 [G] in [0, 1], ascending: entry 0 is the worst rank. A class that lacks an image of some group cannot be ranked
@@ -183,15 +187,17 @@ def _class_mean(value: Array, total: Array) -> Array:
 # Plain arrays.
 
 
-def _group_rate(correct: Array, group: Array, num_groups: int) -> Array:
+def _group_rate(correct: Array, group: Array, num_groups: int | None) -> Array:
     """The accuracy of every group, float32 [G]."""
     label = np.zeros(np.shape(correct), np.int32)
     counts = _count_plain(correct, label, group, 1, num_groups)
     return rate(counts.correct[0], counts.total[0])
 
 
-def _count_plain(correct: Array, label: Array, group: Array, num_classes: int, num_groups: int) -> Counts:
+def _count_plain(correct: Array, label: Array, group: Array, num_classes: int | None, num_groups: int | None) -> Counts:
     """Counts of arrays that a person passed: checked first, since a wrong one would only change the number."""
+    label, num_classes = _numbered("num_classes", label, num_classes)
+    group, num_groups = _numbered("num_groups", group, num_groups)
     for name, size in {"num_classes": num_classes, "num_groups": num_groups}.items():
         if size < 1:
             raise ValueError(f"{name} must be at least 1, not {size}")
@@ -199,6 +205,18 @@ def _count_plain(correct: Array, label: Array, group: Array, num_classes: int, n
     label = _vector("label", label, len(correct), 0, num_classes - 1)
     group = _vector("group", group, len(correct), UNKNOWN_GROUP, num_groups - 1)
     return count(correct, label, group, num_classes, num_groups)
+
+
+def _numbered(size_name: str, value: Array, size: int | None) -> tuple[Array, int]:
+    """Names as numbers, in sorted order, and how many there are; at least 1, so that no image still has a shape."""
+    if isinstance(value, jax.core.Tracer):
+        if size is None:
+            raise ValueError(f"{size_name} must be given inside jit, where values are not known")
+        return value, size
+    value = np.asarray(value)
+    if value.dtype.kind in "UO":
+        value = np.unique(value, return_inverse=True)[1]
+    return value, max(int(value.max(initial=0)) + 1, 1) if size is None else size
 
 
 def _vector(name: str, value: Array, length: int | None, low: int, high: int) -> Array:

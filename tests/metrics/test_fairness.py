@@ -307,3 +307,23 @@ def test_reasons_for_pooled_measures():
     assert F.why_missing(counts_of([[1]], [[2]]))["md"] == "there is one group only, so no pair to compare"
     assert F.why_missing(C.empty(2, 2))["accuracy"] == "there is no test image"
     assert F.why_missing(counts_of([[1, 1]], [[2, 2]])) == {}
+
+
+def test_the_number_of_groups_is_read_off_the_arrays():
+    correct, label, group, num_classes, num_groups = random_set(3)
+    group[0], label[0] = num_groups - 1, num_classes - 1
+    for measure in (F.meo, F.di, F.md):
+        np.testing.assert_array_equal(measure(correct, group), measure(correct, group, num_groups))
+    np.testing.assert_array_equal(
+        F.ranked_accuracy(correct, label, group), F.ranked_accuracy(correct, label, group, num_classes, num_groups)
+    )
+
+
+def test_groups_may_be_names():
+    correct, group = np.array([1, 0, 1, 1]), np.array(["red", "red", "blue", "blue"])
+    assert F.md(correct, group) == F.md(correct, np.array([1, 1, 0, 0])) == 0.5
+
+
+def test_inside_jit_the_number_of_groups_must_be_given():
+    with pytest.raises(ValueError, match="num_groups"):
+        jax.jit(F.meo)(jnp.ones(4, bool), jnp.zeros(4, jnp.int32))

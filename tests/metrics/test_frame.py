@@ -1,0 +1,78 @@
+"""Frames against fairlearn's MetricFrame."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, zero_one_loss
+
+from jaxloop.metrics import fairness
+from jaxloop.metrics.frame import accuracy, groupwise
+
+METRICS = {"accuracy": accuracy, "error": zero_one_loss, "balanced": balanced_accuracy_score}
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    label, group = rng.integers(0, 4, 300), rng.choice(3, 300, p=[0.7, 0.2, 0.1])
+    return label, np.where(rng.random(300) < 0.7, label, rng.integers(0, 4, 300)), group
+
+
+@pytest.mark.parametrize("method", ["between_groups", "to_overall"])
+def test_equals_fairlearn(images, method):
+    fairlearn = pytest.importorskip("fairlearn.metrics")
+    label, predicted, group = images
+    want = fairlearn.MetricFrame(metrics=METRICS, y_true=label, y_pred=predicted, sensitive_features=group)
+    got = groupwise(METRICS, label, predicted, group)
+    assert got.overall == pytest.approx(dict(want.overall))
+    for name, row in got.by_group.items():
+        assert row == pytest.approx(dict(want.by_group.loc[int(name)]))
+    assert got.group_min() == pytest.approx(dict(want.group_min()))
+    assert got.group_max() == pytest.approx(dict(want.group_max()))
+    assert got.difference(method) == pytest.approx(dict(want.difference(method=method)))
+    assert got.ratio(method) == pytest.approx(dict(want.ratio(method=method)))
+
+
+def test_difference_of_accuracy_is_md(images):
+    label, predicted, group = images
+    frame = groupwise(accuracy, label, predicted, group)
+    # float32 beside float64
+    assert frame.difference()["accuracy"] == pytest.approx(float(fairness.md(predicted == label, group)), abs=1e-6)
+
+
+def test_names_unknown_groups_and_an_empty_group(images):
+    label, predicted, group = images
+    group[:50] = -1
+    frame = groupwise(accuracy, label, predicted, group, names=("red", "green", "blue", "black"))
+    assert list(frame.by_group) == ["red", "green", "blue", "black"]
+    assert frame.count["black"] == 0 and np.isnan(frame.by_group["black"]["accuracy"])
+    assert sum(frame.count.values()) == 250 and frame.overall["accuracy"] == np.mean(label == predicted)
+    assert np.isnan(frame.difference()["accuracy"]) and np.isnan(frame.ratio()["accuracy"])
+    lines = str(frame).splitlines()
+    assert lines[0].split() == ["group", "images", "accuracy"] and lines[1].split()[0] == "red" and len(lines) == 6
+
+
+def test_groups_that_are_names(images):
+    label, predicted, group = images
+    named = np.array(["a", "b", "c"])[group]
+    assert list(groupwise(accuracy, label, predicted, named).by_group) == ["a", "b", "c"]
+
+
+def test_ratio_of_nothing_is_nan():
+    frame = groupwise(accuracy, [0, 0], [1, 1], [0, 1])
+    assert frame.overall == {"accuracy": 0} and np.isnan(frame.ratio()["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [({"predicted": [0]}, "predicted"), ({"group": [0, 3]}, "group"), ({"group": [-1, -1], "names": None}, "group"),
+     ({"label": [[0], [0]]}, "label")],
+)  # fmt: skip
+def test_refusals_name_the_argument(change, name):
+    given = {"label": [0, 1], "predicted": [0, 1], "group": [0, 1], "names": ("a", "b")} | change
+    with pytest.raises(ValueError, match=name):
+        groupwise(accuracy, **given)
+
+
+def test_refuses_another_method():
+    with pytest.raises(ValueError, match="method"):
+        groupwise(accuracy, [0, 1], [0, 1], [0, 1]).difference("between")
