@@ -1,8 +1,12 @@
 """The tidy log of a run: records.jsonl, one measured value a line.
 
-    {"seed": 0, "generation": 1, "subject": "lenet", "metric": "accuracy", "value": 0.97, "class"?: 3, "group"?: 1}
+    {"seed": 0, "generation": 1, "subject": "lenet", "metric": "accuracy", "value": 0.97, "class"?: 3, "group"?: 1,
+     "interval"?: [0.96, 0.98], "features"?: {"n": 390, "n_real": 1294, "d": 84, "resize": "none", "sha256": "..."}}
 
 `value` is a number, null (does not exist; a record "<metric>_note" may say why) or, in such a note, a sentence.
+`interval` is the 95 % bootstrap interval over test images, within the seed. `features` tells what a distance was measured on:
+generated and real images, features of each, how images were resized for the network, and the hash of its weights (null
+where the network was trained in the run).
 """
 
 import json
@@ -17,7 +21,7 @@ from jaxloop.files import write_atomic
 
 SHAPE = (
     'a JSON object {"seed": int, "generation": int, "subject": str, "metric": str, "value": number, string or null, '
-    '"class"?: int, "group"?: int}'
+    '"class"?: int, "group"?: int, "interval"?: [low, high], "features"?: object}'
 )
 
 
@@ -84,7 +88,12 @@ def _plain(record: dict) -> dict:
     plain = {name: int(record[name]) for name in ("seed", "generation")}
     plain |= {name: str(record[name]) for name in ("subject", "metric")}
     plain["value"] = _plain_value(record["value"])
-    return plain | {name: int(record[name]) for name in ("class", "group") if record.get(name) is not None}
+    plain |= {name: int(record[name]) for name in ("class", "group") if record.get(name) is not None}
+    if record.get("interval") is not None:
+        plain["interval"] = [float(end) for end in record["interval"]]
+    if record.get("features") is not None:
+        plain["features"] = {name: _plain_value(value) for name, value in record["features"].items()}
+    return plain
 
 
 def _plain_value(value):
@@ -104,7 +113,13 @@ def _is_record(record) -> bool:
         and "value" in record
         and (record["value"] is None or isinstance(record["value"], (int, float, str)))
         and all(record.get(name) is None or _is_int(record[name]) for name in ("class", "group"))
+        and _is_interval(record.get("interval"))
+        and isinstance(record.get("features", {}), dict)
     )
+
+
+def _is_interval(value) -> bool:
+    return value is None or (isinstance(value, list) and [type(end) in (int, float) for end in value] == [True, True])
 
 
 def _is_int(value) -> bool:

@@ -41,6 +41,7 @@ class Run(NamedTuple):
     config: all of config.json; `spec` is the resolved configuration in it.
     values: {Name: {generation: {seed: value or None}}}.  notes: the same, of the sentences under "<metric>_note".
     grids: by generation, then seed.  timing: rows of timing.jsonl, empty if there is none.
+    intervals, features: like `values`, of the records that carry these (see records.py); intervals as (low, high).
     """
 
     path: Path
@@ -49,6 +50,8 @@ class Run(NamedTuple):
     notes: dict[Name, dict[int, dict[int, str]]]
     grids: list[Grid]
     timing: list[dict]
+    intervals: dict[Name, dict[int, dict[int, tuple[float, float]]]] = {}  # noqa: RUF012
+    features: dict[Name, dict[int, dict[int, dict]]] = {}  # noqa: RUF012
 
     @property
     def spec(self) -> dict:
@@ -115,7 +118,9 @@ def load(workdir: str | os.PathLike) -> Run:
             "records.jsonl", str(path / "records.jsonl"), "at least one record; this run measured nothing yet"
         )
     values, notes = _index(log, path / "records.jsonl")
-    run = Run(path, config, values, notes, _grids(path / "samples"), _timing(path / "timing.jsonl"))
+    intervals, features = (_carried(log, part) for part in ("interval", "features"))
+    grids, timing = _grids(path / "samples"), _timing(path / "timing.jsonl")
+    run = Run(path, config, values, notes, grids, timing, intervals, features)
     _check(run)
     return run
 
@@ -160,6 +165,17 @@ def _index(log: Iterable[dict], path: Path) -> tuple[dict, dict]:
         index = notes if is_note else values
         index.setdefault(name, {}).setdefault(generation, {})[seed] = record["value"]
     return values, notes
+
+
+def _carried(log: Iterable[dict], part: str) -> dict:
+    """{Name: {generation: {seed: what the record carries under `part`}}}; lists become tuples."""
+    index = {}
+    for record in log:
+        if (carried := record.get(part)) is not None:
+            seed, generation, *name = records.key(record)
+            carried = tuple(carried) if isinstance(carried, list) else carried
+            index.setdefault(Name(*name), {}).setdefault(generation, {})[seed] = carried
+    return index
 
 
 def _check(run: Run) -> None:
