@@ -2,6 +2,8 @@
 
 Each part keeps the sum of squares about its own mean, and two parts are merged as in Chan, Golub and LeVeque, "Algorithms
 for computing the sample variance" (The American Statistician, 1983). E[xx] - E[x]E[x] would lose half of float32's digits.
+
+Rows may be spread over a mesh: XLA then adds up the parts of the devices, and the same moments come out up to rounding.
 """
 
 from typing import NamedTuple
@@ -32,7 +34,7 @@ def empty(num_features: int) -> Moments:
 
 @jax.jit
 def from_batch(features: Array, mask: Array | None = None) -> Moments:
-    """Moments of one batch.
+    """Moments of one batch, on one device or with its rows spread over several.
 
     Args:
       features: float [n d]; n may be 0.
@@ -48,8 +50,11 @@ def from_batch(features: Array, mask: Array | None = None) -> Moments:
         raise ValueError(f"mask must be bool [{features.shape[0]}]; it is {mask.dtype} {jnp.shape(mask)}")
     features = features.astype(jnp.float32)
     number = jnp.sum(mask, dtype=jnp.int32)
+    divisor = jnp.maximum(number, 1).astype(jnp.float32)
     # `where`, not a product: padding may hold NaN.
-    mean = jnp.sum(jnp.where(mask[:, None], features, 0), axis=0) / jnp.maximum(number, 1).astype(jnp.float32)
+    mean = jnp.sum(jnp.where(mask[:, None], features, 0), axis=0) / divisor
+    # The sum of many large features is rounded; what it misses is the mean of what is left.
+    mean += jnp.sum(jnp.where(mask[:, None], features - mean[None], 0), axis=0) / divisor
     centred = jnp.where(mask[:, None], features - mean[None], 0)
     # HIGHEST: accelerators would otherwise round the factors to fewer than float32's digits.
     m2 = jnp.matmul(centred.T, centred, precision=jax.lax.Precision.HIGHEST)

@@ -4,14 +4,15 @@ Tolerance 1e-8 relative, unless said otherwise: all in float64, where the trace 
 matrices is good to about 1e-12; scipy's root of a nonsymmetric product loses a few digits more.
 """
 
+import functools
 import math
 
 import numpy as np
 import pytest
 import scipy.linalg
 
-from jaxloop.metrics import moments
-from jaxloop.metrics.frechet import frechet_distance, from_moments
+from jaxloop.metrics import frechet, moments
+from jaxloop.metrics.frechet import by_class, frechet_distance, from_moments
 
 
 def pair(seed, n, m, d, shift=0.1):
@@ -49,7 +50,7 @@ def gram_truth(a, b):
     return np.sum(a**2) + np.sum(b**2) - 2 * root.sum()
 
 
-@pytest.mark.parametrize(("n", "m", "d"), [(20, 20, 64), (20, 100, 64), (100, 20, 64), (64, 65, 64)])
+@pytest.mark.parametrize(("n", "m", "d"), [(20, 20, 64), (20, 100, 64), (100, 20, 64), (64, 65, 64), (64, 64, 64)])
 def test_exact_when_features_outnumber_images(n, m, d):
     """Tolerance 1e-6: an eigenvalue that is 0 comes out as 1e-16, and the root of that, 1e-8, is the reference's error."""
     a, b = pair(1, n, m, d)
@@ -111,6 +112,76 @@ def test_constant_feature(n):
     assert frechet_distance(*with_constant) == pytest.approx(frechet_distance(a, b) + 4.0, rel=1e-10)
 
 
+def diagonal_pair(scale_a, scale_b, gap):
+    """Two sets of n > d images with exactly the covariances diag(scale^2) and means that differ by `gap`."""
+    d = len(scale_a)
+    x = np.random.default_rng(5).normal(size=(3 * d, d))
+    white = np.linalg.qr(x - x.mean(0))[0] * math.sqrt(3 * d - 1)
+    return white * scale_a, white @ np.linalg.qr(np.random.default_rng(6).normal(size=(d, d)))[0] * scale_b + gap
+
+
+@pytest.mark.parametrize(
+    ("scale_a", "scale_b"),
+    [
+        (np.ones(32), np.full(32, 2.0)),
+        (10.0 ** -np.linspace(0, 7, 32), 2 * 10.0 ** -np.linspace(0, 7, 32)),  # variances over 14 decades
+        (10.0 ** -np.linspace(0, 7, 32), 10.0 ** -np.linspace(7, 0, 32)),
+        (np.r_[np.ones(16), np.zeros(16)], np.r_[np.zeros(8), np.ones(24)]),  # neither of full rank
+    ],
+)
+@pytest.mark.parametrize("gap", [0.0, 1.0])
+def test_diagonal_covariances_have_a_closed_form(scale_a, scale_b, gap):
+    """Every direction adds its gaps squared. Here the printed formula, by a matrix root, loses digits or fails."""
+    want = len(scale_a) * gap**2 + np.sum((scale_a - scale_b) ** 2)
+    assert frechet_distance(*diagonal_pair(scale_a, scale_b, gap)) == pytest.approx(want, rel=1e-8)
+
+
+def test_nearly_equal_sets_are_told_apart():
+    """1e-4 wider, over 12 decades of variance in a turned basis: roots near 0 might hide it, so their bound refuses."""
+    turn, _ = np.linalg.qr(np.random.default_rng(7).normal(size=(32, 32)))
+    scale = 10.0 ** -np.linspace(0, 6, 32)
+    a, b = (x @ turn for x in diagonal_pair(scale, 1.0001 * scale, 0.0))
+    assert frechet_distance(a, b) == pytest.approx(1e-8 * np.sum(scale**2), rel=1e-6)
+    one, two = np.cov(a.T), np.cov(b.T)
+    assert frechet._by_covariances(np.trace(one + two), one, two) is None
+    assert frechet._by_covariances(np.trace(one + 4 * two), one, 4 * two) is not None  # that is far apart
+
+
+def test_far_means_with_tiny_variances():
+    """The means decide, and equal tiny covariances add nothing: 1e-12 relative to the gap squared."""
+    a, b = diagonal_pair(np.full(8, 1e-6), np.full(8, 1e-6), 100.0)
+    assert frechet_distance(a, b) == pytest.approx(8e4, rel=1e-12)
+
+
+@pytest.mark.parametrize("power", [0, 1, 2])
+def test_both_roads_agree_far_better_than_the_bound_that_is_let_pass(power, monkeypatch):
+    """1e-8, TOLERANCE being 1e-3: by covariances, forced where the bound would refuse it (power 2), against by factors."""
+    rng = np.random.default_rng(power)
+    turn, _ = np.linalg.qr(rng.normal(size=(64, 64)))
+    a, b = (rng.normal(size=(300, 64)) * np.arange(1.0, 65) ** -power @ turn for _ in range(2))
+    monkeypatch.setattr(frechet, "TOLERANCE", -1.0)
+    by_factors = frechet_distance(a, b)
+    monkeypatch.setattr(frechet, "_by_factors", None)  # calling it would raise
+    monkeypatch.setattr(frechet, "TOLERANCE", math.inf)
+    assert frechet_distance(a, b) == pytest.approx(by_factors, rel=1e-8)
+
+
+@pytest.mark.parametrize(("offset", "tolerance"), [(0, 1e-6), (100, 1e-4), (1000, 5e-4)])
+def test_float32_moments_with_more_images_than_features(offset, tolerance):
+    """Variances over three decades. A mean of 1,000 deviations is held to 6e-5 of a deviation by float32, and merging adds
+    as much: that moves this distance, which is mostly a gap of means of 0.1, by up to 2e-4; the covariances stay good."""
+    rng = np.random.default_rng(0)
+    scale = np.arange(1.0, 33) ** -1
+    turn, _ = np.linalg.qr(rng.normal(size=(32, 32)))
+    a, b = ((wider * rng.normal(size=(2000, 32)) * scale) @ turn + offset for wider in (1, 1.3))
+    a, b = a.astype(np.float32), (b + 0.1).astype(np.float32)
+    gathered = []
+    for x in (a, b):
+        parts = [moments.from_batch(part) for part in np.split(x, 4)]
+        gathered.append(functools.reduce(moments.merge, parts))
+    assert from_moments(*gathered) == pytest.approx(frechet_distance(a, b), rel=tolerance)
+
+
 def test_constant_sets():
     """Every image the same: the covariances are 0 and the means decide."""
     assert frechet_distance(np.zeros((3, 2)), np.ones((5, 2))) == pytest.approx(2.0, rel=1e-12)
@@ -131,7 +202,20 @@ def test_features_that_are_not_finite_are_nan(value):
     assert math.isnan(through_moments(a, b))
 
 
+def test_by_class_is_the_distance_within_each_class():
+    """Class 2 has one image on one side, class 3 none; an image of class 7 is in no class."""
+    a, b = pair(0, 30, 26, 5)
+    label_a, label_b = np.array([0, 1] * 13 + [2, 2, 2, 7]), np.array([1] * 10 + [0] * 15 + [2])
+    got = by_class(a, label_a, b, label_b, 4)
+    assert got.dtype == np.float64 and got.shape == (4,)
+    for c in (0, 1):
+        assert got[c] == frechet_distance(a[label_a == c], b[label_b == c]) > 0
+    assert np.isnan(got[2:]).all()
+
+
 def test_refusals():
+    with pytest.raises(ValueError, match="^label_b must have shape"):
+        by_class(np.zeros((3, 2)), np.zeros(3, int), np.zeros((4, 2)), np.zeros(3, int), 1)
     with pytest.raises(ValueError, match="^features_b must be"):
         frechet_distance(np.zeros((3, 2)), np.zeros(3))
     with pytest.raises(ValueError, match="differ in d"):

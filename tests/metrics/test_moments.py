@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxloop import devices
 from jaxloop.metrics import moments as M
 
 
@@ -59,6 +61,33 @@ def test_a_large_mean_does_not_eat_the_digits():
     np.testing.assert_allclose(M.covariance(got), want, rtol=0, atol=5e-4 * np.abs(want).max())
     naive = x.T @ x / np.float32(len(x)) - np.outer(x.mean(axis=0), x.mean(axis=0))
     assert np.abs(naive - want).max() > 0.01 * np.abs(want).max()
+
+
+def test_the_mean_of_many_large_features_is_good_to_its_last_digit():
+    """6e-5 is float32's step at 1,000; the rounding of a plain sum is more than twice that."""
+    x = features(0, n=4000, d=64, offset=1000.0)
+    assert np.abs(M.from_batch(x).mean - x.astype(np.float64).mean(axis=0)).max() < 6.2e-5
+
+
+def test_the_order_of_many_batches_does_not_matter():
+    x = features(4, n=240, offset=10.0)
+    parts = [M.from_batch(part) for part in np.split(x, 12)]
+    for seed in range(3):
+        total = M.empty(5)
+        for i in np.random.default_rng(seed).permutation(12):
+            total = M.merge(total, parts[i])
+        assert_same(total, M.from_batch(x))
+
+
+def test_rows_spread_over_devices_give_the_same():
+    """One reduction over eight devices, each with an eighth of the rows, the last ones padding."""
+    mesh = devices.make_mesh(1)
+    assert mesh.shape[devices.DATA] == 8
+    x, used = np.pad(features(3, n=203, offset=10.0), ((0, 5), (0, 0)), constant_values=np.nan), np.arange(208) < 203
+    rows = NamedSharding(mesh, PartitionSpec(devices.DATA))
+    spread = jax.device_put(x, rows)
+    assert len(spread.sharding.device_set) == 8 and spread.addressable_shards[0].data.shape == (26, 5)
+    assert_same(M.from_batch(spread, jax.device_put(used, rows)), M.from_batch(x[:203]))
 
 
 def test_large_counts_do_not_overflow():
