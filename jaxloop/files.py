@@ -1,7 +1,12 @@
-"""How a file is written: whole or not at all."""
+"""How a file is written: whole or not at all. And where what can be made again is kept."""
 
 import os
 from pathlib import Path
+
+
+def cache(name: str) -> Path:
+    """The person's cache folder for `name`; it may not exist yet. XDG_CACHE_HOME moves it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxloop" / name
 
 
 def write_atomic(path: str | os.PathLike, content: bytes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from jaxloop import config
+from jaxloop import config, files
 from jaxloop.errors import EXIT_CODE, InputError
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -52,8 +52,7 @@ def set_up_xla() -> None:
     import jax
 
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "jaxloop" / "xla"))
+        jax.config.update("jax_compilation_cache_dir", str(files.cache("xla")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 

@@ -9,26 +9,27 @@ ROOT = Path(jaxloop.__file__).parent
 
 # From the ground up; a room may import rooms of lower floors, and its own.
 FLOORS = [
-    {"errors", "types", "files", "__init__"},
-    {"keys", "config", "pixels"},
+    {"errors", "types", "files", "spec", "__init__"},
+    {"keys", "config", "pixels", "weight_files"},
     {"devices", "lowerings"},
     {"winograd"},
     {"convolution"},
     {"data", "features"},
     {"generators", "classifiers", "filters", "metrics", "report", "review"},
-    {"loop.queue"},
+    {"loop.queue", "loop.log"},
     {"loop.state"},
     {"loop.generation"},
     {
         "loop.advance",
         "loop.setup",
-        "loop.measure",
+        "loop.distances",
         "loop.artifacts",
         "loop.checkpoint",
         "loop.progress",
         "loop.tensorboard",
         "loop.workdir",
     },
+    {"loop.measure"},
     {"loop.driver"},
     {"main"},
 ]

@@ -1,16 +1,14 @@
-"""Where published weights are found: torch's files, safetensors files, and hub names as `timm/resnet50.tv_in1k`.
+"""Published weights by their name on the hub, as `timm/resnet50.tv_in1k`.
 
-What a hub name names is fetched from huggingface.co, and timm's names are made torchvision's. The tests build each of timm's
+What it names is fetched from huggingface.co, and timm's names are made torchvision's. The tests build each of timm's
 networks with random weights and compare its logits with ours.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import safetensors
 
 from jaxloop.errors import InputError
 
@@ -29,39 +27,6 @@ ARCHITECTURES = {
 OTHERWISE_NORMALISED = ("miil_in21k", "miil_in21k_ft_in1k", "ra4_e3600_r224_in1k")
 
 EPSILON, TORCHVISION_EPSILON = 1e-5, 1e-3  # of the batch normalisation in MobileNetV3
-
-
-def safetensors_file(path: str | os.PathLike, field: str, value: object, tensors: bool = True) -> tuple[dict, dict]:
-    """(metadata, tensors as NumPy arrays) of a file, both by name. Raises InputError for the `value` of `field`."""
-    try:
-        with safetensors.safe_open(path, "np") as file:
-            return file.metadata() or {}, file.get_tensors() if tensors else {}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(field, str(value), f"a whole .safetensors file ({error})") from None
-    except (TypeError, AttributeError) as error:  # how NumPy says that it has no bfloat16, no float8
-        raise InputError(field, str(value), f"tensors of a type that NumPy has ({error})") from None
-
-
-def torch_file(path: Path) -> dict[str, np.ndarray]:
-    """The state dict in a file that torch saved, bare or as "state_dict" or "model". Runs no code from the file."""
-    try:
-        import torch
-    except ImportError:
-        how = "torch to read it (pip install 'jaxloop-experiments[convert]'), or a .safetensors file"
-        raise InputError("IN", str(path), how) from None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError("IN", str(path), f"a file that can be read ({error})") from None
-    except Exception as error:  # of any kind, for the bytes may be anything
-        raise InputError("IN", str(path), f"a file of tensors, saved by torch ({type(error).__name__})") from None
-    for name in ("state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(name), dict):
-            state = state[name]
-    if not isinstance(state, dict) or not all(isinstance(x, torch.Tensor) for x in state.values()):
-        raise InputError("IN", str(path), "a file that holds a state dict: names and tensors, nothing else")
-    prefix = "module." if all(str(key).startswith("module.") for key in state) else ""  # of DataParallel
-    return {str(key).removeprefix(prefix): x.detach().float().numpy() for key, x in state.items()}
 
 
 def is_name(entry: str) -> bool:

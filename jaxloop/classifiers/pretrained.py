@@ -2,13 +2,9 @@
 
     python -m jaxloop.classifiers.pretrained convert resnet50 resnet50-11ad3fa6.pth resnet50.safetensors
 
-A converted file holds the variables of the network with the imagenet stem, flattened ("params/conv1/kernel", float32), and
-says what they are (`METADATA`).
+A converted file (`jaxloop.weight_files`) holds the variables of the network with the imagenet stem, and says `METADATA`.
 """
 
-import argparse
-import hashlib
-import json
 import math
 import os
 import re
@@ -20,14 +16,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors
-import safetensors.numpy
 from flax import traverse_util
 
-from jaxloop import classifiers
+from jaxloop import classifiers, weight_files
 from jaxloop.classifiers import hub, torch_names
 from jaxloop.errors import EXIT_CODE, InputError
-from jaxloop.files import write_atomic
 from jaxloop.types import Array, PyTree
 
 FIELD = hub.FIELD
@@ -117,7 +110,7 @@ def start(init: PyTree, weights: Weights) -> PyTree:
     taken = {path: jnp.asarray(x) for path, x in given.items() if path[:-1] != head}
     wanted = {path: x for path, x in fresh.items() if path[:-1] != head}
     what = f"weights of this network; these are {weights.architecture}'s, of the imagenet stem and width 1"
-    _refuse_other(FIELD, weights.path, what, taken, wanted)
+    weight_files.refuse_other(FIELD, weights.path, what, taken, wanted)
     return traverse_util.unflatten_dict({path: taken.get(path, x) for path, x in fresh.items()})
 
 
@@ -146,16 +139,14 @@ def read(path: str | os.PathLike) -> Weights:
       InputError: no converted file, a broken one, or the first tensor that is missing, misshapen or not the network's.
     """
     told = _described(path)
-    _, tensors = hub.safetensors_file(path, FIELD, path)
-    variables = {tuple(name.split("/")): x.astype(np.float32, copy=False) for name, x in tensors.items()}
     del told["format"]
-    return _checked(FIELD, Weights(path=str(path), variables=traverse_util.unflatten_dict(variables), **told))
+    return _checked(FIELD, Weights(path=str(path), variables=weight_files.variables(path, FIELD), **told))
 
 
 def fetch(name: str) -> Weights:
     """The weights of a hub name, fetched and converted. Raises InputError."""
     architecture, file = hub.architecture(name), hub.download(name)
-    _, state = hub.safetensors_file(file, FIELD, name)
+    _, state = weight_files.safetensors_file(file, FIELD, name)
     return _converted(FIELD, name, architecture, hub.torchvision_names(architecture, state), source=name, file=file)
 
 
@@ -168,25 +159,15 @@ def convert(name: str, source: Path, target: Path) -> Weights:
     """
     if name not in torch_names.NAMES:
         raise InputError("NAME", name, torch_names.NAMES)
-    if target.suffix != ".safetensors" or target.resolve() == source.resolve():
-        raise InputError("OUT", str(target), "a path that ends in .safetensors and is not IN")
-    state = hub.safetensors_file(source, "IN", source)[1] if source.suffix == ".safetensors" else hub.torch_file(source)
-    weights = _converted("IN", str(source), name, state, source=source.name, file=source)
-    try:
-        write(target, weights)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError("OUT", str(target), f"a file that can be written ({error})") from None
+    weight_files.check_target(source, target)
+    weights = _converted("IN", str(source), name, weight_files.published(source), source=source.name, file=source)
+    write(target, weights)
     return weights
 
 
 def write(path: Path, weights: Weights) -> None:
-    """Writes a converted file, whole or not at all. One that is there is replaced: it can be made again."""
-    told = {name: getattr(weights, name, FORMAT) for name in METADATA}
-    # safetensors copies memory as it lies, and would write a transposed view wrongly.
-    flat = traverse_util.flatten_dict(weights.variables, sep="/")
-    tensors = {name: np.ascontiguousarray(x, np.float32) for name, x in flat.items()}
-    # One entry of metadata: several would be written in any order, and the same source should give the same bytes.
-    write_atomic(path, safetensors.numpy.save(tensors, {"jaxloop": json.dumps(told)}))
+    """Writes a converted file, whole or not at all. Raises InputError if it cannot be written."""
+    weight_files.write(path, {name: getattr(weights, name, FORMAT) for name in METADATA}, weights.variables)
 
 
 def _described(path: str | os.PathLike) -> dict:
@@ -194,16 +175,7 @@ def _described(path: str | os.PathLike) -> dict:
     made = f"a file made by `{CONVERT}`"
     if Path(path).suffix != ".safetensors":
         raise InputError(FIELD, str(path), f"{made}, or a hub name as timm/resnet50.tv_in1k")
-    metadata, _ = hub.safetensors_file(path, FIELD, path, tensors=False)
-    try:
-        told = json.loads(metadata.get("jaxloop", ""))
-    except ValueError:
-        raise InputError(FIELD, str(path), f"{made}; this one does not say of what network it is") from None
-    for name, valid in METADATA.items():
-        value = told.get(name) if isinstance(told, dict) else None
-        if not valid(value):
-            raise InputError(FIELD, str(path), f"{made} of this version; it has {name} {value!r}")
-    return {name: told[name] for name in METADATA}
+    return weight_files.described(path, FIELD, made, METADATA)
 
 
 def _converted(field: str, path: str, architecture: str, state: Mapping, source: str, file: Path) -> Weights:
@@ -212,10 +184,8 @@ def _converted(field: str, path: str, architecture: str, state: Mapping, source:
         variables = torch_names.convert(architecture, state)
     except InputError as error:
         raise InputError(field, path, f"weights of {architecture}; {error.value}: {error.allowed}") from None
-    with open(file, "rb") as opened:
-        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     num_classes = len(state[torch_names.mapping(architecture)[-1].key])
-    return _checked(field, Weights(path, architecture, num_classes, source, sha256, variables))
+    return _checked(field, Weights(path, architecture, num_classes, source, weight_files.sha256(file), variables))
 
 
 def _checked(field: str, weights: Weights) -> Weights:
@@ -223,30 +193,15 @@ def _checked(field: str, weights: Weights) -> Weights:
     init = classifiers.shapes(classifiers.create(weights.architecture, weights.num_classes), SIDE)
     what = f"weights of {weights.architecture} for {weights.num_classes} classes"
     given, wanted = (traverse_util.flatten_dict(tree) for tree in (weights.variables, init))
-    _refuse_other(field, weights.path, what, given, wanted)
+    weight_files.refuse_other(field, weights.path, what, given, wanted)
     return weights
-
-
-def _refuse_other(field: str, path: str, what: str, given: Mapping, wanted: Mapping) -> None:
-    """Raises InputError for the first tensor that `given` lacks, has in another shape than `wanted`, or should not have."""
-    for key in (*wanted, *given):
-        name = "/".join(key)
-        if key not in given:
-            raise InputError(field, path, f"{what}; {name} is missing")
-        if key not in wanted:
-            raise InputError(field, path, f"{what}; {name} is none of its tensors")
-        if given[key].shape != wanted[key].shape:
-            raise InputError(field, path, f"{what}; {name} has shape {given[key].shape}, not {wanted[key].shape}")
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise InputError("the command line", " ".join(sys.argv[1:]), f"see --help ({message})")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 after one line on stderr for a bad input."""
-    parser = _Parser(prog="python -m jaxloop.classifiers.pretrained", description="Published weights for jaxloop.")
+    parser = weight_files.Parser(
+        prog="python -m jaxloop.classifiers.pretrained", description="Published weights for jaxloop."
+    )
     does = "convert a published file to Linen variables"
     command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser("convert", help=does, description=does)
     command.add_argument("name", metavar="NAME", help=", ".join(torch_names.NAMES))
