@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 
 from jaxloop import config
-from jaxloop.loop import advance, artifacts, measure, setup, tensorboard, workdir
+from jaxloop.loop import advance, artifacts, distances, measure, setup, tensorboard, workdir
 from jaxloop.loop.checkpoint import Checkpoints
 from jaxloop.loop.generation import compile_stages
 from jaxloop.loop.progress import Progress, Timing
@@ -22,6 +22,7 @@ def run(spec: config.Spec, path: Path) -> None:
     events = tensorboard.Writer(path) if spec.tensorboard else None
     lock = workdir.claim(path)
     workdir.describe(path, spec, description)
+    parts = distances.embed_real(parts)
     log = path / "records.jsonl"
     written = records.read(log) if log.exists() else []
     timing = Timing(path / "timing.jsonl")

@@ -14,11 +14,12 @@ from jax.sharding import Mesh
 from jaxloop import config, devices, filters, keys
 from jaxloop.classifiers import training
 from jaxloop.data import batches
+from jaxloop.features.network import Network
 from jaxloop.filters import select
 from jaxloop.generators.base import Generator
 from jaxloop.loop import queue as queues
 from jaxloop.loop.state import Pending, Reference, all_finite
-from jaxloop.metrics import counts, moments
+from jaxloop.metrics import counts, embedded
 from jaxloop.types import UNKNOWN_GROUP, Array, PyTree, Samples
 
 SAMPLING_BATCH = 256
@@ -41,6 +42,8 @@ class Parts(NamedTuple):
     filter: filters.Filter
     judge: str  # the classifier whose uncertainty filters
     reference: str  # the classifier of generation 0 that judges generators
+    networks: dict[str, Network]  # that only embed: the distance of generated images is measured in their features too
+    real: dict[str, embedded.Embedded]  # the real training images in them (loop/distances.py)
     made_per_class: int  # generated a generation
     kept_per_class: int  # pushed a generation
 
@@ -186,12 +189,15 @@ def classify(name: str) -> Callable:
 def refer(parts: Parts, seed, state: training.State, train: Samples) -> Reference:
     """The judge of generators, from a classifier of generation 0."""
     features = parts.trainers[parts.reference].features(state.best, train.image)
-    return Reference(state.best, moments.from_batch(features), state.diverged)
+    return Reference(
+        state.best, embedded.from_features(features, train.label, parts.spec.measure.images), state.diverged
+    )
 
 
 def look(parts: Parts, seed, reference: Reference, pending: Pending):
-    """What the reference sees in the kept samples -> (predicted int32 [m], moments of its features)."""
-    image = pending.samples.image[pending.kept_index]
+    """What the reference sees in the kept samples -> (predicted int32 [m], Embedded)."""
+    kept = jax.tree.map(lambda x: x[pending.kept_index], pending.samples)
     trainer = parts.trainers[parts.reference]
-    predicted = trainer.logits(reference.variables, image).argmax(axis=-1)
-    return predicted, moments.from_batch(trainer.features(reference.variables, image))
+    predicted = trainer.logits(reference.variables, kept.image).argmax(axis=-1)
+    features = trainer.features(reference.variables, kept.image)
+    return predicted, embedded.from_features(features, kept.label, parts.spec.measure.images)

@@ -1,45 +1,28 @@
 """What a generation leaves behind, as records (see report/records.py for the log that they go into)."""
 
-import math
-
 import numpy as np
 
+from jaxloop import keys
 from jaxloop.devices import unstack
+from jaxloop.loop import distances
 from jaxloop.loop.generation import Compiled, Parts
+from jaxloop.loop.log import Log
 from jaxloop.loop.state import LoopState
-from jaxloop.metrics import fairness, frechet, generated
+from jaxloop.metrics import bootstrap, embedded, fairness, generated
 from jaxloop.types import Samples
 
 PER_CLASS = ("meo_per_class", "di_per_class", "md_per_class")
 
 
-class Log:
-    """Collects records of one seed and generation; a value that is not finite becomes null."""
-
-    def __init__(self, seed: int, generation: int):
-        self.base = {"seed": seed, "generation": generation}
-        self.records: list[dict] = []
-
-    def add(self, subject: str, metric: str, value, why: str | None = None, **where: int) -> None:
-        """One value. `where`: "class" and "group", where the value is of one. `why` is noted if there is no value."""
-        value = float(value)
-        value = value if math.isfinite(value) else None
-        self.records.append({**self.base, "subject": subject, "metric": metric, "value": value, **where})
-        if value is None and why:
-            self.note(subject, metric, why, **where)
-
-    def note(self, subject: str, metric: str, why: str, **where: int) -> None:
-        """Why a value does not exist, or what is special about it."""
-        self.records.append({**self.base, "subject": subject, "metric": f"{metric}_note", "value": why, **where})
-
-
 def of_data(parts: Parts) -> list[dict]:
-    """The real training set's own subgroup shares, once a seed (generation 0): what the generated set is compared with."""
+    """What is known of the real training set, once a seed (generation 0): what the generated set is compared with."""
     shares = generated.subgroup_share(parts.train.group, parts.train.label, parts.num_classes, parts.num_groups)
     records = []
     for seed in parts.spec.seeds:
         log = Log(seed, 0)
         _add_shares(log, "real", shares)
+        for network, real in parts.real.items():
+            distances.add_real(log, network, real)
         records += log.records
     return records
 
@@ -54,20 +37,24 @@ def of_generation(parts: Parts, compiled: Compiled, state: LoopState, own_seeds)
     stopped = {name: unstack(state.classifiers[name]) for name in parts.trainers}
     looked = unstack(compiled.look((own_seeds, state.reference, state.pending))) if generation else None
     rest = unstack((state.pending, state.reference, state.generator_diverged))
+    resamples = parts.spec.measure.bootstrap
     records = []
     for i, seed in enumerate(parts.spec.seeds):
         log = Log(seed, generation)
         for name in parts.trainers:
-            _add_classifier(log, name, per_seed[name][i], stopped[name][i])
+            key = keys.stage_key(keys.root_key(seed), f"bootstrap/{name}", generation)
+            _add_classifier(log, name, per_seed[name][i], stopped[name][i], key, resamples)
+        pending, reference, diverged = rest[i]
+        if generation == 0 and not bool(reference.diverged):
+            distances.add_real(log, parts.reference, reference.real)
         if looked:
-            pending, reference, diverged = rest[i]
             _add_generator(log, parts, *looked[i], pending, reference, bool(diverged))
             _add_filter(log, parts, pending, bool(diverged))
         records += log.records
     return records
 
 
-def _add_classifier(log: Log, name: str, counted, state) -> None:
+def _add_classifier(log: Log, name: str, counted, state, key, resamples: int) -> None:
     diverged = bool(state.diverged)
     broken = f"diverged in epoch {int(state.epoch)}: no measure of it exists" if diverged else None
     log.add(name, "diverged", diverged)
@@ -78,14 +65,22 @@ def _add_classifier(log: Log, name: str, counted, state) -> None:
     if diverged:
         measures = {m: np.full_like(value, np.nan) for m, value in measures.items()}
         reasons = dict.fromkeys(measures, broken)
+    spread = bootstrap.intervals(key, counted, resamples) if resamples and not diverged else {}
+    spread = {m: np.asarray(ends) for m, ends in spread.items()}
+
+    def within(metric: str, *index: int):
+        return spread[metric][:, *index] if spread else None
+
     for metric in ("accuracy", "meo", "di", "md", *PER_CLASS):
-        log.add(name, metric, measures[metric], reasons.get(metric))
+        log.add(name, metric, measures[metric], reasons.get(metric), within(metric))
         if not np.isnan(measures[metric]) and metric in reasons:
             log.note(name, metric, reasons[metric])  # a mean that leaves classes out
     for rank, value in enumerate(measures["acc_rank"], start=1):
-        log.add(name, f"acc_rank_{rank}", value, reasons.get("acc_rank"))
+        log.add(name, f"acc_rank_{rank}", value, reasons.get("acc_rank"), within("acc_rank", rank - 1))
     for group, value in enumerate(measures["group_accuracy"]):
-        log.add(name, "group_accuracy", value, reasons.get("group_accuracy"), group=group)
+        log.add(
+            name, "group_accuracy", value, reasons.get("group_accuracy"), within("group_accuracy", group), group=group
+        )
     for (label, group), value in np.ndenumerate(measures["class_group_accuracy"]):
         log.add(name, "group_accuracy", value, reasons.get("class_group_accuracy"), **{"class": label, "group": group})
 
@@ -97,9 +92,11 @@ def _add_generator(log: Log, parts: Parts, predicted, seen, pending, reference, 
     unjudged = broken or blind
     log.add("generator", "diverged", diverged)
     kept = Samples(*(np.asarray(x)[np.asarray(pending.kept_index)] for x in pending.samples))
-    distance = np.nan if unjudged else frechet.from_moments(seen, reference.real)
     agreement = np.nan if unjudged else generated.label_agreement(predicted, kept.label)
-    log.add("generator", f"fd_{parts.reference}", distance, unjudged)
+    distances.add(log, parts, parts.reference, reference.real, None if unjudged else seen, unjudged)
+    for name, network in parts.networks.items():
+        made = None if diverged else embedded.embed(network, kept.image, kept.label, parts.spec.measure.images)
+        distances.add(log, parts, name, parts.real[name], made, broken)
     log.add("generator", "label_agreement", agreement, unjudged)
     diversity = generated.within_class_diversity(
         kept.image, kept.label, parts.train.image, parts.train.label, parts.num_classes

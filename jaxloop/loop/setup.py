@@ -10,6 +10,8 @@ from jaxloop.classifiers import dropout, pretrained, sizes, training
 from jaxloop.data.split import validation_split
 from jaxloop.devices import make_mesh, put
 from jaxloop.errors import InputError
+from jaxloop.features import clip, inception
+from jaxloop.features.network import Network
 from jaxloop.filters import select
 from jaxloop.loop.generation import Parts
 from jaxloop.types import Dataset
@@ -34,6 +36,7 @@ def build(spec: config.Spec, devices=None) -> tuple[Parts, dict]:
         raise InputError("config.filter.classifier", judge, spec.classifiers)
     if filter_.with_dropout:
         _refuse_without_dropout(spec, judge)
+    networks = _networks(spec.measure)
     weights = pretrained.for_classifiers(
         spec.classifier.pretrained, spec.classifiers, spec.classifier.stem, spec.classifier.width
     )
@@ -66,6 +69,8 @@ def build(spec: config.Spec, devices=None) -> tuple[Parts, dict]:
         filter=filter_,
         judge=judge,
         reference="lenet" if "lenet" in trainers else spec.classifiers[0],
+        networks=networks,
+        real={},
         made_per_class=made,
         kept_per_class=kept,
     )
@@ -85,6 +90,16 @@ def _trainer(name: str, spec: config.Spec, num_classes: int, mesh, weights: pret
         field = "config.classifier.image_size" if kind.image_size else "config.data.image_size"
         raise InputError(field, error.value, error.allowed) from None
     return trainer
+
+
+def _networks(measure: config.Measure) -> dict[str, Network]:
+    """The networks that only embed, by name. A run that asks for FID without weights ends here, before any work."""
+    found = {}
+    if measure.fid:
+        found["inception"] = inception.load(measure.inception, measure.resize)
+    if measure.clip:
+        found["clip"] = clip.load(measure.clip)
+    return found
 
 
 def _refuse_without_dropout(spec: config.Spec, judge: str) -> None:
@@ -134,6 +149,7 @@ def _description(parts: Parts, dataset: Dataset, weights: dict[str, pretrained.W
             name: {"source": found.source, "sha256": found.sha256, "num_classes": found.num_classes}
             for name, found in weights.items()
         },
+        "networks": {name: {"resize": n.resize, "sha256": n.sha256} for name, n in parts.networks.items()},
         "notes": _notes(parts, weights),
         "samples_per_generation": parts.kept,
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxloop.classifiers import training
 from jaxloop.loop.queue import Queue
-from jaxloop.metrics.moments import Moments
+from jaxloop.metrics.embedded import Embedded
 from jaxloop.types import Array, PyTree, Samples
 
 
@@ -39,11 +39,11 @@ class Pending(NamedTuple):
 class Reference(NamedTuple):
     """The generation-0 classifier that judges generators: label_agreement and fd_<its name> are measured with it.
 
-    real: moments of its features over the real training images.
+    real: the real training images in its features.
     """
 
     variables: PyTree
-    real: Moments
+    real: Embedded
     diverged: Array
 
 
