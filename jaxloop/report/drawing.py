@@ -49,12 +49,19 @@ class Line(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Curves on one pair of axes. low, high: the measure's range, which the axis never leaves; None = open."""
+    """Curves on one pair of axes.
+
+    low, high: the measure's range, which the axis never leaves; None = open.
+    scale: panels of one name here have the same axes; "" = its own.
+    row: panels of another name here begin a new row, which bears the name on its left.
+    """
 
     title: str
     lines: list[Line]
     low: float | None = None
     high: float | None = None
+    scale: str = ""
+    row: str = ""
 
 
 def style(index: int, color: str | None = None) -> tuple:
@@ -70,17 +77,26 @@ def shades(num: int) -> list[str]:
     return ["#" + "".join(f"{round(a + (b - a) * s):02X}" for a, b in zip(dark, light, strict=True)) for s in steps]
 
 
-def svg(panels: Sequence[Panel], columns: int, inches: float, share_y: bool = False) -> bytes:
+def svg(panels: Sequence[Panel], columns: int, inches: float, white: bool = False) -> bytes:
     """Panels in rows of `columns`, `inches` wide in all, with one legend below: an <svg> element without a prologue.
 
-    The text stays text, so it can be searched and scales with the page. The same panels give the same bytes.
+    The text stays text, so it can be searched and scales with the page. The same panels give the same bytes. On `white`,
+    or on whatever the page has.
     """
-    return _rendered(lambda: _figure(panels, columns, inches, share_y), _save_svg)
+    return _rendered(lambda: _figure(panels, columns, inches), _save_svg(white))
 
 
-def png(panels: Sequence[Panel], columns: int, size: tuple[float, float], title: str, dpi: int = 100) -> bytes:
-    """Panels under a title as a PNG of `size` inches at `dpi`."""
-    return _rendered(lambda: _figure(panels, columns, size[0], False, height=size[1], title=title), _save_png(dpi))
+def png(
+    panels: Sequence[Panel],
+    columns: int,
+    inches: float,
+    height: float | None = None,
+    title: str = "",
+    dpi: int = 100,
+    colors: int = 64,
+) -> bytes:
+    """The same as a PNG of so many colours, `height` inches high (None: as its rows ask for), under a title if there is one."""
+    return _rendered(lambda: _figure(panels, columns, inches, height, title), _save_png(dpi, colors))
 
 
 def _rendered(make: Callable[[], Figure], save: Callable[[Figure], bytes]) -> bytes:
@@ -89,33 +105,49 @@ def _rendered(make: Callable[[], Figure], save: Callable[[Figure], bytes]) -> by
         return save(make())
 
 
-def _figure(panels, columns, inches, share_y, height=None, title="") -> Figure:
+def _figure(panels, columns, inches, height=None, title="") -> Figure:
     columns = min(columns, len(panels))
-    rows = math.ceil(len(panels) / columns)
+    places = _places(panels, columns)
+    rows = max(row for row, _ in places) + 1
     # A lone panel as wide as a page is hard to read; so is one less than two inches high.
     panel_height = min(2.5, max(1.9, 0.8 * inches / columns))
     figure = Figure(
         figsize=(inches, height or rows * panel_height + 0.35 * _legend_rows(panels, inches)), layout="constrained"
     )
     FigureCanvasAgg(figure)
-    limits = _limits([line for panel in panels for line in panel.lines], panels[0].low, panels[0].high)
-    for index, panel in enumerate(panels):
-        axes = figure.add_subplot(rows, columns, index + 1)
-        _draw(axes, panel, limits if share_y else _limits(panel.lines, panel.low, panel.high))
+    for panel, (row, column) in zip(panels, places, strict=True):
+        axes = figure.add_subplot(rows, columns, row * columns + column + 1)
+        alike = [p for p in panels if p.scale == panel.scale] if panel.scale else [panel]
+        _draw(axes, panel, [line for p in alike for line in p.lines])
+        if panel.row and column == 0:
+            axes.set_ylabel(panel.row, fontsize=10, fontweight="bold", color="#111111")
     _legend(figure, panels, inches)
     if title:
         figure.suptitle(title, fontsize=11, fontweight="bold")
     return figure
 
 
-def _draw(axes, panel: Panel, limits: tuple[float, float] | None) -> None:
+def _places(panels: Sequence[Panel], columns: int) -> list[tuple[int, int]]:
+    """(row, column) of each panel: a new row after `columns`, and where the name of the row changes."""
+    places = []
+    for i, panel in enumerate(panels):
+        row, column = places[-1] if places else (0, -1)
+        full = column + 1 == columns or (i > 0 and panel.row != panels[i - 1].row)
+        places.append((row + 1, 0) if full else (row, column + 1))
+    return places
+
+
+def _draw(axes, panel: Panel, in_view: Sequence[Line]) -> None:
+    """A panel on axes that hold all lines `in_view`: its own, and those of panels on the same scale."""
+    limits = _limits(in_view, panel.low, panel.high)
     axes.set_title(panel.title, loc="left")
     axes.set_xlabel("generation")
-    generations = [p.generation for line in panel.lines for p in line.points]
+    generations = [p.generation for line in in_view for p in line.points]
     axes.set_xlim(min(generations, default=0) - 0.3, max(generations, default=1) + 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    if limits is None:
+    if _limits(panel.lines, None, None) is None:
+        axes.set_xticks([])
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color="#666666")
         return
@@ -165,12 +197,16 @@ def _labels(panels: Sequence[Panel]) -> dict[str, tuple]:
 
 
 def _legend_columns(panels: Sequence[Panel], inches: float) -> int:
+    """As many as fit, or fewer where the same number of rows then is full."""
+    num = len(_labels(panels)) + any(line.diverged for panel in panels for line in panel.lines)
     longest = max(map(len, _labels(panels)), default=1)
-    return max(1, min(len(_labels(panels)) + 1, int(inches / (0.75 + 0.085 * longest))))
+    fit = max(1, int(inches / (0.75 + 0.085 * longest)))
+    return math.ceil(num / math.ceil(num / fit)) if num else 1
 
 
 def _legend_rows(panels: Sequence[Panel], inches: float) -> int:
-    return math.ceil((len(_labels(panels)) + 1) / _legend_columns(panels, inches))
+    num = len(_labels(panels)) + any(line.diverged for panel in panels for line in panel.lines)
+    return math.ceil(num / _legend_columns(panels, inches))
 
 
 def _legend(figure: Figure, panels: Sequence[Panel], inches: float) -> None:
@@ -186,22 +222,26 @@ def _legend(figure: Figure, panels: Sequence[Panel], inches: float) -> None:
         )
 
 
-def _save_svg(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    text = buffer.getvalue().decode()
-    # Matplotlib names the one font that it measured with. Where it is not installed, take one as wide, so nothing overlaps.
-    text = text.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
-    return text[text.index("<svg") :].encode()
+def _save_svg(white: bool) -> Callable[[Figure], bytes]:
+    def save(figure: Figure) -> bytes:
+        buffer = io.BytesIO()
+        background = {"facecolor": "white"} if white else {"transparent": True}
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, **background)
+        text = buffer.getvalue().decode()
+        # Matplotlib names the one font that it measured with. Where it is not installed, take one as wide: nothing overlaps.
+        text = text.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+        return text[text.index("<svg") :].encode()
+
+    return save
 
 
-def _save_png(dpi: int) -> Callable[[Figure], bytes]:
+def _save_png(dpi: int, colors: int) -> Callable[[Figure], bytes]:
     def save(figure: Figure) -> bytes:
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
-        # Flat colours: 64 of them look the same and make a third of the file.
+        # Flat colours: few of them look the same and make a third of the file.
         small = io.BytesIO()
-        Image.open(buffer).convert("RGB").quantize(64).save(small, format="png", optimize=True)
+        Image.open(buffer).convert("RGB").quantize(colors).save(small, format="png", optimize=True, dpi=(dpi, dpi))
         return small.getvalue()
 
     return save

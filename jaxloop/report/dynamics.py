@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxloop.report import conjecture, judgement, measures, steps
+from jaxloop.report import conjecture, judgement, labels, measures, steps
 from jaxloop.report.conjecture import Broken, Fit, Q, Step, U
 from jaxloop.report.judgement import FITTED, Judgement
 from jaxloop.report.measures import Bias
@@ -104,7 +104,7 @@ def estimate(
     found = conjecture.fit(reading.steps, datasets) if reading.steps else Broken("there is no step to fit")
     replicates = conjecture.without_each_cluster(reading.steps, datasets)
     parameters = _parameters(reading, datasets, found, replicates)
-    factors = _factors(reading.steps, steps.labels(runs), found, replicates)
+    factors = _factors(reading.steps, labels.labels(runs), found, replicates)
     judged = judgement.judge(reading.steps, datasets, fitted)
     num = len(reading.steps), len({step.cluster for step in reading.steps})
     result = Dynamics(bias, datasets, parameters, factors, judged, [], *num, reading.left_out)
@@ -220,7 +220,7 @@ def _sentences(d: Dynamics, reading: steps.Reading, lag: bool) -> list[str]:
     left_out = "".join(f"; {num} left out: {why}" for why, num in d.left_out.items())
     return [
         *_found(d),
-        _judged(d.judgement),
+        f"The conjecture: {judged(d.judgement)}",
         *_not_told(d, reading),
         f"The step from generation t to t + 1 takes q and u of generation {images}.",
         *reading.remarks,
@@ -247,16 +247,17 @@ def _found(d: Dynamics) -> Iterator[str]:
             yield f"{says}: {p.name} = {p.value:+.3f}, 95% interval [{p.low:+.3f}, {p.high:+.3f}]."
 
 
-def _judged(j: Judgement) -> str:
+def judged(j: Judgement) -> str:
+    """The judgement in a sentence or two."""
     if not j.scores:
-        return f"Whether the conjecture predicts: {j.verdict}."
+        return f"whether the conjecture predicts: {j.verdict}."
     says = f"it {j.verdict}"
     if j.verdict.startswith(CANNOT_TELL):
         why = j.verdict.removeprefix(CANNOT_TELL)
         says = f"whether it predicts better or worse than {j.rival} cannot be told{why}"
     scores = ", ".join(f"{name} {score:.3f}" for name, score in j.scores.items())
     return (
-        f"Fit the conjecture to the first generations, and {says}. Root mean squared error of log bias one generation "
+        f"fitted to the first generations, {says}. Root mean squared error of log bias one generation "
         f"ahead, over {j.num_held_out} held-out steps: {scores}."
     )
 

@@ -5,7 +5,7 @@ bands their 95 % t-intervals.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from jaxloop.report import drawing, measures, results
@@ -23,35 +23,35 @@ class Figure(NamedTuple):
     caption: str
     panels: Callable[[Run], list[Panel]]
     columns: int
-    share_y: bool = False
 
 
 def overall(run: Run) -> list[Panel]:
     """Accuracy, MEO, DI and MD in a row, a line for each classifier: the layout of the paper's figures 3a to 6a."""
-    return [_by_classifier(run, metric) for metric in measures.OVERALL]
+    return [by_classifier(run, metric, run.classifiers) for metric in measures.OVERALL]
 
 
 def per_class(run: Run) -> list[Panel]:
     """MEO, DI and MD within each class, averaged over classes."""
-    return [_by_classifier(run, metric) for metric in measures.PER_CLASS]
+    return [by_classifier(run, metric, run.classifiers) for metric in measures.PER_CLASS]
 
 
 def ranked(run: Run) -> list[Panel]:
     """A panel for each classifier, a line for each rank of subgroup, worst darkest: the layout of figures 3b to 6b."""
-    panels = []
-    for subject in run.classifiers:
-        ranks = results.ranks(run, subject)
-        lines = [
-            _line(run, Name(subject, metric), _rank_label(rank, len(ranks)), drawing.style(rank - 1, color))
-            for rank, (metric, color) in enumerate(zip(ranks, drawing.shades(len(ranks)), strict=True), start=1)
-        ]
-        panels.append(Panel(subject, lines, 0, 1))
-    return panels
+    return [Panel(s, rank_lines(run, s), 0, 1, scale="accuracy") for s in run.classifiers]
+
+
+def rank_lines(run: Run, subject: str) -> list[Line]:
+    """A line for each rank of subgroup of a classifier, worst darkest."""
+    ranks = results.ranks(run, subject)
+    return [
+        _line(run, Name(subject, metric), _rank_label(rank, len(ranks)), drawing.style(rank - 1, color))
+        for rank, (metric, color) in enumerate(zip(ranks, drawing.shades(len(ranks)), strict=True), start=1)
+    ]
 
 
 def group_accuracy(run: Run) -> list[Panel]:
     """A panel for each classifier, a line for each subgroup, over all classes."""
-    return [Panel(s, _by_group(run, s, "group_accuracy"), 0, 1) for s in run.classifiers]
+    return [Panel(s, _by_group(run, s, "group_accuracy"), 0, 1, scale="accuracy") for s in run.classifiers]
 
 
 def training(run: Run) -> list[Panel]:
@@ -59,14 +59,16 @@ def training(run: Run) -> list[Panel]:
     shown = {*measures.OVERALL, *measures.PER_CLASS, "diverged", "epochs_trained"}
     found = [metric for subject in run.classifiers for metric in results.scalar_metrics(run, subject)]
     others = [metric for metric in dict.fromkeys(found) if metric not in shown and measures.rank(metric) is None]
-    return [_by_classifier(run, metric) for metric in ("epochs_trained", *others)]
+    return [by_classifier(run, metric, run.classifiers) for metric in ("epochs_trained", *others)]
 
 
 def generator(run: Run) -> list[Panel]:
     """Fréchet distances, label agreement, diversity, and every other measure of the generator as a whole."""
     first = [*results.distances(run), *measures.GENERATOR]
     shown = {*first, "diverged", "unknown_share"}
-    others = [metric for metric in results.scalar_metrics(run, "generator") if metric not in shown]
+    # How sure a distance is has no curve of its own.
+    found = [m for m in results.scalar_metrics(run, "generator") if not m.startswith("kid_std_")]
+    others = [metric for metric in found if metric not in shown]
     crosses = frozenset(results.diverged(run, "generator"))
     lines = {
         metric: _line(run, Name("generator", metric), "", drawing.style(0), crosses) for metric in (*first, *others)
@@ -92,11 +94,10 @@ FIGURES = (
     Figure(
         "ranked", "Accuracy of ranked subgroups",
         "Within each class the subgroups are ranked by accuracy, then each rank is averaged over classes (eq. 5). A gap "
-        "that widens between the darkest line and the lightest is bias that grows.", ranked, 4, share_y=True,
+        "that widens between the darkest line and the lightest is bias that grows.", ranked, 4,
     ),
     Figure(
         "groups", "Accuracy by subgroup", "All test images of one subgroup, over all classes.", group_accuracy, 4,
-        share_y=True,
     ),
     Figure(
         "per-class", "Single-bias measures within each class",
@@ -129,16 +130,36 @@ class Drawn(NamedTuple):
 
 def draw(run: Run, figure: Figure) -> Drawn | None:
     """A figure of a run; None if no panel has a value."""
+    return drawn(figure.panels(run), figure.columns)
+
+
+def drawn(panels: Sequence[Panel], columns: int) -> Drawn | None:
+    """Panels in rows of `columns` for a desk, of two for a phone; None if no panel has a value."""
     # A panel without a value stays if a neighbour has one: it says "no values", which is news.
-    panels = figure.panels(run)
-    nums = sorted({p.estimate.num for panel in panels for line in panel.lines for p in line.points} - {0})
+    nums = seeds_of(panels)
     if not nums:
         return None
-    columns = min(figure.columns, len(panels))
-    # Below three panels the figure keeps its panels' size and is narrower than the page.
-    wide = drawing.svg(panels, columns, drawing.WIDE_INCHES * min(1, (columns + 0.2) / 3), figure.share_y)
-    narrow = drawing.svg(panels, min(2, len(panels)), drawing.NARROW_INCHES, figure.share_y)
-    return Drawn(wide, narrow, nums)
+    wide = drawing.svg(panels, columns, inches_for(panels, columns))
+    return Drawn(wide, drawing.svg(panels, min(2, len(panels)), drawing.NARROW_INCHES), nums)
+
+
+def inches_for(panels: Sequence[Panel], columns: int) -> float:
+    """Width of a figure: below three panels in a row they keep their size, and the figure is narrower than the page."""
+    return drawing.WIDE_INCHES * min(1, (min(columns, len(panels)) + 0.2) / 3)
+
+
+def seeds_of(panels: Sequence[Panel]) -> list[int]:
+    """How many seeds the means of a figure are over: all numbers that occur, from fewest to most; none if it is empty."""
+    return sorted({p.estimate.num for panel in panels for line in panel.lines for p in line.points} - {0})
+
+
+def seeds_caption(nums: Sequence[int]) -> str:
+    """What lines and bands are, given `seeds_of`."""
+    if list(nums) == [1]:
+        return "n = 1 seed, so no interval can be given."
+    n = str(nums[0]) if len(nums) == 1 else f"{nums[0]} to {nums[-1]}"
+    where = " where n > 1" if nums[0] == 1 else ""
+    return f"Lines: mean over n = {n} seeds; bands: 95% t-interval of that mean{where}."
 
 
 def headline(workdir: str | os.PathLike) -> bytes:
@@ -150,14 +171,16 @@ def headline(workdir: str | os.PathLike) -> bytes:
     num = len(run.seeds)
     name = run.spec.get("data", {}).get("name", "this data set")
     seeds = f"mean and 95% interval, {num} seeds" if num > 1 else "one seed, no interval"
-    panels = [_by_classifier(run, metric) for metric in ("accuracy", "acc_rank_1", "meo")]
-    return drawing.png(panels, 3, (9, 3.5), f"Does bias grow over generations? {name} ({seeds})")
+    panels = [by_classifier(run, metric, run.classifiers) for metric in ("accuracy", "acc_rank_1", "meo")]
+    return drawing.png(panels, 3, 9, 3.5, f"Does bias grow over generations? {name} ({seeds})")
 
 
-def _by_classifier(run: Run, metric: str) -> Panel:
+def by_classifier(run: Run, metric: str, classifiers: Sequence[str]) -> Panel:
+    """A line for each classifier that the run has; its look comes from its place among `classifiers`."""
     lines = [
         _line(run, Name(subject, metric), subject, drawing.style(i), frozenset(results.diverged(run, subject)))
-        for i, subject in enumerate(run.classifiers)
+        for i, subject in enumerate(classifiers)
+        if subject in run.classifiers
     ]
     return _panel(metric, lines)
 

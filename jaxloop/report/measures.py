@@ -26,6 +26,7 @@ BIASES = (
     Bias("mean gap (1 − MEO)", "meo", True),
     Bias("largest gap (MD)", "md", False),
     Bias("worst-subgroup error", "acc_rank_1", True),
+    Bias("disparate-impact gap (1 − DI)", "di", True),
 )
 
 _CLASSIFIER = (
@@ -46,6 +47,19 @@ _CLASSIFIER = (
     Measure("di_per_class", "DI, per class", "higher", None, 1, "eq. 3 within each class, averaged over classes"),
     Measure("md_per_class", "MD, per class", "lower", 0, 1, "eq. 4 within each class, averaged over classes"),
     Measure("group_accuracy", "subgroup accuracy", "higher", 0, 1, "accuracy on the test images of one subgroup"),
+    Measure(
+        "accuracy_object_ablated", "accuracy, object greyed", "", 0, 1,
+        "accuracy with the object's pixels replaced by grey (0.5); what it falls by is what the object itself is worth",
+    ),
+    Measure(
+        "accuracy_box_ablated", "accuracy, box greyed", "", 0, 1,
+        "accuracy with the box around the object replaced by grey, so that its shape is gone as well",
+    ),
+    Measure(
+        "accuracy_tile_ablated", "accuracy, box tiled", "", 0, 1,
+        "accuracy with the box around the object replaced by a neighbouring region of the picture",
+    ),
+    Measure("validation_loss", "validation loss", "lower", 0, None, "lowest loss on the validation images, which are real"),
     Measure("epochs_trained", "epochs trained", "", 0, None, "epochs until early stopping (validation on real images)"),
     Measure("diverged", "diverged", "lower", 0, 1, "1 where training diverged, else 0"),
 )  # fmt: skip
@@ -71,10 +85,35 @@ _BY_METRIC = {measure.metric: measure for measure in (*_CLASSIFIER, *_OTHERS)}
 OVERALL = ("accuracy", "meo", "di", "md")
 PER_CLASS = ("meo_per_class", "di_per_class", "md_per_class")
 GENERATOR = ("label_agreement", "within_class_diversity")
+ABLATIONS = ("accuracy_object_ablated", "accuracy_box_ablated", "accuracy_tile_ablated")
+
+# Measures in the features of a network, "<prefix><network>": title, better, low, high, meaning. Longer prefixes first.
+_OF_FEATURES = {
+    "kid_std_": (
+        "standard error of KID", "lower", 0, None, "standard deviation of KID over the subsets of images that it averages"
+    ),
+    "kid_": (
+        "KID", "lower", None, None,
+        "kernel distance to real images: the unbiased estimate of MMD² under a cubic kernel. It does not depend on the number "
+        "of images as a Fréchet distance does, and can come out slightly below 0 where the two are alike",
+    ),
+    "precision_": ("precision", "higher", 0, 1, "share of generated images that lie within the neighbourhood of a real one"),
+    "recall_": ("recall", "higher", 0, 1, "share of real images that lie within the neighbourhood of a generated one"),
+    "density_": (
+        "density", "higher", 0, None,
+        "in how many real images' neighbourhoods a generated one lies, over what is expected: precision that outliers do not "
+        "inflate. It may exceed 1",
+    ),
+    "coverage_": ("coverage", "higher", 0, 1, "share of real images whose neighbourhood holds a generated one"),
+    "feature_variance_": (
+        "feature variance", "", 0, None,
+        "total variance (trace of the covariance) of the real images' features: the scale to read a Fréchet distance by",
+    ),
+}  # fmt: skip
 
 
 def measure(metric: str) -> Measure:
-    """The words for a metric. Ranks and distances are made from their names; an unknown metric goes by its own name."""
+    """The words for a metric. Ranks and measures in features are made from their names; an unknown metric goes by its own."""
     if metric in _BY_METRIC:
         return _BY_METRIC[metric]
     if metric.startswith("acc_rank_"):
@@ -89,7 +128,16 @@ def measure(metric: str) -> Measure:
         network = metric.partition("_")[2]
         meaning = f"Fréchet distance to real images in the features of {network} (not Inception-V3, so it is not FID)"
         return Measure(metric, metric, "lower", 0, None, meaning)
+    for prefix, (title, better, low, high, meaning) in _OF_FEATURES.items():
+        if metric.startswith(prefix):
+            network = metric.removeprefix(prefix)
+            return Measure(metric, f"{title}, {network}", better, low, high, f"{meaning} (features of {network})")
     return Measure(metric, metric.replace("_", " "), "", None, None, f"the record `{metric}`")
+
+
+def is_of_features(metric: str) -> bool:
+    """Whether a metric is a measure in the features of a network other than a Fréchet distance: "kid_<network>" and such."""
+    return metric.startswith(tuple(_OF_FEATURES))
 
 
 def is_distance(metric: str) -> bool:

@@ -1,15 +1,26 @@
 """The report of a run: report.html, one file that loads nothing, and report.json with every number in it."""
 
 import base64
-import html
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from jaxloop.files import write_atomic
-from jaxloop.report import drawing, figures, measures, results, tables
-from jaxloop.report.style import CSS
+from jaxloop.report import conjecture_page, export, figures, layout, measures, remarks, results, tables
+from jaxloop.report.answer import QUESTION, answer
+from jaxloop.report.layout import Table, to_html
+from jaxloop.report.markup import (
+    bullets,
+    definitions,
+    document,
+    escape,
+    figure,
+    folded,
+    heading,
+    paragraphs,
+    warning,
+)
 from jaxloop.report.workdir import Grid, Run, load
 
 NOT_RECORDED = "not recorded"
@@ -21,7 +32,7 @@ def write(workdir: str | os.PathLike) -> Path:
     Raises InputError on a bad workdir; then neither file is touched.
     """
     run = load(workdir)
-    page, numbers = _page(run), json.dumps(results.as_json(run), indent=1, allow_nan=False, ensure_ascii=False)
+    page, numbers = _page(run), json.dumps(export.as_json(run), indent=1, allow_nan=False, ensure_ascii=False)
     write_atomic(run.path / "report.json", (numbers + "\n").encode())
     write_atomic(run.path / "report.html", page.encode())
     return run.path / "report.html"
@@ -34,26 +45,20 @@ def build(workdir: str | os.PathLike) -> str:
 
 def _page(run: Run) -> str:
     name = run.spec.get("data", {}).get("name", "a run")
-    sections = (_reading, _notes, _results, _figures, _samples, _appendix)
-    body = "\n".join([*_top(run, name), *(block for section in sections for block in section(run))])
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>jaxloop: {_e(name)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    parts = (_reading, _notes, _results, _figures, _conjecture, _samples, _appendix)
+    return document(f"jaxloop: {name}", [*_top(run, name), *(block for part in parts for block in part(run))])
 
 
 def _top(run: Run, name: str) -> Iterator[str]:
-    found = results.answer(run)
-    yield f"<header><h1>jaxloop: {_e(name)}</h1>"
-    yield f'<p class="question">{_e(results.QUESTION)}</p></header>'
-    yield f'<div class="answer"><p class="headline">{_e(found.headline)}</p>'
-    yield "".join(f"<p>{_e(sentence)}</p>" for sentence in found.sentences) + "</div>"
-    yield f'<p class="facts">{_e(_facts(run))}</p>'
-    remarks = [*results.diverged_sentences(run), *results.missing(run)]
-    if remarks:
-        yield f'<div class="warning"><strong>What is missing or went wrong</strong>{_list(remarks)}</div>'
-    yield tables.to_html(tables.verdict_table(run))
+    found = answer(run)
+    yield f"<header><h1>jaxloop: {escape(name)}</h1>"
+    yield f'<p class="question">{escape(QUESTION)}</p></header>'
+    yield f'<div class="answer"><p class="headline">{escape(found.headline)}</p>'
+    yield paragraphs([*([found.why] if found.why else []), *found.sentences]) + "</div>"
+    yield f'<p class="facts">{escape(_facts(run))}</p>'
+    if said := [*remarks.diverged_sentences(run), *remarks.missing(run)]:
+        yield warning("What is missing or went wrong", said)
+    yield to_html(tables.verdict_table(run))
 
 
 def _facts(run: Run) -> str:
@@ -75,23 +80,25 @@ def _facts(run: Run) -> str:
 
 
 def _reading(run: Run) -> Iterator[str]:
-    num = len(results.verdicts(run))
-    yield "<h2>How to read this</h2>"
-    yield _list([
+    yield heading("How to read this")
+    yield bullets([
         "Generation 0 trains on real data alone; generation t ≥ 1 trains on real data and on what the generators before "
         "it made. Everything is measured on the same real test set.",
         "A verdict comes from a straight line fitted by least squares to each seed's values over generations 0 to the "
-        "last one measured (for the generator: from 1). “grew” or “shrank” means that the 95% Student-t interval of "
-        "the mean slope over seeds lies wholly above or below 0; otherwise nobody can tell from this run. "
-        "“Cannot tell” is not “no change”: more seeds narrow the interval.",
-        f"The {num} verdicts are not corrected for their number: where nothing changes, about one in 20 would still say "
-        "“grew” or “shrank”. A straight line also misses a bias that rises and falls again; look at the curves.",
+        "last one measured (for the generator: from 1). “grew” or “shrank” means that a t-test of the mean slope over "
+        "seeds tells it from 0; otherwise nobody can tell from this run. “Cannot tell” is not “no change”: more seeds "
+        "narrow the interval.",
+        "p is corrected for the number of verdicts by Holm's procedure, and a verdict needs p < 0.05: where nothing changes, "
+        "the chance that any of them says “grew” or “shrank” is at most 5%. The intervals of slopes are the plain 95% "
+        "ones, so that one may lie beside 0 where the verdict is “cannot tell”.",
+        "A straight line misses a bias that rises and falls again; look at the curves.",
         "Bands and ± are 95% Student-t intervals over seeds, not clipped to a measure's range. Seeds share the data set "
-        "and its split, so they cover the chance in training and sampling, not the choice of test images.",
-        "Bias is turned so that larger is worse: the mean gap is 1 − MEO (eq. 2), the largest gap is MD (eq. 4), and the "
-        "worst-subgroup error is 1 − the accuracy of each class's worst subgroup, averaged over classes (eq. 5).",
+        "and its split, so they cover the chance in training and sampling; for the choice of test images, see “Within each seed” at the end.",
+        "Bias is turned so that larger is worse: the mean gap is 1 − MEO (eq. 2), the largest gap is MD (eq. 4), the "
+        "worst-subgroup error is 1 − the accuracy of each class's worst subgroup, averaged over classes (eq. 5), and the "
+        "disparate-impact gap is 1 − DI (eq. 3).",
     ])  # fmt: skip
-    yield f"<details><summary>What each measure means</summary>{_definitions(_meanings(run))}</details>"
+    yield folded("What each measure means", definitions(_meanings(run)))
 
 
 def _meanings(run: Run) -> dict[str, str]:
@@ -102,8 +109,8 @@ def _meanings(run: Run) -> dict[str, str]:
 def _notes(run: Run) -> Iterator[str]:
     notes = [*run.config["data"].get("notes", []), *run.config.get("notes", [])]
     notes += [
-        f"{metric} is a Fréchet distance in the features of the generation-0 classifier {metric.removeprefix('fd_')}. It "
-        "is not FID (which needs Inception-V3): compare it between generations of this run, not with other runs or papers."
+        f"{metric} is a Fréchet distance in the features of {metric.removeprefix('fd_')}. It is not FID (which needs "
+        "Inception-V3): compare it between generations of this run, not with papers."
         for metric in results.distances(run)
         if metric != "fid"
     ]
@@ -112,44 +119,36 @@ def _notes(run: Run) -> Iterator[str]:
         "symmetric, averages both directions of a pair. True positive rates are pooled over classes, except where a "
         "measure says “per class”."
     )
-    yield f"<h2>Notes on this run</h2>{_list(notes)}"
+    yield heading("Notes on this run") + bullets([*notes, *remarks.noted(run)])
 
 
 def _results(run: Run) -> Iterator[str]:
-    yield "<h2>Before and after</h2>"
-    yield tables.to_html(tables.final_table(run))
+    yield heading("Before and after")
+    yield to_html(tables.final_table(run))
     if run.last("generator") >= 1:
-        yield tables.to_html(tables.generator_table(run))
+        yield to_html(tables.generator_table(run))
+        if table := tables.feature_table(run):
+            yield to_html(table)
 
 
 def _figures(run: Run) -> Iterator[str]:
-    for figure in figures.FIGURES:
-        yield f'<h2 id="{figure.name}">{_e(figure.heading)}</h2>'
-        drawn = figures.draw(run, figure)
+    for f in figures.FIGURES:
+        yield heading(f.heading, f.name)
+        drawn = figures.draw(run, f)
         if drawn is None:
             yield '<p class="small">This run has no values for this figure.</p>'
             continue
-        inline = [_inline(svg, figure, view) for svg, view in ((drawn.wide, "wide"), (drawn.narrow, "narrow"))]
-        yield f"<figure>{''.join(inline)}<figcaption>{_e(figure.caption)} {_e(_seeds_caption(drawn.nums))}</figcaption></figure>"
+        caption = [f"{f.caption} {figures.seeds_caption(drawn.nums)}"]
+        yield figure(drawn, f.name, f.heading, caption + (remarks.feature_facts(run) if f.name == "generator" else []))
 
 
-def _inline(svg: bytes, figure: figures.Figure, view: str) -> str:
-    text = drawing.scoped(svg, f"{figure.name}-{view}")
-    label = f"{figure.heading}, by generation; the numbers are in the tables below"
-    return text.replace("<svg ", f'<svg class="{view}" role="img" aria-label="{_e(label)}" ', 1)
-
-
-def _seeds_caption(nums: list[int]) -> str:
-    if nums == [1]:
-        return "n = 1 seed, so no interval can be given."
-    n = str(nums[0]) if len(nums) == 1 else f"{nums[0]} to {nums[-1]}"
-    where = " where n > 1" if nums[0] == 1 else ""
-    return f"Lines: mean over n = {n} seeds; bands: 95% t-interval of that mean{where}."
+def _conjecture(run: Run) -> Iterator[str]:
+    yield from conjecture_page.blocks(conjecture_page.estimates([run]))
 
 
 def _samples(run: Run) -> Iterator[str]:
     grids = [grid for grid in run.grids if grid.png is not None]
-    yield "<h2>Generated images</h2>"
+    yield heading("Generated images")
     if not grids:
         yield '<p class="small">This run has no sample grids.</p>'
         return
@@ -157,7 +156,7 @@ def _samples(run: Run) -> Iterator[str]:
     seeds = [seed for seed in run.seeds if any(grid.seed == seed for grid in grids)]
     for i, seed in enumerate(seeds):
         shown = _grids(run, [grid for grid in grids if grid.seed == seed])
-        yield f"<h3>Seed {seed}</h3>{shown}" if i == 0 else f"<details><summary>Seed {seed}</summary>{shown}</details>"
+        yield f"<h3>Seed {seed}</h3>{shown}" if i == 0 else folded(f"Seed {seed}", shown)
 
 
 def _grids(run: Run, grids: list[Grid]) -> str:
@@ -166,7 +165,7 @@ def _grids(run: Run, grids: list[Grid]) -> str:
     classes = ", ".join(run.class_names)
     items = [
         f'<figure><img width="{g.width}" height="{g.height}" src="data:image/png;base64,{base64.b64encode(g.png).decode()}" '
-        f'alt="Generation {g.generation}, seed {g.seed}: generated images, a row for each class ({_e(classes)})">'
+        f'alt="Generation {g.generation}, seed {g.seed}: generated images, a row for each class ({escape(classes)})">'
         f"<figcaption>generation {g.generation}</figcaption></figure>"
         for g in grids
     ]
@@ -174,14 +173,16 @@ def _grids(run: Run, grids: list[Grid]) -> str:
 
 
 def _appendix(run: Run) -> Iterator[str]:
-    yield "<h2>All numbers</h2>"
+    yield heading("All numbers")
     yield "<p>The same numbers, unrounded, are in <code>report.json</code> beside this file.</p>"
+    if within := tables.within_seed_table(run):
+        yield folded("Within each seed", to_html(within))
     for title, table in (("Trends", tables.trend_table(run)), ("Every measure", tables.full_table(run))):
-        yield f"<details><summary>{title}</summary>{tables.to_html(table)}</details>"
-    yield "<h2>Time and memory</h2>"
-    yield tables.to_html(_timing_table(run)) if run.timing else f'<p class="small">Run time: {NOT_RECORDED}.</p>'
-    yield "<h2>Provenance</h2>"
-    yield _definitions({
+        yield folded(title, to_html(table))
+    yield heading("Time and memory")
+    yield to_html(_timing_table(run)) if run.timing else f'<p class="small">Run time: {NOT_RECORDED}.</p>'
+    yield heading("Provenance")
+    yield definitions({
         "jaxloop": run.config.get("version") or NOT_RECORDED,
         "commit": run.config.get("git_commit") or NOT_RECORDED,
         "jax": run.config.get("jax") or NOT_RECORDED,
@@ -190,7 +191,7 @@ def _appendix(run: Run) -> Iterator[str]:
         "classes": ", ".join(run.class_names),
         "subgroups": _subgroups(run),
     })  # fmt: skip
-    yield f"<details><summary>Configuration</summary>{_definitions(dict(_flat(run.spec)))}</details>"
+    yield folded("Configuration", definitions(dict(_flat(run.spec))))
 
 
 def _subgroups(run: Run) -> str:
@@ -200,7 +201,7 @@ def _subgroups(run: Run) -> str:
     return "; ".join(f"{name}: {', '.join(subgroups)}" for name, subgroups in rows)
 
 
-def _timing_table(run: Run) -> tables.Table:
+def _timing_table(run: Run) -> Table:
     """Seconds of each stage by generation. What a stage that was done again after a kill took both times adds up."""
     # Generation 0 has the fewest stages: the order is that of the last one, then whatever only others had.
     stages = list(dict.fromkeys(row["stage"] for row in sorted(run.timing, key=lambda row: -row["generation"])))
@@ -211,12 +212,12 @@ def _timing_table(run: Run) -> tables.Table:
         for row in parts:
             seconds[row["stage"]] += row["seconds"]
         memory = max((row["peak_memory_mb"] for row in parts if row.get("peak_memory_mb") is not None), default=None)
-        cells = [f"{seconds[stage]:.1f}" if stage in seconds else tables.NO_VALUE for stage in stages]
+        cells = [f"{seconds[stage]:.1f}" if stage in seconds else layout.NO_VALUE for stage in stages]
         total = f"{sum(seconds.values()):.1f}"
-        rows.append([str(generation), *cells, total, tables.NO_VALUE if memory is None else f"{memory:.0f}"])
+        rows.append([str(generation), *cells, total, layout.NO_VALUE if memory is None else f"{memory:.0f}"])
     columns = ["gen", *stages, "all", "peak MB"]
     total = sum(row["seconds"] for row in run.timing)
-    return tables.Table(f"Wall-clock seconds by generation and stage; {total / 60:.1f} minutes in all", columns, rows)
+    return Table(f"Wall-clock seconds by generation and stage; {total / 60:.1f} minutes in all", columns, rows)
 
 
 def _flat(spec: dict, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -225,15 +226,3 @@ def _flat(spec: dict, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, json.dumps(value, ensure_ascii=False)
-
-
-def _definitions(pairs: dict[str, str]) -> str:
-    return "<dl>" + "".join(f"<dt>{_e(k)}</dt><dd>{_e(str(v))}</dd>" for k, v in pairs.items()) + "</dl>"
-
-
-def _list(sentences: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{_e(sentence)}</li>" for sentence in sentences) + "</ul>"
-
-
-def _e(text: str) -> str:
-    return html.escape(text)

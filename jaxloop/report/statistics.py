@@ -1,8 +1,12 @@
-"""Means, intervals and trends over seeds.
+"""Means, intervals, trends and verdicts over seeds.
 
 All intervals are two-sided 95 % Student-t intervals of a mean over seeds, mean ± t(0.975, n - 1) s / sqrt(n), with s the
 standard deviation of the n seeds (n - 1 in its denominator). They are not clipped to a measure's range. Values that are
 None, NaN or infinite are left out and counted.
+
+Verdicts come in families, and are taken at the 5 % level by Holm's step-down procedure ("A simple sequentially rejective
+multiple test procedure", 1979): where nothing changes, the chance of one wrong verdict or more in a family is at most 5 %,
+however the tests depend on each other. Intervals are not corrected.
 """
 
 import math
@@ -15,6 +19,7 @@ from scipy import stats
 CONFIDENCE = 0.95
 
 GREW, SHRANK, CANNOT_TELL = "grew", "shrank", "cannot tell"
+HIGHER, LOWER = "higher", "lower"
 ONE_SEED = f"{CANNOT_TELL} (one seed)"
 NO_TREND = f"{CANNOT_TELL} (no trend)"
 
@@ -49,14 +54,28 @@ class Trend(NamedTuple):
     """How a measure moves over generations.
 
     slope: the mean over seeds of each seed's least-squares slope, in the measure's unit per generation.
-    verdict: GREW, SHRANK, CANNOT_TELL, ONE_SEED or NO_TREND.
+    p: of the two-sided t-test that the slope is 0; None with fewer than two seeds.
     num_points: values (seed x generation) that went into the slopes.  num_points_missing: those that were left out.
     """
 
     slope: Estimate
-    verdict: str
+    p: float | None
     num_points: int
     num_points_missing: int
+
+
+class Difference(NamedTuple):
+    """One mean over seeds less another of other seeds: its 95 % interval, num seeds in all, and the p of "they are equal"."""
+
+    estimate: Estimate
+    p: float | None
+
+
+class Decision(NamedTuple):
+    """word: the verdict.  p: corrected by Holm for the family that it was taken in; None where there is no test."""
+
+    word: str
+    p: float | None
 
 
 def estimate(values: Sequence[float | None]) -> Estimate:
@@ -67,8 +86,7 @@ def estimate(values: Sequence[float | None]) -> Estimate:
         return Estimate(None, None, 0, num_missing)
     if num == 1:
         return Estimate(present[0], None, 1, num_missing)
-    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, num - 1)
-    half_width = quantile * np.std(present, ddof=1) / math.sqrt(num)
+    half_width = _quantile(num - 1) * np.std(present, ddof=1) / math.sqrt(num)
     return Estimate(float(np.mean(present)), float(half_width), num, num_missing)
 
 
@@ -91,18 +109,85 @@ def trend(values_by_seed: Sequence[Mapping[int, float | None]]) -> Trend:
     slopes = estimate([slope(values) for values in values_by_seed])
     points = [value for values in values_by_seed for value in values.values()]
     num_points = sum(map(is_number, points))
-    return Trend(slopes, verdict(slopes), num_points, len(points) - num_points)
+    return Trend(slopes, p_value(slopes), num_points, len(points) - num_points)
 
 
-def verdict(slopes: Estimate) -> str:
-    """GREW if the interval of the slope lies above 0, SHRANK if below, CANNOT_TELL if it holds 0 or does not exist."""
-    if slopes.num == 0:
+def p_value(e: Estimate) -> float | None:
+    """Of the two-sided t-test that a mean over seeds is 0, with n - 1 degrees of freedom. None with fewer than two seeds."""
+    if e.half_width is None:
+        return None
+    return _two_sided(e.mean, e.half_width / _quantile(e.num - 1), e.num - 1)
+
+
+def welch(values: Sequence[float | None], others: Sequence[float | None]) -> Difference:
+    """The mean of `others` less that of `values`, one value a seed: Welch's unpaired t interval and test.
+
+    Neither exists where one side has fewer than two values. Degrees of freedom by Welch and Satterthwaite.
+    """
+    sides = [[float(value) for value in side if is_number(value)] for side in (values, others)]
+    num = sum(map(len, sides))
+    missing = len(values) + len(others) - num
+    if not all(sides):
+        return Difference(Estimate(None, None, num, missing), None)
+    mean = float(np.mean(sides[1]) - np.mean(sides[0]))
+    if min(map(len, sides)) < 2:
+        return Difference(Estimate(mean, None, num, missing), None)
+    squares = [np.var(side, ddof=1) / len(side) for side in sides]
+    error = math.sqrt(sum(squares))
+    if error == 0:
+        return Difference(Estimate(mean, 0.0, num, missing), _two_sided(mean, 0.0, num - 2))
+    degrees = error**4 / sum(square**2 / (len(side) - 1) for square, side in zip(squares, sides, strict=True))
+    half_width = float(_quantile(degrees) * error)
+    return Difference(Estimate(mean, half_width, num, missing), _two_sided(mean, error, degrees))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """p values corrected by Holm's step-down for their number, in the order given.
+
+    Of m values the i-th smallest (from 0) becomes (m - i) p, at least what a smaller one became, and at most 1. None
+    stays None and does not count.
+    """
+    order = sorted((i for i, p in enumerate(p_values) if p is not None), key=lambda i: p_values[i])
+    adjusted: list[float | None] = [None] * len(p_values)
+    reached = 0.0
+    for step, i in enumerate(order):
+        reached = max(reached, min(1.0, (len(order) - step) * p_values[i]))
+        adjusted[i] = reached
+    return adjusted
+
+
+def decide(family: Sequence[tuple[Estimate, float | None]], up: str = GREW, down: str = SHRANK) -> list[Decision]:
+    """A verdict for each (estimate, p value) of a family: `up`, `down` or CANNOT_TELL by the sign of its mean.
+
+    Where there is no test, the verdict says why: ONE_SEED, or NO_TREND where there is no mean either.
+    """
+    adjusted = holm([p for _, p in family])
+    return [Decision(_word(e, p, up, down), p) for (e, _), p in zip(family, adjusted, strict=True)]
+
+
+def errors_needed(num_seeds: int, num_verdicts: int) -> float:
+    """How many standard errors a slope of `num_seeds` >= 2 seeds must be away from 0 to be the first of a family decided."""
+    return float(stats.t.isf((1 - CONFIDENCE) / 2 / num_verdicts, num_seeds - 1))
+
+
+def _word(e: Estimate, p: float | None, up: str, down: str) -> str:
+    if e.mean is None:
         return NO_TREND
-    if slopes.half_width is None:
+    if p is None:
         return ONE_SEED
-    if slopes.low > 0:
-        return GREW
-    return SHRANK if slopes.high < 0 else CANNOT_TELL
+    if p >= 1 - CONFIDENCE:
+        return CANNOT_TELL
+    return up if e.mean > 0 else down
+
+
+def _quantile(degrees: float) -> float:
+    return stats.t.ppf((1 + CONFIDENCE) / 2, degrees)
+
+
+def _two_sided(mean: float, error: float, degrees: float) -> float:
+    if error == 0:  # every seed gave the same
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(mean) / error, degrees))
 
 
 def is_number(value) -> bool:

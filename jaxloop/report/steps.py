@@ -15,9 +15,9 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
+from jaxloop.report import labels
 from jaxloop.report.conjecture import Step
 from jaxloop.report.measures import Bias
 from jaxloop.report.statistics import is_number
@@ -51,7 +51,7 @@ class Series(NamedTuple):
 
 def read(runs: Sequence[Run], bias: Bias, quality: str, against: str, lag: bool) -> Reading:
     """Every step of every run; a run without the records that q needs is left out, and a remark says what it lacks."""
-    names, lacking, used = labels(runs), [], []
+    names, lacking, used = labels.labels(runs), [], []
     for number, run in enumerate(runs):
         q = qualities(run, quality)
         if q.lacks:
@@ -71,17 +71,16 @@ def read(runs: Sequence[Run], bias: Bias, quality: str, against: str, lag: bool)
 
 
 def dataset(run: Run) -> str:
-    """What tells data sets apart: name, size and, where they are given, folder, colours and colours of the test set."""
-    data = run.spec["data"]
-    parts = [f"{data['name']} {data.get('image_size', '')}".strip()]
-    if data.get("path"):
-        parts.append(Path(data["path"]).name)
-    if color := data.get("color"):
-        # A digest, since two matrices may have the same largest probability.
-        parts.append(f"colours up to {max(map(max, color)):g} ({zlib.crc32(json.dumps(color).encode()):08x})")
+    """What tells data sets apart: name, size, colours of the training and of the test set; not how they were drawn or split."""
+    data, color = run.spec["data"], labels.initialisation(run)
+    parts = [labels.data_title(run), "{0}x{0}".format(data.get("image_size", "?"))]
+    if color != labels.NOT_APPLICABLE:
+        parts.append(color)
+    if color == labels.BIASED:  # a digest, since two matrices may be as far from uniform
+        parts.append(f"#{zlib.crc32(json.dumps(data['color']).encode()):08x}")
     if data.get("test_color") == "same":
         parts.append("tested alike")
-    return ", ".join(parts)
+    return " ".join(parts)
 
 
 def architecture(run: Run, classifier: str) -> str:
@@ -95,12 +94,6 @@ def architecture(run: Run, classifier: str) -> str:
     if given.get("pretrained"):
         parts.append("pretrained")
     return ", ".join(parts)
-
-
-def labels(runs: Sequence[Run]) -> list[str]:
-    """One name a run: its folder's, or the whole path where two folders are called alike."""
-    names = [run.path.name for run in runs]
-    return [name if names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True)]
 
 
 def qualities(run: Run, quality: str) -> Series:

@@ -21,14 +21,16 @@ p { margin: .5rem 0; } ul { margin: .4rem 0; padding-left: 1.2rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); font-size: .88rem; padding-bottom: .4rem; }
-th, td { padding: .3rem .75rem; text-align: left; white-space: nowrap; vertical-align: baseline; }
+caption span { display: block; max-width: min(75rem, calc(100vw - 2.5rem)); }
+th, td { padding: .3rem .5rem; text-align: left; white-space: nowrap; vertical-align: baseline; }
 th:first-child, td:first-child { padding-left: .2rem; }
-thead th { border-bottom: 2px solid var(--ink); font-weight: 600; }
+thead th { border-bottom: 2px solid var(--ink); font-weight: 600; white-space: normal; vertical-align: bottom; }
 tr.first td { border-top: 1px solid var(--line); } tr.first td:first-child { font-weight: 600; }
 .number { text-align: right; }
 .verdict { padding: .05rem .5rem; border-radius: 4px; font-weight: 600; }
 .grew { color: var(--grew); background: var(--grew-wash); }
 .shrank { color: var(--shrank); background: var(--shrank-wash); }
+.decided { background: var(--wash); }
 .unclear { color: var(--soft); background: var(--wash); font-weight: 400; }
 figure { margin: 1rem 0; }
 figure svg { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px; padding: .4rem 0; }
@@ -43,9 +45,8 @@ dt { font-weight: 600; } dd { margin: 0; overflow-wrap: anywhere; max-width: 75c
 code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
 @media screen and (max-width: 640px) {
   main { padding: 1rem .9rem 3rem; } .question { font-size: 1.35rem; }
-  .wide { display: none !important; } figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
-.narrow { display: block !important; }
-  th, td { padding: .3rem .45rem; } table { font-size: .84rem; } dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; }
+  .wide { display: none !important; } .narrow { display: block !important; }
+  th, td { padding: .3rem .35rem; } td:not(.number) { white-space: normal; } .verdict { white-space: nowrap; } table { font-size: .84rem; } dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; }
 }
 @media print {
   body { font-size: 10.5pt; } main { max-width: none; padding: 0; } figure, tr, .answer { break-inside: avoid; }

@@ -80,7 +80,7 @@ def write_workdir(folder: Path, records: list[dict] | None = None, **changes) ->
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_workdir(tmp_path_factory):
     """make(records=..., **config changes) -> a new workdir."""
     return lambda records=None, **changes: write_workdir(tmp_path_factory.mktemp("run"), records, **changes)

@@ -20,6 +20,8 @@ GAMMA = {"lenet": 0.25, "alexnet": 0.2, "resnet50": 0.3}
 DELTA_D = {"digits": 0.0, "mnist": 0.15}
 DELTA_Q, DELTA_U = 0.4, 0.3
 CLASSES, GROUPS, V = 2, 3, 50.0
+DIGITS, MNIST = "Colorized Digits 16x16 unbiased", "Colorized MNIST 16x16 unbiased"
+LABEL = {"digits": DIGITS, "mnist": MNIST}
 
 
 def simulated(
@@ -101,7 +103,7 @@ def found_in(d: dynamics.Dynamics) -> dict[str, float | None]:
 
 def planted(datasets=("digits", "mnist"), classifiers=tuple(GAMMA)) -> dict[str, float]:
     values = {f"gamma[{name}]": GAMMA[name] for name in classifiers}
-    values |= {f"delta_D[{name} 16]": DELTA_D[name] for name in datasets[1:]}
+    values |= {f"delta_D[{LABEL[name]}]": DELTA_D[name] for name in datasets[1:]}
     return values | {"delta_Q": DELTA_Q, "delta_U": DELTA_U}
 
 
@@ -124,7 +126,7 @@ def test_without_noise_the_planted_parameters_come_back():
     d = dynamics.estimate([simulated("digits", noise=0), simulated("mnist", noise=0)], MD)
     assert_planted(d, planted(), 1e-6)
     assert (d.num_steps, d.num_clusters, d.left_out) == (180, 6, {})
-    assert [p.name for p in d.parameters if p.value is None] == ["delta_D[digits 16]"]  # the gauge
+    assert [p.name for p in d.parameters if p.value is None] == [f"delta_D[{DIGITS}]"]  # the gauge
 
 
 def test_with_noise_they_come_back_within_it(both):
@@ -150,7 +152,7 @@ def test_least_squares_agrees_with_a_search_over_the_papers_own_parameters(both)
     names = list(planted())
 
     def predict(_, *values):
-        of = dict(zip(names, values, strict=True)) | {"delta_D[digits 16]": 0}
+        of = dict(zip(names, values, strict=True)) | {f"delta_D[{DIGITS}]": 0}
         return [
             math.log(1 - of[f"gamma[{s.architecture}]"])
             + math.log(1 + of[f"delta_D[{s.dataset}]"] + of["delta_Q"] * (1 - s.q) + of["delta_U"] * s.u)
@@ -182,7 +184,7 @@ def test_the_gauge_changes_nothing(c):
 def test_one_data_set_cannot_tell_gamma_from_delta_d():
     d = dynamics.estimate([simulated("digits")], MD)
     assert_planted(d, planted(("digits",)), 0.1)
-    assert "set to 0" in d.identifiable["delta_D[digits 16]"] and says(d, "cannot be told apart")
+    assert "set to 0" in d.identifiable[f"delta_D[{DIGITS}]"] and says(d, "cannot be told apart")
     # Of mnist alone everything is relative to mnist: kappa = delta / (1 + delta_D).
     alone = found_in(dynamics.estimate([simulated("mnist", noise=0)], MD))
     np.testing.assert_allclose(alone["delta_Q"], DELTA_Q / (1 + DELTA_D["mnist"]), rtol=1e-6)
@@ -191,7 +193,7 @@ def test_one_data_set_cannot_tell_gamma_from_delta_d():
 
 def test_quality_that_does_not_vary_is_named_and_leaves_the_rest():
     d = dynamics.estimate([simulated(data, quality=lambda rng: 0.8, noise=0) for data in DELTA_D], MD)
-    assert {name for name, reason in d.identifiable.items() if reason} == {"delta_D[digits 16]", "delta_Q"}
+    assert {name for name, reason in d.identifiable.items() if reason} == {f"delta_D[{DIGITS}]", "delta_Q"}
     assert d.identifiable["delta_Q"] == "q hardly varies" and says(d, "delta_Q: q hardly varies.")
     # gamma then takes in what q contributes, and the deltas are relative to that base.
     base = 1 + DELTA_Q * 0.2
@@ -210,8 +212,8 @@ def test_where_neither_varies_it_is_a_constant_factor():
 def test_quality_that_differs_between_data_sets_only_is_not_told_from_delta_d():
     runs = [simulated("digits", quality=lambda rng: 0.8), simulated("mnist", quality=lambda rng: 0.5)]
     d = dynamics.estimate(runs, MD)
-    assert found_in(d)["delta_Q"] is None and found_in(d)["delta_D[mnist 16]"] is None
-    assert "not told apart from delta_Q" in d.identifiable["delta_D[mnist 16]"]
+    assert found_in(d)["delta_Q"] is None and found_in(d)[f"delta_D[{MNIST}]"] is None
+    assert "not told apart from delta_Q" in d.identifiable[f"delta_D[{MNIST}]"]
     assert found_in(d)["delta_U"] is not None and found_in(d)["gamma[lenet]"] is not None
 
 
@@ -229,7 +231,7 @@ def test_data_sets_without_a_classifier_in_common_are_named():
     runs = [simulated("digits", classifiers=("lenet",)), simulated("mnist", classifiers=("alexnet", "resnet50"))]
     d = dynamics.estimate(runs, MD)
     away = {name for name, reason in d.identifiable.items() if "no chain of shared classifiers" in reason}
-    assert away == {"delta_D[mnist 16]", "gamma[alexnet]", "gamma[resnet50]"}
+    assert away == {f"delta_D[{MNIST}]", "gamma[alexnet]", "gamma[resnet50]"}
     linked = dynamics.estimate([*runs, simulated("mnist", classifiers=("lenet", "alexnet"), number=1)], MD)
     assert_planted(linked, planted(), 0.1)
 
@@ -259,7 +261,7 @@ def test_sentences_say_which_way(both):
         d, f"grows (A_t > 1) in {grew} of 60 steps of a classifier and shrinks in {shrank}; in {60 - grew - shrank}"
     )
     assert says(d, "Bias grows more, the worse the generated images are: delta_Q = +0.")
-    assert says(d, "and it predicts better than a constant factor.")
+    assert says(d, "it predicts better than a constant factor.")
     falls = dynamics.estimate([simulated(factor=lambda c, q, u: 1 - 0.5 * (1 - q))], MD)
     assert says(falls, "Bias grows less, the worse the generated images are: delta_Q = -0.")
     assert says(falls, "Whether bias grows more or less, the more unbalanced the generated images are, cannot be told")
@@ -268,7 +270,7 @@ def test_sentences_say_which_way(both):
 def test_amplification_is_that_of_the_seeds_mean_quality(both):
     d = dynamics.estimate(both, MD)
     assert len(d.factors) == 2 * 3 * 10
-    f = next(f for f in d.factors if (f.run, f.architecture, f.generation) == ("mnist0", "alexnet", 4))
+    f = next(f for f in d.factors if (f.run, f.architecture, f.generation) == ("Colorized MNIST", "alexnet", 4))
     q = [run_q for (g, _), run_q in steps.qualities(both[1], "both").values.items() if g == 5]
     assert f.q == pytest.approx(np.mean(q), rel=1e-12)
     truth = (1 - GAMMA["alexnet"]) * (1 + DELTA_D["mnist"] + DELTA_Q * (1 - f.q) + DELTA_U * f.u)
@@ -304,7 +306,7 @@ def test_one_seed_has_values_and_no_interval():
 
 def test_a_parameter_that_rests_on_one_seed_has_no_interval(both):
     d = dynamics.estimate([both[0], simulated("mnist", seeds=(0,), classifiers=("lenet",))], MD)
-    lonely = next(p for p in d.parameters if p.name == "delta_D[mnist 16]")
+    lonely = next(p for p in d.parameters if p.name == f"delta_D[{MNIST}]")
     assert lonely.value is not None and lonely.low is None and "without one of the seeds" in lonely.reason
     assert next(p for p in d.parameters if p.name == "delta_Q").low is not None
 
@@ -381,7 +383,7 @@ def test_unknown_subgroups_leave_out_delta_u():
 def test_one_run_without_subgroups_takes_delta_u_from_all():
     blind = without(simulated("mnist"), lambda name: name.metric == "subgroup_share")
     d = dynamics.estimate([simulated("digits"), blind], MD)
-    assert found_in(d)["delta_U"] is None and says(d, "in mnist0 nobody knows") and d.num_steps == 180
+    assert found_in(d)["delta_U"] is None and says(d, "in Colorized MNIST nobody knows") and d.num_steps == 180
 
 
 def test_lag_takes_the_generation_before_and_loses_the_first_step():
@@ -419,7 +421,7 @@ def test_a_run_that_lacks_records_is_left_out_and_named(both):
     lame = without(both[1], lambda name: name.metric == "feature_variance_lenet")
     d = dynamics.estimate([both[0], lame], MD)
     assert found_in(d) == found_in(dynamics.estimate([both[0]], MD)) and d.num_clusters == 3
-    assert says(d, "mnist0 is left out: it has no record generator/fd_lenet with real/feature_variance_lenet")
+    assert says(d, "Colorized MNIST is left out: it has no record generator/fd_lenet with real/feature_variance_lenet")
     alone = dynamics.estimate([lame], MD)
     assert alone.num_steps == 0 and set(found_in(alone).values()) == {None} and alone.factors == []
     assert says(alone, "mnist0 is left out") and dynamics.tables_of(alone)[0].rows
@@ -468,11 +470,12 @@ def test_data_sets_and_architectures_go_by_what_makes_them_differ():
         return steps.dataset(with_(data=spec["data"] | changes))
 
     colors = [[[0.8, 0.1, 0.1]] * 2, [[0.1, 0.8, 0.1]] * 2]
-    names = [data(), data(image_size=28), data(path="/a/b"), *(data(color=color) for color in colors)]
+    names = [data(), data(image_size=28), data(name="folder", path="/a/b"), *(data(color=color) for color in colors)]
     assert (
         len(set(names)) == len(names)
-        and names[0] == "digits 16"
-        and names[3].startswith("digits 16, colours up to 0.8 (")
+        and names[0] == "Colorized Digits 16x16 unbiased"
+        and names[2] == "own images (b) 16x16"
+        and names[3].startswith("Colorized Digits 16x16 biased #")
     )
     assert data(seed=3, validation=0.2) == names[0]
     narrow = with_(classifier={"width": 0.25, "pretrained": ["a", "b"]})
@@ -480,11 +483,6 @@ def test_data_sets_and_architectures_go_by_what_makes_them_differ():
     assert (
         steps.architecture(narrow, "lenet") == "lenet, pretrained" and steps.architecture(run, "alexnet") == "alexnet"
     )
-    assert steps.labels([run, run._replace(path=Path("a/x")), run._replace(path=Path("b/x"))]) == [
-        "digits0",
-        "a/x",
-        "b/x",
-    ]
 
 
 def test_json_and_tables_hold_every_number(both):

@@ -13,7 +13,7 @@ def run(simulated):
 
 
 def axes_of(panels, **keywords):
-    return drawing._figure(panels, columns=4, inches=10, share_y=False, **keywords).axes
+    return drawing._figure(panels, columns=4, inches=10, **keywords).axes
 
 
 def test_panels_show_the_measures_that_their_figures_promise(run):
@@ -81,3 +81,26 @@ def test_subgroups_named_by_colours_wear_them_only_if_all_can(make_workdir, full
     other.group_names[1] = "striped"
     colors = [line.style[0] for line in figures.group_accuracy(other)[0].lines]
     assert colors == [drawing.BLUE, drawing.VERMILLION]
+
+
+def points(*values):
+    return [results.Point(g, estimate([value, value])) for g, value in enumerate(values)]
+
+
+def test_panels_on_one_scale_have_the_same_axes_and_others_their_own():
+    panels = [
+        drawing.Panel("a", [drawing.Line("x", points(0.1, 0.2), drawing.style(0))], scale="s"),
+        drawing.Panel("b", [drawing.Line("x", points(0.8, 0.9, 0.9), drawing.style(0))], scale="s"),
+        drawing.Panel("c", [drawing.Line("x", points(0.5, 0.5), drawing.style(0))]),
+    ]
+    a, b, c = axes_of(panels)
+    assert a.get_ylim() == b.get_ylim() and a.get_xlim() == b.get_xlim()
+    assert a.get_ylim()[0] < 0.1 and a.get_ylim()[1] > 0.9 and c.get_ylim()[0] > 0.4 and c.get_xlim()[1] < 2
+
+
+def test_a_new_row_begins_where_its_name_changes():
+    panels = [drawing.Panel(str(i), [], row=row) for i, row in enumerate("AAABBB")]
+    assert drawing._places(panels, 2) == [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (3, 0)]
+    assert drawing._places(panels, 3) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert [axes.get_ylabel() for axes in axes_of(panels)] == ["A", "", "", "B", "", ""]
+    assert drawing._places([drawing.Panel("x", [])] * 5, 2) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]

@@ -44,18 +44,19 @@ def html(simulated):
 
 def test_the_answer_comes_first_and_is_right(html):
     places = [html.index(text) for text in (
-        "does bias grow?", "In part: bias grew in 3 of 6 comparisons", "+0.0210", "How to read this", "Notes on this run",
+        "does bias grow?", "In part: bias grew in 4 of 8 comparisons", "+0.0210", "How to read this", "Notes on this run",
         "Overall performance", "Accuracy of ranked subgroups", "Generated images", "All numbers", "Provenance",
     )]  # fmt: skip
     assert places == sorted(places)
     top = html[: html.index("How to read this")]
-    assert top.count('<span class="verdict grew">') == 3 and top.count('<span class="verdict unclear">') == 3
-    assert "[+0.0185, +0.0235]" in top
+    assert top.count('<span class="verdict grew">') == 4 and top.count('<span class="verdict unclear">') == 4
+    assert "[+0.0185, +0.0235]" in top and '<td class="number">0.006</td>' in top
+    assert "uncorrected interval; verdict and p corrected for 8 verdicts (Holm)" in top and "3 seeds are few" in top
 
 
 def test_every_measure_and_note_is_on_the_page(html, full_log):
     # The one table of everything, not a mention elsewhere.
-    everything = html[html.index("<caption>Every measure") :]
+    everything = html[html.index("<caption><span>Every measure") :]
     for subject, metric in {(r["subject"], r["metric"]) for r in full_log}:
         assert f"<td>{metric}</td>" in everything and f"<td>{subject}</td>" in everything
     for text in ("AlexNet runs at width 0.25.", "The split is &lt;odd&gt;.", "c0ffee", "0.10.2", "cpu x1", "It is not FID",
@@ -105,7 +106,7 @@ def test_torn_grid_is_left_out_and_told(make_workdir):
 
 
 def test_timing_adds_up_interrupted_stages(html):
-    table = html[html.index("<caption>Wall-clock") :]
+    table = html[html.index("<caption><span>Wall-clock") :]
     assert '<td>1</td><td class="number">42.2</td><td class="number">–</td><td class="number">42.2</td>' in table
     assert '<td class="number">912</td>' in table and "1.2 minutes in all" in html
 
@@ -126,15 +127,29 @@ def test_diverged_classifier_is_told_and_marked_in_the_figure(html, make_workdir
     assert re.search(r"alexnet, accuracy, meo.*: no value in generation 4", text)
 
 
+def test_what_records_carry_and_notes_on_values_are_on_the_page(make_workdir, full_log):
+    facts = {"n": 390, "n_real": 1294, "d": 2048, "resize": "bilinear", "sha256": "0123456789abcdef"}
+    log = [r | {"interval": [0.25, 0.75]} if r["metric"] == "accuracy" else r for r in full_log]
+    of = {"seed": 0, "generation": 1, "subject": "generator"}
+    log.append(of | {"metric": "kid_inception", "value": -0.001, "features": facts})
+    log.append(of | {"metric": "kid_inception_note", "value": "fewer images than a subset"})
+    log.append(of | {"metric": "kid_std_inception", "value": 0.002})
+    text = page.build(make_workdir(log))
+    assert text.count("fewer images than a subset") == 1 and "[0.250, 0.750]" in text
+    caption = text[text.index('<h2 id="generator">') : text.index('<h2 id="generated-groups">')]
+    assert "n = 390 generated and 1294 real images, d = 2048 features" in caption and "weights 0123456789ab." in caption
+    assert ">KID, inception ↓</text>" in caption and "standard error" not in caption and "kid_std_inception" in text
+
+
 def test_one_seed(make_workdir, full_log):
     text = page.build(make_workdir([r for r in full_log if r["seed"] == 0], seeds=[0]))
-    assert text.count("○ cannot tell (one seed)") == 6
+    assert text.count("○ cannot tell (one seed)") == 8
     assert "n = 1 seed, so no interval can be given." in text
 
 
 def test_generation_zero_alone(make_workdir, full_log):
     text = page.build(make_workdir([r for r in full_log if r["generation"] == 0]))
-    assert text.count("○ cannot tell (no trend)") == 6
+    assert text.count("○ cannot tell (no trend)") == 8
     assert "generation 0 of 4 is the last one measured" in text
     assert "This run has no values for this figure." in text
 
@@ -173,7 +188,7 @@ def test_command_writes_both_files(make_workdir, capsys):
     folder = make_workdir()
     assert main([str(folder)]) == 0
     assert capsys.readouterr().out == f"{folder / 'report.html'}\n"
-    assert "In part: bias grew in 3 of 6" in (folder / "report.html").read_text()
+    assert "In part: bias grew in 4 of 8" in (folder / "report.html").read_text()
     assert json.loads((folder / "report.json").read_text())["answer"]["headline"].startswith("In part")
 
 

@@ -25,6 +25,17 @@ def test_round_trip(tmp_path):
     assert records.read(path) == log
 
 
+def test_an_interval_and_what_the_features_are_come_back(tmp_path):
+    path = tmp_path / "records.jsonl"
+    carried = {
+        "interval": (np.float32(0.5), 1),
+        "features": {"n": np.int64(3), "d": 84, "resize": "tf", "sha256": None},
+    }
+    records.write(path, [ACCURACY | carried])
+    (record,) = records.read(path)
+    assert record == ACCURACY | {"interval": [0.5, 1], "features": {"n": 3, "d": 84, "resize": "tf", "sha256": None}}
+
+
 def test_non_finite_values_become_null_and_numpy_scalars_numbers(tmp_path):
     path = tmp_path / "records.jsonl"
     values = [math.nan, math.inf, -math.inf, np.float32(np.nan), np.float32(0.5), np.int64(3), np.array(0.25)]
@@ -55,7 +66,9 @@ def test_last_line_that_only_lacks_its_newline_is_read(tmp_path):
 @pytest.mark.parametrize(
     "broken",
     ['{"seed": 0, "gen', "[1, 2]", "3", '{"seed": 0}', '{"seed": NaN}',
-     json.dumps(ACCURACY | {"seed": "0"}), json.dumps(ACCURACY | {"value": [1]}), json.dumps(ACCURACY | {"group": 0.5})],
+     json.dumps(ACCURACY | {"seed": "0"}), json.dumps(ACCURACY | {"value": [1]}), json.dumps(ACCURACY | {"group": 0.5}),
+     json.dumps(ACCURACY | {"interval": [0.5]}), json.dumps(ACCURACY | {"interval": ["a", "b"]}),
+     json.dumps(ACCURACY | {"features": 84})],
 )  # fmt: skip
 def test_any_other_broken_line_is_refused_by_file_and_line(tmp_path, broken):
     path = tmp_path / "records.jsonl"

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from jaxloop.report import statistics
-from jaxloop.report.statistics import CANNOT_TELL, GREW, NO_TREND, ONE_SEED, SHRANK, Estimate
+from jaxloop.report.statistics import CANNOT_TELL, GREW, HIGHER, LOWER, NO_TREND, ONE_SEED, SHRANK, Estimate
 
 
 @pytest.mark.parametrize("num", [2, 3, 5, 30])
@@ -65,6 +65,12 @@ def test_trend_counts_points_and_seeds_that_are_left_out():
     assert found.slope.mean == pytest.approx(0.2)
 
 
+def alone(values):
+    """The verdict of a family of one."""
+    e = statistics.estimate(values)
+    return statistics.decide([(e, statistics.p_value(e))])[0].word
+
+
 @pytest.mark.parametrize(
     ("slopes", "expected"),
     [
@@ -73,22 +79,92 @@ def test_trend_counts_points_and_seeds_that_are_left_out():
         ([0.10, -0.11, 0.12], CANNOT_TELL),
         ([0.1, 0.5], CANNOT_TELL),  # both up, but t(0.975, 1) = 12.7
         ([0.0, 0.0], CANNOT_TELL),
+        ([0.1, 0.1], GREW),
         ([0.1], ONE_SEED),
         ([0.1, None], ONE_SEED),
         ([None, None], NO_TREND),
     ],
 )
-def test_verdict(slopes, expected):
-    assert statistics.verdict(statistics.estimate(slopes)) == expected
+def test_verdict_alone(slopes, expected):
+    assert alone(slopes) == expected
 
 
-def test_an_interval_that_touches_zero_cannot_tell():
-    assert statistics.verdict(Estimate(0.5, 0.5, 3, 0)) == CANNOT_TELL
-    assert statistics.verdict(Estimate(-0.5, 0.5, 3, 0)) == CANNOT_TELL
+def test_p_value_is_scipys_and_agrees_with_the_interval():
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        values = rng.normal(0.5, 1, int(rng.integers(2, 7)))
+        e = statistics.estimate(list(values))
+        p = statistics.p_value(e)
+        assert p == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=1e-9)
+        assert (p < 0.05) == (e.low > 0 or e.high < 0)
+
+
+def test_p_value_of_equal_seeds_and_of_none():
+    assert statistics.p_value(Estimate(0.1, 0.0, 3, 0)) == 0
+    assert statistics.p_value(Estimate(0.0, 0.0, 3, 0)) == 1
+    assert statistics.p_value(Estimate(0.1, None, 1, 0)) is None
+
+
+def test_holm_by_hand():
+    # Sorted .01 .02 .03 .04: times 4, 3, 2, 1 is .04 .06 .06 .04, and the last may not fall below the ones before it.
+    assert statistics.holm([0.04, 0.01, None, 0.03, 0.02]) == pytest.approx([0.06, 0.04, None, 0.06, 0.06])
+    assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
+    assert statistics.holm([None, 0.03]) == [None, 0.03] and statistics.holm([]) == []
+
+
+def test_holm_rejects_what_the_step_down_procedure_rejects():
+    rng = np.random.default_rng(0)
+    for level in (0.01, 0.05, 0.2):
+        for _ in range(100):
+            p = rng.beta(0.3, 2, 8)
+            order, rejected = np.argsort(p), set()
+            for step, i in enumerate(order):  # Holm, 1979: stop at the first that is too large
+                if p[i] > level / (len(p) - step):
+                    break
+                rejected.add(i)
+            adjusted = np.array(statistics.holm(list(p)))
+            assert set(np.flatnonzero(adjusted <= level)) == rejected
+            assert np.all(np.diff(adjusted[order]) >= 0) and np.all((p <= adjusted) & (adjusted <= 1))
+
+
+def test_a_family_is_corrected_together():
+    e = statistics.estimate([0.10, 0.11, 0.12])  # p = 0.0027
+    nothing = statistics.estimate([0.1, -0.1, 0.0])
+    family = lambda num: [(e, statistics.p_value(e)), *[(nothing, statistics.p_value(nothing))] * num]  # noqa: E731
+    assert statistics.decide(family(17))[0].word == GREW
+    assert statistics.decide(family(18))[0].word == CANNOT_TELL
+    assert statistics.decide([(Estimate(None, None, 0, 3), None)] * 50 + family(0))[-1].p == statistics.p_value(e)
+
+
+def test_first_verdict_of_a_family_needs_that_many_standard_errors():
+    for num_seeds, num_verdicts in ((2, 1), (3, 20), (10, 8)):
+        t = statistics.errors_needed(num_seeds, num_verdicts)
+        assert num_verdicts * 2 * stats.t.sf(t, num_seeds - 1) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (2, 7), (5, 3)])
+def test_welch_is_scipys(sizes):
+    rng = np.random.default_rng(sum(sizes))
+    a, b = rng.normal(0, 1, sizes[0]), rng.normal(1, 3, sizes[1])
+    found = statistics.welch([*a, None], list(b))
+    expected = stats.ttest_ind(b, a, equal_var=False)
+    low, high = expected.confidence_interval(0.95)
+    np.testing.assert_allclose([found.estimate.mean, found.estimate.low, found.estimate.high, found.p],
+                               [b.mean() - a.mean(), low, high, expected.pvalue], rtol=1e-9)  # fmt: skip
+    assert (found.estimate.num, found.estimate.num_missing) == (sum(sizes), 1)
+
+
+def test_welch_without_spread_or_without_enough_seeds():
+    assert statistics.welch([0.5, 0.5], [0.75, 0.75]) == (Estimate(0.25, 0.0, 4, 0), 0.0)
+    assert statistics.welch([0.5, 0.5], [0.5, 0.5]).p == 1
+    assert statistics.welch([0.5], [0.75, 0.8]) == (Estimate(pytest.approx(0.275), None, 3, 0), None)
+    assert statistics.welch([None], [0.75, 0.8]) == (Estimate(None, None, 2, 1), None)
+    decided = statistics.decide([(e, p) for e, p in [statistics.welch([0.5, 0.5], [0.7, 0.7])]], HIGHER, LOWER)
+    assert decided[0].word == HIGHER
 
 
 @pytest.mark.parametrize("value", [0.1, 0.7, 0.95, 1 / 3, 123.456])
 def test_rounding_error_is_no_trend(value):
     noisy = [value, np.nextafter(value, 0), value, np.nextafter(value, 1e9), np.nextafter(value, 1e9)]
     found = statistics.trend([dict(enumerate(noisy))] * 3)
-    assert found.verdict == CANNOT_TELL
+    assert found.slope.mean == 0 and found.p == 1
