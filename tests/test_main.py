@@ -70,6 +70,17 @@ def refused(done) -> str:
             ],
             ["config.classifier.pretrained", "no.safetensors", "file"],
         ),
+        (
+            ["--config.measure.fid=True"],
+            ["config.measure.inception", "''", "pt_inception-2015", "features.inception convert"],
+        ),
+        (
+            ["--config.measure.fid=True", "--config.measure.inception=no.safetensors"],
+            ["config.measure.inception", "no.safetensors", "download https://"],
+        ),
+        (["--config.measure.inception=no.safetensors"], ["config.measure.fid", "False", "True where"]),
+        (["--config.measure.clip=no/such/folder"], ["config.measure.clip", "no/such/folder", "a folder that exists"]),
+        (["--config.measure.bootstrap=5"], ["config.measure.bootstrap", "5", "[100, 100000]"]),
         (["--config.generator.name=vae"], ["config.generator.name", "'vae'", "dcgan"]),
         (["--config.filter.name=clipp"], ["config.filter.name", "'clipp'", "uncertainty, mc_dropout, random, none"]),
         (["--config.filter.classifier=vgg"], ["config.filter.classifier", "'vgg'", "lenet, alexnet"]),

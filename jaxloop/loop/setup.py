@@ -95,6 +95,10 @@ def _trainer(name: str, spec: config.Spec, num_classes: int, mesh, weights: pret
 def _networks(measure: config.Measure) -> dict[str, Network]:
     """The networks that only embed, by name. A run that asks for FID without weights ends here, before any work."""
     found = {}
+    if measure.inception and not measure.fid:
+        raise InputError(
+            "config.measure.fid", measure.fid, "True where measure.inception is given, which is for it alone"
+        )
     if measure.fid:
         found["inception"] = inception.load(measure.inception, measure.resize)
     if measure.clip:

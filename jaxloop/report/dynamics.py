@@ -191,7 +191,7 @@ def as_json(d: Dynamics) -> dict:
 def tables_of(d: Dynamics) -> list[Table]:
     """Parameters, A_t by classifier and generation, and the judgement, for the page; a table without a row is left out."""
     title, over = d.bias.title, f"{d.num_clusters} (run, seed) pairs"
-    parameters = [[p.name, *_cells(p), p.reason] for p in d.parameters]
+    parameters = [[p.name, *_cells(p)] for p in d.parameters]  # why one has no value: in the sentences
     factors = [
         [f.run, f.architecture, str(f.generation), f"{f.q:.3f}", NO_VALUE if f.u is None else f"{f.u:.3f}", *_cells(f)]
         for f in d.factors
@@ -200,7 +200,7 @@ def tables_of(d: Dynamics) -> list[Table]:
     scores = [[name, f"{score:.4f}"] for name, score in j.scores.items()]
     found = [
         Table(f"Equation (6) for {title}: least squares, 95% jackknife interval over {over}",
-              ["parameter", "value", "95% interval", "why not"], parameters),
+              ["parameter", "value", "95% interval"], parameters),
         Table(f"Amplification A_t of {title}, from generation t to t + 1 (above 1: it grows), by eq. (6)",
               ["run", "classifier", "t", "q", "u", "A_t", "95% interval"], factors, num_words=2),
         Table(f"Prediction of {title} one generation ahead, {j.num_held_out} steps held out of the fit: {j.verdict}",
