@@ -126,10 +126,12 @@ class Classifier:
 @dataclass(frozen=True)
 class Measure:
     images: int = _int(
-        10000, 100, "real and generated images, at most, of the measures that compare each with each (KID, recall, ...)"
+        10000,
+        100,
+        "real and generated images, at most, of the distances by class, KID, precision, recall, density, coverage",
     )
     bootstrap: int = _field(
-        1000, "resamples of the test set for the interval of every classifier's measures within a seed; 0: none",
+        1000, "resamples of the test set for the intervals of a classifier's measures within a seed; 0: none",
         "0, or an integer in [100, 100000]", lambda v: v == 0 or 100 <= v <= 100_000,
     )  # fmt: skip
     fid: bool = _field(False, "measure the FID, in the features of the Inception-V3 of record", "a boolean")

@@ -57,7 +57,8 @@ def load(path: str | os.PathLike) -> Network:
     clip = read(path)
     params = {name: clip.params[name] for name in IMAGE}
     apply = partial(image_features, clip.model, clip.preprocessing)
-    return Network("clip", clip.model.config.projection_dim, "clip", clip.sha256, params, apply)
+    settings = f"{clip.preprocessing} {clip.model.config.to_json_string()}"
+    return Network("clip", clip.model.config.projection_dim, "clip", clip.sha256, params, apply, settings)
 
 
 def image_features(model: Any, preprocessing: Preprocessing, params: PyTree, image: Array) -> Array:

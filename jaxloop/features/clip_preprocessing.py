@@ -44,7 +44,8 @@ def parse(told: Mapping, side: int, refuse: Callable[[str], InputError]) -> Prep
             raise refuse(f"a CLIP that preprocesses as OpenAI's; {name} is {told[name]!r}")
     if told.get("resample", BICUBIC) != BICUBIC:
         raise refuse(f"a CLIP whose images are resized by the bicubic filter; resample is {told['resample']!r}")
-    if not np.isclose(told.get("rescale_factor", 1 / 255), 1 / 255):
+    factor = told.get("rescale_factor", 1 / 255)
+    if not isinstance(factor, float) or not np.isclose(factor, 1 / 255):
         raise refuse(f"a CLIP whose images are rescaled by 1/255; rescale_factor is {told['rescale_factor']!r}")
     size, crop = told.get("size", side), told.get("crop_size", side)
     shorter = size.get("shortest_edge") if isinstance(size, dict) else size
@@ -54,8 +55,9 @@ def parse(told: Mapping, side: int, refuse: Callable[[str], InputError]) -> Prep
         raise refuse(f"a CLIP whose images are cropped to {side} pixels, its size; crop_size is {crop!r}")
     mean, deviation = told.get("image_mean", MEAN), told.get("image_std", DEVIATION)
     for name, value in {"image_mean": mean, "image_std": deviation}.items():
-        if len(value) != 3 or not all(isinstance(x, float | int) for x in value):
-            raise refuse(f"a CLIP with three numbers as {name}; it is {value!r}")
+        numbers = isinstance(value, list | tuple) and all(isinstance(x, float | int) for x in value)
+        if not numbers or len(value) != 3 or (name == "image_std" and min(value) <= 0):
+            raise refuse(f"a CLIP with three numbers as {name}, deviations above 0; it is {value!r}")
     return Preprocessing(shorter, side, tuple(mean), tuple(deviation))
 
 

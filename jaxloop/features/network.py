@@ -23,6 +23,7 @@ class Network:
     sha256: of the file that the weights came from, as it was published.
     variables: of the network.
     apply: (variables, uint8 [n h w 3]) -> float32 [n d], pure; may be jitted.
+    settings: whatever else the features depend on, in words; equal networks have equal ones.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Network:
     sha256: str
     variables: PyTree
     apply: Callable[[PyTree, Array], Array]
+    settings: str = ""
 
     def __call__(self, image: Array) -> np.ndarray:
         """Embeds images, a batch of fixed size at a time: compiled once for every (h, w).

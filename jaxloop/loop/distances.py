@@ -1,7 +1,6 @@
 """How far the generated images are from the real ones, as records: in the reference's features and in every network's."""
 
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 from tqdm import tqdm
@@ -30,46 +29,43 @@ def embed_real(parts: Parts) -> Parts:
     return parts._replace(real=real)
 
 
-def add_real(log: Log, network: str, real: Embedded) -> None:
+def add_real(log: Log, network: str, real: Embedded | None) -> None:
     """The total variance of the real images' features: the scale that a Fréchet distance is to be read on."""
-    log.add("real", f"feature_variance_{network}", embedded.total_variance(real))
+    value = np.nan if real is None else embedded.total_variance(real)
+    log.add("real", f"feature_variance_{network}", value, f"{network} diverged in generation 0")
 
 
 def add(log: Log, parts: Parts, network: str, real: Embedded, made: Embedded | None, why: str | None) -> None:
     """Every distance in the features of `network`, for one seed and generation. `made` is None where `why` says so."""
-    name = "fid" if network == "inception" else f"fd_{network}"
-    pairs = (f"{measure}_{network}" for measure in ("kid", "kid_std", "precision", "recall", "density", "coverage"))
+    told = parts.networks.get(network)
+    sha256 = told.sha256 if told else None
+    # Only in the features of record is it the FID: other weights give other numbers, and get another name.
+    name = "fid" if sha256 == inception.SHA256 else f"fd_{network}"
+    pairs = [f"{measure}_{network}" for measure in ("kid", "kid_std", "precision", "recall", "density", "coverage")]
     if made is None:
         for metric in (name, *pairs):
             log.add("generator", metric, np.nan, why)
+        for label in range(parts.num_classes):
+            log.add("generator", name, np.nan, why, **{"class": label})
         return
     key = keys.stage_key(keys.root_key(log.seed), f"kid/{network}", log.generation)
     found = embedded.compare(key, real, made, parts.num_classes)
-    told = parts.networks.get(network)
-    d = made.features.shape[1]
-    facts = {"d": d, "resize": told.resize if told else "none", "sha256": told.sha256 if told else None}
-    sizes = lambda a, b: {"n": int(a), "n_real": int(b), **facts}  # noqa: E731
+    facts = {"d": made.features.shape[1], "resize": told.resize if told else "none", "sha256": sha256}
+    finite = all(np.isfinite(side.features).all() for side in (real, made))
+    why = "too few images" if finite else "a feature is not finite"
 
-    of_all = sizes(made.moments.count, real.moments.count)
-    log.add("generator", name, found.frechet, "fewer than two images", features=of_all)
-    if warned := [*_short(of_all), *_foreign(network, facts["sha256"])]:
-        log.note("generator", name, "; ".join(warned))
-    of_sample = sizes(len(made.features), len(real.features))
-    for metric, value in zip(pairs, (found.kid.mean, found.kid.std, *found.neighbours), strict=True):
-        log.add("generator", metric, value, "too few images", features=of_sample)
+    def add_distance(value: float, n: int, n_real: int, **where: int) -> None:
+        of = {"n": n, "n_real": n_real, **facts}
+        log.add("generator", name, value, why, features=of, **where)
+        if min(n, n_real) <= of["d"] and np.isfinite(value):  # the covariance of n images has rank n - 1 at most
+            short = f"with {min(n, n_real)} images and {of['d']} features the distance is biased upward: compare equal n only"
+            log.note("generator", name, short, **where)
+
+    add_distance(found.frechet, int(made.moments.count), int(real.moments.count))
     for label, value in enumerate(found.frechet_by_class):
-        of_class = sizes(*((np.asarray(side.label) == label).sum() for side in (made, real)))
-        log.add("generator", name, value, "fewer than two images of the class", features=of_class, **{"class": label})
-
-
-def _short(of: dict) -> Iterator[str]:
-    """The warning that a Fréchet distance needs where a covariance has not full rank."""
-    n, d = min(of["n"], of["n_real"]), of["d"]
-    if n < d:
-        yield f"{n} images are fewer than the {d} features: the distance is biased upward, compare equal n only"
-
-
-def _foreign(network: str, sha256: str | None) -> Iterator[str]:
-    """The warning that a number called FID needs where the weights are not those of the literature."""
-    if network == "inception" and sha256 != inception.SHA256:
-        yield "the weights are not those published for the FID: compare within this run only"
+        of_class = (int((np.asarray(side.label) == label).sum()) for side in (made, real))
+        add_distance(value, *of_class, **{"class": label})
+    of_sample = {"n": len(made.features), "n_real": len(real.features), **facts}
+    for metric, value in zip(pairs, (found.kid.mean, found.kid.std, *found.neighbours), strict=True):
+        subset = {"subset_size": found.kid.subset_size} if metric.startswith("kid") else {}
+        log.add("generator", metric, value, why, features=of_sample | subset)

@@ -45,8 +45,8 @@ def of_generation(parts: Parts, compiled: Compiled, state: LoopState, own_seeds)
             key = keys.stage_key(keys.root_key(seed), f"bootstrap/{name}", generation)
             _add_classifier(log, name, per_seed[name][i], stopped[name][i], key, resamples)
         pending, reference, diverged = rest[i]
-        if generation == 0 and not bool(reference.diverged):
-            distances.add_real(log, parts.reference, reference.real)
+        if generation == 0:
+            distances.add_real(log, parts.reference, None if bool(reference.diverged) else reference.real)
         if looked:
             _add_generator(log, parts, *looked[i], pending, reference, bool(diverged))
             _add_filter(log, parts, pending, bool(diverged))
@@ -82,7 +82,10 @@ def _add_classifier(log: Log, name: str, counted, state, key, resamples: int) ->
             name, "group_accuracy", value, reasons.get("group_accuracy"), within("group_accuracy", group), group=group
         )
     for (label, group), value in np.ndenumerate(measures["class_group_accuracy"]):
-        log.add(name, "group_accuracy", value, reasons.get("class_group_accuracy"), **{"class": label, "group": group})
+        ends = within("class_group_accuracy", label, group)
+        log.add(
+            name, "group_accuracy", value, reasons.get("class_group_accuracy"), ends, **{"class": label, "group": group}
+        )
 
 
 def _add_generator(log: Log, parts: Parts, predicted, seen, pending, reference, diverged: bool) -> None:

@@ -153,7 +153,9 @@ def _description(parts: Parts, dataset: Dataset, weights: dict[str, pretrained.W
             name: {"source": found.source, "sha256": found.sha256, "num_classes": found.num_classes}
             for name, found in weights.items()
         },
-        "networks": {name: {"resize": n.resize, "sha256": n.sha256} for name, n in parts.networks.items()},
+        "networks": {
+            name: {"resize": n.resize, "sha256": n.sha256, "settings": n.settings} for name, n in parts.networks.items()
+        },
         "notes": _notes(parts, weights),
         "samples_per_generation": parts.kept,
     }

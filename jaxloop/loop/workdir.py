@@ -85,6 +85,10 @@ def _refuse_other(path: Path, there: dict, spec: config.Spec, description: dict)
         raise InputError(
             "--workdir", str(path), "a new folder, or the images it was made with; the data set has changed"
         )
+    for name in ("pretrained", "networks"):
+        if there.get(name) != json.loads(json.dumps(description.get(name))):
+            allowed = f"a new folder, or the weights it was made with; those of {name} have changed"
+            raise InputError("--workdir", str(path), allowed)
 
 
 def _circumstances() -> dict:

@@ -4,6 +4,7 @@ The moments are over every image. What needs the features themselves (KID, preci
 class) looks at an even sample of at most `limit` images, so that memory and time are bounded.
 """
 
+import contextlib
 import hashlib
 import io
 import zipfile
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -21,7 +23,7 @@ from jaxloop.metrics.moments import Moments
 from jaxloop.types import Array
 
 CHUNK = 4096  # images embedded at a time: their features are all that is held of them
-CACHE = "jaxloop-statistics/1"  # changes where a cached file would no longer be what `embed` gives
+CACHE = "jaxloop-statistics/2"  # changes where a cached file would no longer be what `embed` gives
 
 
 class Embedded(NamedTuple):
@@ -49,15 +51,21 @@ class Comparison(NamedTuple):
     neighbours: neighbours.Neighbours
 
 
-def even(number: int, limit: int) -> np.ndarray:
-    """int [min(number, limit)]: indices spread evenly over a set, so that a set sorted by class is sampled from every class."""
+def even(label: Array, limit: int) -> Array:
+    """int [min(n, limit)], ascending: a sample in which every class has its share, in whatever order the images are.
+
+    Pure; may be called inside jit.
+    """
+    number = label.shape[0]
     size = min(number, limit)
-    return np.arange(size) * number // max(size, 1)
+    # Even steps through the set in its own order would miss classes that take turns in it.
+    by_class = jnp.argsort(jnp.asarray(label), stable=True)
+    return jnp.sort(by_class[np.arange(size) * number // max(size, 1)])
 
 
 def from_features(features: Array, label: Array, limit: int) -> Embedded:
     """`Embedded` of features [n d] that are all at hand. Pure; may be called inside jit."""
-    index = even(features.shape[0], limit)
+    index = even(label, limit)
     return Embedded(moments.from_batch(features), features[index].astype(jnp.float32), label[index].astype(jnp.int32))
 
 
@@ -71,7 +79,7 @@ def embed(
       limit: of the sample.
       each: called with the number of images done after every chunk.
     """
-    wanted, found = even(len(image), limit), []
+    wanted, found = np.asarray(even(label, limit)), []
     total = moments.empty(network.dim)
     for start in range(0, len(image), CHUNK):
         features = network(image[start : start + CHUNK])
@@ -84,17 +92,18 @@ def embed(
 
 
 def cached(folder: Path, network: Network, image: Array, label: Array, limit: int, each=lambda n: None) -> Embedded:
-    """`embed`, remembered in `folder` under a hash of the images, the labels, the network's weights and its resize.
+    """`embed`, remembered in `folder` under a hash of all that it depends on: images, labels, limit, network, device, JAX.
 
-    A file that is broken is made again. Nothing else is ever mistaken for it: its name is the hash of all that it depends on.
+    A file that is broken is made again; where none can be written, nothing is remembered.
     """
     path = folder / f"{_name(network, image, label, limit)}.npz"
     if (found := _read(path)) is None:
         found = embed(network, image, label, limit, each)
-        folder.mkdir(parents=True, exist_ok=True)
         out = io.BytesIO()
         np.savez(out, **found.moments._asdict(), features=found.features, label=found.label)
-        write_atomic(path, out.getvalue())
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, out.getvalue())
     return found
 
 
@@ -125,7 +134,11 @@ def total_variance(embedded: Embedded) -> float:
 
 
 def _name(network: Network, image: Array, label: Array, limit: int) -> str:
-    digest = hashlib.sha256(f"{CACHE} {network.name} {network.resize} {network.sha256} {limit} {image.shape}".encode())
+    told = (
+        CACHE, network.name, network.resize, network.sha256, network.settings, limit, image.shape,
+        jax.__version__, jax.devices()[0].device_kind,
+    )  # fmt: skip
+    digest = hashlib.sha256(repr(told).encode())
     digest.update(np.ascontiguousarray(image))
     digest.update(np.ascontiguousarray(label, np.int32))
     return digest.hexdigest()

@@ -214,6 +214,8 @@ def _numbered(size_name: str, value: Array, size: int | None) -> tuple[Array, in
             raise ValueError(f"{size_name} must be given inside jit, where values are not known")
         return value, size
     value = np.asarray(value)
+    if value.dtype == object and not all(isinstance(item, str) for item in value):
+        value = value.astype(np.int32)  # numbers in an array of objects, as a table's column may be
     if value.dtype.kind in "UO":
         value = np.unique(value, return_inverse=True)[1]
     return value, max(int(value.max(initial=0)) + 1, 1) if size is None else size

@@ -92,14 +92,16 @@ def groupwise(
         groups are those that occur, by their own name.
 
     Raises:
-      ValueError: the arrays differ in length, are no vectors, or hold a group that `names` does not name; there is no
-        image, or none of known group.
+      ValueError: the arrays differ in length, are no vectors, or hold a group that `names` does not name; two names are alike;
+        there is no image, or none of known group.
     """
     label, predicted, group = (np.asarray(x) for x in (label, predicted, group))
     for name, value in {"label": label, "predicted": predicted, "group": group}.items():
         if value.ndim != 1 or len(value) != len(label):
             raise ValueError(f"{name} must be a vector as long as label; its shape is {value.shape}")
     chosen = metrics if isinstance(metrics, Mapping) else {getattr(metrics, "__name__", "metric"): metrics}
+    if names is not None and len(set(names)) < len(names):
+        raise ValueError(f"names must differ from each other; they are {tuple(names)}")
     rows = _rows(group, names)
     if not rows:
         raise ValueError("group must hold at least one image of known group")

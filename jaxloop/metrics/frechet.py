@@ -114,9 +114,9 @@ def _by_covariances(apart: float, covariance_a: np.ndarray, covariance_b: np.nda
     """Eq. (1) from `apart`, its terms before the last, and the covariances [d d]; None where it would not be good enough."""
     try:
         factor = np.linalg.cholesky(covariance_a)
-    except np.linalg.LinAlgError:  # not of full rank
+        values = np.clip(np.linalg.eigvalsh(factor.T @ covariance_b @ factor), 0, None)
+    except np.linalg.LinAlgError:  # not of full rank; or, hardly ever, without convergence
         return None
-    values = np.clip(np.linalg.eigvalsh(factor.T @ covariance_b @ factor), 0, None)
     distance = apart - 2 * np.sqrt(values).sum()
     off = ROUNDING * np.linalg.norm(covariance_a) * np.linalg.norm(covariance_b)
     # |sqrt(v + off) - sqrt(v)| is at most off / sqrt(v), and at most sqrt(off).

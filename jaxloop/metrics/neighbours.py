@@ -16,6 +16,7 @@ the squared lengths (about the mean feature), where only rounding differs, count
 are ties.
 """
 
+import contextlib
 from functools import partial
 from typing import NamedTuple
 
@@ -68,8 +69,9 @@ def neighbours(real: Array, made: Array, k: int = 3, k_density: int = 5) -> Neig
         raise ValueError(f"k and k_density must be at least 1, not {k} and {k_density}")
     if min(len(real), len(made)) < 1 or not (np.isfinite(real).all() and np.isfinite(made).all()):
         return Neighbours(*[float("nan")] * 4)
-    device = jax.local_devices(backend="cpu")[0] if jax.default_backend() == "tpu" else None
-    with jax.enable_x64(True), jax.default_device(device):
+    on_tpu = jax.default_backend() == "tpu"
+    place = jax.default_device(jax.local_devices(backend="cpu")[0]) if on_tpu else contextlib.nullcontext()
+    with jax.enable_x64(True), place:
         counts = _count(real.astype(np.float64), made.astype(np.float64), k, k_density)
         of_made, of_real, pairs, covered = (int(x) for x in counts)
     n, m = len(real), len(made)

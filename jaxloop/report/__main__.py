@@ -33,7 +33,7 @@ def _written(runs: list[str], out: str | None):
     if out is not None:
         return compare_page.write(runs, out)
     if len(runs) > 1:
-        raise InputError("--out", out, "a folder for the comparison; several runs need one")
+        raise InputError("--out", "", "a folder for the comparison, which several runs need")
     return page.write(runs[0])
 
 

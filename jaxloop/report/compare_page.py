@@ -38,6 +38,8 @@ def write(workdirs: Sequence[str | os.PathLike], out: str | os.PathLike) -> Path
     Raises:
       InputError: a bad workdir, one that is given twice, or an `out` that is no folder or is the workdir of a run.
     """
+    if not str(out):
+        raise InputError("--out", str(out), "a folder")
     out = Path(out)
     _check(workdirs, out)
     runs = [load(workdir) for workdir in workdirs]

@@ -142,9 +142,15 @@ def parameters(found: Fit) -> dict[str, float]:
     return {name: value for name, value in values.items() if name not in found.reasons}
 
 
-def unclear_base(found: Fit) -> str:
-    """Why no parameter exists although the fit does (a ratio whose denominator may be 0 has no interval), or ""."""
-    if found.base > 2 * found.base_error:
+def unclear_base(found: Fit, replicates: Sequence["Fit | Broken"]) -> str:
+    """Why no parameter exists although the fit does (a ratio whose denominator may be 0 has no interval), or "".
+
+    Its error is the larger of least squares' own and the jackknife's: the steps of a seed depend on each other, but two
+    clusters alone say little.
+    """
+    bases = [fit.base for fit in replicates if isinstance(fit, Fit)]
+    error = max(found.base_error, math.sqrt((len(bases) - 1) * np.var(bases)) if bases else 0.0)
+    if found.base > 2 * error and min(bases, default=1) > 0:
         return ""
     return "the factor at q = 1 and u = 0, to which all parameters are relative, cannot be told from 0"
 

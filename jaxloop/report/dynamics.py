@@ -73,8 +73,9 @@ class Dynamics(NamedTuple):
 
     @property
     def identifiable(self) -> dict[str, str]:
-        """{parameter: "", or why it cannot be told}."""
-        return {p.name: p.reason if p.value is None else "" for p in self.parameters}
+        """{parameter: "", or why it cannot be told, alone or at all}."""
+        joint = "" if len(self.datasets) > 1 else "not told apart from delta_D: relative to delta_D = 0"
+        return {p.name: p.reason if p.value is None else joint * p.name.startswith("gamma") for p in self.parameters}
 
 
 def estimate(
@@ -133,7 +134,7 @@ def _parameters(reading: steps.Reading, datasets, found: Fit | Broken, replicate
     reasons = dict(found.reasons)
     if reading.unknown_u:
         reasons[U] = "u is unknown"
-    if unclear := conjecture.unclear_base(found):
+    if unclear := conjecture.unclear_base(found, replicates):
         reasons |= {name: unclear for name in names if name not in reasons}
     values = conjecture.parameters(found)
     others = [{} if isinstance(fit, Broken) else conjecture.parameters(fit) for fit in replicates]

@@ -23,7 +23,7 @@ class Judgement(NamedTuple):
     """One-step predictions of the last generations, by fits to the first ones, from measured q, u and B(t).
 
     scores: {CONJECTURE, NO_CHANGE, CONSTANT: root mean squared error of log B(t+1)}, empty if nothing could be judged.
-    rival: the better of the two baselines.  difference: of squared errors, conjecture - rival, a mean over clusters.
+    rival: the better of the two baselines on the held-out steps, so that it is the harder one to beat.  difference: of squared errors, conjecture - rival, a mean over clusters.
     verdict: "predicts better than ...", "predicts worse than ..." or "cannot tell (why)".
     """
 
@@ -45,7 +45,7 @@ def judge(steps: Sequence[Step], datasets: Sequence[str], fitted: float = FITTED
     late = [step for step in late if (step.architecture, step.dataset) in constants]
     found = conjecture.fit(early, datasets) if late else Broken("no generation to hold out" if early else "no step")
     if isinstance(found, Broken) or not found.has_slope:
-        why = getattr(found, "reason", "without delta_Q and delta_U the conjecture is a constant factor too")
+        why = getattr(found, "reason", "without delta_Q and delta_U the conjecture has nothing that moves")
         return Judgement(len(early), len(late), {}, "", NOTHING, f"{CANNOT_TELL} ({why})")
     baselines = {
         NO_CHANGE: _squared_errors(late, lambda step: 1),
@@ -92,7 +92,8 @@ def _split(all_steps: Sequence[Step], fitted: float) -> tuple[list[Step], list[S
 
 
 def _score(errors: dict[tuple[int, int], list[float]]) -> float:
-    return math.sqrt(np.mean(np.concatenate(list(errors.values()))))
+    """Every cluster weighs the same, as in the test of the difference."""
+    return math.sqrt(np.mean([np.mean(own) for own in errors.values()]))
 
 
 def _verdict(difference: Estimate, rival: str) -> str:

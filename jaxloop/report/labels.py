@@ -82,10 +82,13 @@ def differences(runs: Sequence[Run]) -> list[str]:
 
 
 def _fields_that_differ(first: Run, other: Run) -> list[str]:
-    """One part of a sentence, or none. Seeds and classifiers, which are no groups of fields, are told elsewhere."""
+    """One part of a sentence, or none. Seeds and classifiers, which are no groups of fields, are told elsewhere.
+
+    What only one configuration has, since the other is of an older version, is not told.
+    """
     groups = [{name: group for name, group in run.spec.items() if isinstance(group, dict)} for run in (first, other)]
     flat = [{f"{name}.{field}": value for name, group in g.items() for field, value in group.items()} for g in groups]
-    names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
+    names = [name for name in flat[0] if name in flat[1] and flat[0][name] != flat[1][name]]
     return [f"configurations differ in {listed_words(names)}"] if names else []
 
 

@@ -90,7 +90,7 @@ ABLATIONS = ("accuracy_object_ablated", "accuracy_box_ablated", "accuracy_tile_a
 # Measures in the features of a network, "<prefix><network>": title, better, low, high, meaning. Longer prefixes first.
 _OF_FEATURES = {
     "kid_std_": (
-        "standard error of KID", "lower", 0, None, "standard deviation of KID over the subsets of images that it averages"
+        "spread of KID over subsets", "lower", 0, None, "standard deviation of KID over the subsets of images that it averages"
     ),
     "kid_": (
         "KID", "lower", None, None,

@@ -88,8 +88,8 @@ def _reading(run: Run) -> Iterator[str]:
         "last one measured (for the generator: from 1). “grew” or “shrank” means that a t-test of the mean slope over "
         "seeds tells it from 0; otherwise nobody can tell from this run. “Cannot tell” is not “no change”: more seeds "
         "narrow the interval.",
-        "p is corrected for the number of verdicts by Holm's procedure, and a verdict needs p < 0.05: where nothing changes, "
-        "the chance that any of them says “grew” or “shrank” is at most 5%. The intervals of slopes are the plain 95% "
+        "p is corrected for the number of verdicts by Holm's procedure, and a verdict needs p < 0.05: where nothing changes "
+        "and slopes are about normal over seeds, the chance that any verdict of a table says “grew” or “shrank” is at most 5%. The intervals of slopes are the plain 95% "
         "ones, so that one may lie beside 0 where the verdict is “cannot tell”.",
         "A straight line misses a bias that rises and falls again; look at the curves.",
         "Bands and ± are 95% Student-t intervals over seeds, not clipped to a measure's range. Seeds share the data set "

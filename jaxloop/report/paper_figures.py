@@ -83,7 +83,7 @@ KINDS = (
     Kind(
         "ablations", "reliance on spurious cues",
         "Drop of accuracy when the object is greyed, its box is greyed, or its box is filled from beside it; a line a "
-        "classifier. A smaller drop means that more was read off the background.", ablations, measures.ABLATIONS,
+        "classifier. A smaller drop from a high accuracy means that more was read off the background.", ablations, measures.ABLATIONS,
     ),
     Kind("accuracy", "accuracy", "Accuracy on the real test set, a line a classifier.", accuracy, ("accuracy",)),
 )  # fmt: skip

@@ -4,7 +4,7 @@
      "interval"?: [0.96, 0.98], "features"?: {"n": 390, "n_real": 1294, "d": 84, "resize": "none", "sha256": "..."}}
 
 `value` is a number, null (does not exist; a record "<metric>_note" may say why) or, in such a note, a sentence.
-`interval` is the 95 % bootstrap interval over test images, within the seed. `features` tells what a distance was measured on:
+`interval` is the 95 % basic bootstrap interval over test images, within the seed. `features` tells what a distance was measured on:
 generated and real images, features of each, how images were resized for the network, and the hash of its weights (null
 where the network was trained in the run).
 """
@@ -114,7 +114,7 @@ def _is_record(record) -> bool:
         and (record["value"] is None or isinstance(record["value"], (int, float, str)))
         and all(record.get(name) is None or _is_int(record[name]) for name in ("class", "group"))
         and _is_interval(record.get("interval"))
-        and isinstance(record.get("features", {}), dict)
+        and isinstance(record.get("features") or {}, dict)
     )
 
 

@@ -25,7 +25,7 @@ NO_TREND = f"{CANNOT_TELL} (no trend)"
 
 # A measure that never moves has a slope of rounding error, the same for every seed: an interval of width 0 beside 0,
 # which would read as a sure trend. Nothing measured here moves by less than this a generation.
-NEGLIGIBLE_SLOPE = 1e-12
+NEGLIGIBLE = 1e-12
 
 
 class Estimate(NamedTuple):
@@ -98,7 +98,7 @@ def slope(values: Mapping[int, float | None]) -> float | None:
     x, y = np.array(list(present), float), np.array(list(present.values()), float)
     x -= x.mean()
     fitted = float(x @ (y - y.mean()) / (x @ x))
-    return 0.0 if abs(fitted) < NEGLIGIBLE_SLOPE else fitted
+    return 0.0 if abs(fitted) < NEGLIGIBLE else fitted
 
 
 def trend(values_by_seed: Sequence[Mapping[int, float | None]]) -> Trend:
@@ -130,11 +130,12 @@ def welch(values: Sequence[float | None], others: Sequence[float | None]) -> Dif
     if not all(sides):
         return Difference(Estimate(None, None, num, missing), None)
     mean = float(np.mean(sides[1]) - np.mean(sides[0]))
+    mean = 0.0 if abs(mean) < NEGLIGIBLE else mean
     if min(map(len, sides)) < 2:
         return Difference(Estimate(mean, None, num, missing), None)
     squares = [np.var(side, ddof=1) / len(side) for side in sides]
     error = math.sqrt(sum(squares))
-    if error == 0:
+    if error < NEGLIGIBLE:
         return Difference(Estimate(mean, 0.0, num, missing), _two_sided(mean, 0.0, num - 2))
     degrees = error**4 / sum(square**2 / (len(side) - 1) for square, side in zip(squares, sides, strict=True))
     half_width = float(_quantile(degrees) * error)

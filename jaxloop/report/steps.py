@@ -72,7 +72,7 @@ def read(runs: Sequence[Run], bias: Bias, quality: str, against: str, lag: bool)
 
 def dataset(run: Run) -> str:
     """What tells data sets apart: name, size, colours of the training and of the test set; not how they were drawn or split."""
-    data, color = run.spec["data"], labels.initialisation(run)
+    data, color = run.spec.get("data", {}), labels.initialisation(run)
     parts = [labels.data_title(run), "{0}x{0}".format(data.get("image_size", "?"))]
     if color != labels.NOT_APPLICABLE:
         parts.append(color)

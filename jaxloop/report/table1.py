@@ -27,19 +27,24 @@ FIELDS = ("data_set", "initialisation", "run", "metric", "generation", "mean", "
 
 
 class Row(NamedTuple):
-    """run: a label, or PAPER.  metric: "fid" or "fd_<network>".  points: of generation 1 on; the paper's have n = 0."""
+    """run: a label, or PAPER.  metric: "fid" or "fd_<network>".  points: of generation 1 on; the paper's have n = 0.
+
+    notes: what the records say against comparing.  measured_on: every (n, n_real, resize, sha256) that occurs.
+    """
 
     data_set: str
     initialisation: str
     run: str
     metric: str
     points: list[Point]
+    notes: tuple[str, ...] = ()
+    measured_on: tuple[tuple, ...] = ()
 
 
 def rows(runs: Sequence[Run]) -> list[Row]:
     """For each run its FID, or where it has none each of its other Fréchet distances; before it the paper's row, once.
 
-    The paper's row stands where the data set and its colours are the paper's. A run without any distance has no row.
+    The paper's row stands where the data set and the kind of its colours are the paper's. A run without any distance has no row.
     """
     made = {}
     for run, label in zip(runs, labels.labels(runs), strict=True):
@@ -49,11 +54,17 @@ def rows(runs: Sequence[Run]) -> list[Row]:
             points = [Point(g, Estimate(value, None, 0, 0)) for g, value in enumerate(values, start=1)]
             made.setdefault((*of, PAPER), Row(*of, PAPER, "fid", points))
         for metric in ["fid"] if "fid" in found else found:
-            points = results.curve(run, Name("generator", metric))
-            made[*of, label, metric] = Row(*of, label, metric, points)
+            made[*of, label, metric] = _row(run, of, label, Name("generator", metric))
     # Rows of one experiment stand together, in the order of the runs.
     order = list(dict.fromkeys(key[:2] for key in made))
     return sorted(made.values(), key=lambda row: order.index(row[:2]))
+
+
+def _row(run: Run, of: tuple[str, str], label: str, name: Name) -> Row:
+    notes = [note for by_seed in run.notes.get(name, {}).values() for note in by_seed.values()]
+    facts = [facts for by_seed in run.features.get(name, {}).values() for facts in by_seed.values()]
+    on = [tuple(each.get(part) for part in ("n", "n_real", "resize", "sha256")) for each in facts]
+    return Row(*of, label, name.metric, results.curve(run, name), tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(on)))
 
 
 def warnings(made: Sequence[Row]) -> list[str]:
@@ -62,7 +73,10 @@ def warnings(made: Sequence[Row]) -> list[str]:
     spaces = list(dict.fromkeys(row.metric for row in own))
     said = []
     if len(own) < len(made):
-        said.append(f"Rows of “{PAPER}” are copied from its table 1, which gives no interval.")
+        said.append(
+            f"Rows of “{PAPER}” are those of its table 1, which gives no interval. The data set and the kind of colours are the "
+            "same; its generator's size and training, its image size and the numbers of images are not given or not ours."
+        )
         if other := [metric for metric in spaces if metric != "fid"]:
             said.append(
                 f"{', '.join(other)} is measured in another feature space than the paper's FID (Inception-V3): compare how "
@@ -75,6 +89,11 @@ def warnings(made: Sequence[Row]) -> list[str]:
     elif len(own) > 1 and spaces != ["fid"]:
         said.append(
             f"{spaces[0]} is measured in the features of each run's own network: between runs, only trends can be compared."
+        )
+    said += dict.fromkeys(f"{row.run}, {_name(row)}: {note}." for row in own for note in row.notes)
+    if len(own) > 1 and len({row.measured_on for row in own if row.metric == "fid"}) > 1:
+        said.append(
+            "The runs' FIDs are of other numbers of images, another resize or other weights: do not compare their values."
         )
     return said
 

@@ -1,12 +1,16 @@
 """Distances in the features of networks, through the loop: what is recorded, and what the records say of themselves."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxloop.features import inception
 from jaxloop.features.network import Network
 from jaxloop.loop import distances, measure, setup
+from jaxloop.loop.log import Log
 from jaxloop.report import records
 from tests.conftest import tiny
 from tests.loop.playing import play
@@ -23,7 +27,7 @@ def log(tmp_path_factory):
     parts = setup.build(spec, devices=jax.devices()[:1])[0]
     weight = np.random.default_rng(0).normal(size=(12 * 12 * 3, D)).astype(np.float32) / 255
     apply = lambda w, image: image.reshape(image.shape[0], -1).astype(jnp.float32) @ w  # noqa: E731
-    network = Network("inception", D, "tf", "ab" * 32, weight, apply)
+    network = Network("inception", D, "tf", inception.SHA256, weight, apply)
     parts = distances.embed_real(parts._replace(networks={"inception": network}))
     patch.undo()
     return parts, measure.of_data(parts) + play(parts)[1]
@@ -51,7 +55,7 @@ def test_a_distance_says_what_it_was_measured_on(log):
     parts, log = log
     (first, *_) = of(log, "fid", seed=0)
     assert first["features"] == {
-        "n": parts.kept, "n_real": len(parts.train.label), "d": D, "resize": "tf", "sha256": "ab" * 32
+        "n": parts.kept, "n_real": len(parts.train.label), "d": D, "resize": "tf", "sha256": inception.SHA256
     }  # fmt: skip
     (reference, *_) = of(log, "fd_lenet", seed=0)
     assert reference["features"] == first["features"] | {"d": 84, "resize": "none", "sha256": None}
@@ -61,11 +65,21 @@ def test_a_distance_says_what_it_was_measured_on(log):
 
 
 def test_fewer_images_than_features_is_warned_of(log):
-    _, log = log
+    parts, log = log
     notes = of(log, "fid_note")
-    assert len(notes) == 2 and all("fewer than the 500 features" in r["value"] for r in notes)
-    assert all("not those published" in r["value"] for r in notes)  # random projections, not the weights of record
-    assert not of(log, "fd_lenet_note")  # 84 features
+    assert len(notes) == 2 * (1 + parts.num_classes) and all("500 features" in r["value"] for r in notes)
+    assert not [r for r in of(log, "fd_lenet_note") if "class" not in r]  # 84 features
+
+
+def test_only_the_published_weights_give_the_fid(log):
+    parts, _ = log
+    network = dataclasses.replace(parts.networks["inception"], sha256="ab" * 32)
+    other = Log(0, 1)
+    distances.add(other, parts._replace(networks={"inception": network}), "inception", None, None, "nothing was made")
+    names = {r["metric"] for r in other.records}
+    assert "fd_inception" in names and "fid" not in names
+    assert len(of(other.records, "fd_inception", value=None)) == 1 + parts.num_classes
+    assert len(of(other.records, "fd_inception_note", value="nothing was made")) == 1 + parts.num_classes
 
 
 def test_classifiers_measures_carry_their_interval(log):

@@ -58,6 +58,8 @@ def test_other_configuration_other_data_and_lost_configuration_are_refused(tmp_p
     assert "every_seconds" not in str(error.value)
     with pytest.raises(InputError, match="data set has changed"):
         workdir.describe(path, SPEC, {**DESCRIPTION, "data": {"crc32": "9"}})
+    with pytest.raises(InputError, match="those of networks have changed"):
+        workdir.describe(path, SPEC, {**DESCRIPTION, "networks": {"inception": {"sha256": "9"}}})
     (path / "config.json").write_text("{")
     with pytest.raises(InputError, match=r"config\.json cannot be read"):
         workdir.describe(path, SPEC, DESCRIPTION)

@@ -25,13 +25,17 @@ def images():
     return rng.integers(0, 256, (90, 4, 4, 3), np.uint8), np.sort(rng.integers(0, 3, 90)).astype(np.int32)
 
 
-@pytest.mark.parametrize(("number", "limit"), [(10, 4), (10, 10), (10, 99), (7, 3), (0, 5)])
-def test_an_even_sample(number, limit):
-    index = embedded.even(number, limit)
-    assert len(index) == min(number, limit) and len(set(index)) == len(index)
-    assert (index >= 0).all() and (index < number).all()
-    gaps = np.diff(index)
-    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+@pytest.mark.parametrize(("number", "limit"), [(100, 40), (100, 50), (100, 100), (100, 999), (97, 30), (0, 5)])
+@pytest.mark.parametrize("order", ["sorted", "in turn", "random"])
+def test_a_sample_holds_every_class_alike(number, limit, order):
+    label = np.arange(number) % 10
+    label = {"sorted": np.sort(label), "in turn": label, "random": np.random.default_rng(0).permutation(label)}[order]
+    index = np.asarray(embedded.even(label, limit))
+    assert len(index) == min(number, limit) and len(set(index.tolist())) == len(index)
+    assert (np.diff(index) > 0).all()
+    share = np.bincount(label[index], minlength=10)
+    # Each class's part is within one image of its exact share.
+    assert (np.abs(share - np.bincount(label, minlength=10) * len(index) / max(number, 1)) < 1 + 1e-9).all()
 
 
 def test_in_chunks_equals_all_at_once(network, images, monkeypatch):

@@ -322,6 +322,12 @@ def test_the_number_of_groups_is_read_off_the_arrays():
 def test_groups_may_be_names():
     correct, group = np.array([1, 0, 1, 1]), np.array(["red", "red", "blue", "blue"])
     assert F.md(correct, group) == F.md(correct, np.array([1, 1, 0, 0])) == 0.5
+    assert F.md(correct, group.astype(object)) == 0.5
+
+
+def test_numbers_in_an_array_of_objects_stay_numbers():
+    correct, group = np.array([1, 0, 1, 1, 0]), np.array([0, 0, 1, 1, UNKNOWN_GROUP])
+    assert F.md(correct, group.astype(object)) == F.md(correct, group) == 0.5
 
 
 def test_inside_jit_the_number_of_groups_must_be_given():

@@ -65,7 +65,7 @@ def test_ratio_of_nothing_is_nan():
 @pytest.mark.parametrize(
     ("change", "name"),
     [({"predicted": [0]}, "predicted"), ({"group": [0, 3]}, "group"), ({"group": [-1, -1], "names": None}, "group"),
-     ({"label": [[0], [0]]}, "label")],
+     ({"label": [[0], [0]]}, "label"), ({"names": ("a", "a")}, "names")],
 )  # fmt: skip
 def test_refusals_name_the_argument(change, name):
     given = {"label": [0, 1], "predicted": [0, 1], "group": [0, 1], "names": ("a", "b")} | change

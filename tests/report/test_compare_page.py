@@ -100,7 +100,7 @@ def test_one_run_may_go_to_a_folder_too(pair, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (lambda pair, tmp: pair, "--out=None is refused"),
+        (lambda pair, tmp: pair, "--out='' is refused"),
         (lambda pair, tmp: [*pair, "--out", pair[1]], "--out="),
         (lambda pair, tmp: [pair[0], "--out", pair[1]], "--out="),
         (lambda pair, tmp: [*pair, "--out", f"{tmp}/../{tmp.name}/file"], "--out="),

@@ -206,7 +206,7 @@ def test_where_neither_varies_it_is_a_constant_factor():
     assert {name for name, value in found_in(d).items() if value is not None} == {f"gamma[{name}]" for name in GAMMA}
     truth = 1 - (1 - GAMMA["lenet"]) * (1 + DELTA_Q * 0.2 + DELTA_U * 0.1)
     assert found_in(d)["gamma[lenet]"] == pytest.approx(truth, abs=0.02)  # 2 % noise, 30 steps: 0.004
-    assert d.judgement.verdict == "cannot tell (without delta_Q and delta_U the conjecture is a constant factor too)"
+    assert d.judgement.verdict == "cannot tell (without delta_Q and delta_U the conjecture has nothing that moves)"
 
 
 def test_quality_that_differs_between_data_sets_only_is_not_told_from_delta_d():

@@ -9,7 +9,7 @@ from jaxloop.report import measures
         ("fid", "FID", "lower", 0, None),
         ("fd_clip", "fd_clip", "lower", 0, None),
         ("kid_clip", "KID, clip", "lower", None, None),
-        ("kid_std_clip", "standard error of KID, clip", "lower", 0, None),
+        ("kid_std_clip", "spread of KID over subsets, clip", "lower", 0, None),
         ("precision_inception", "precision, inception", "higher", 0, 1),
         ("recall_inception", "recall, inception", "higher", 0, 1),
         ("density_inception", "density, inception", "higher", 0, None),
