@@ -16,6 +16,8 @@ from jaxloop.types import Samples
 
 def embed_real(parts: Parts) -> Parts:
     """The same parts with the real training images in the features of every network: looked up, or worked out once."""
+    if not parts.networks:
+        return parts
     limit, train = parts.spec.measure.images, Samples(*(np.asarray(x) for x in parts.train))
     real = {}
     for name, network in parts.networks.items():

@@ -68,7 +68,9 @@ def build(runs: Sequence[Run]) -> dict[str, bytes]:
     found, rows, conjecture = compare.compare(runs), table1.rows(runs), conjecture_page.estimates(runs)
     drawn, lacking = paper_figures.make(runs)
     texts = {"report.html": _page(runs, found, rows, drawn, lacking, conjecture)}
-    texts["report.json"] = json.dumps(as_json(runs), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    texts["report.json"] = (
+        json.dumps(_numbers(runs, found, rows, conjecture), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    )
     texts |= {"table1.md": table1.markdown(rows), "table1.tex": table1.latex(rows), "table1.csv": table1.csv_text(rows)}
     texts["figures/captions.md"] = (
         "\n\n".join([f"**{f.name}** {f.heading}. {f.caption}" for f in drawn] + lacking) + "\n"
@@ -79,18 +81,17 @@ def build(runs: Sequence[Run]) -> dict[str, bytes]:
     return files
 
 
-def as_json(runs: Sequence[Run]) -> dict:
+def _numbers(runs: Sequence[Run], found: list[Comparison], rows: list[Row], conjecture: list[Dynamics]) -> dict:
     """Every run's own numbers as in its report.json, the comparisons, table 1, and eq. (6) for all runs together."""
-    found, rows = compare.compare(runs), table1.rows(runs)
     return {
         "question": QUESTION,
-        "runs": [{"label": label, "workdir": str(run.path)} | export.as_json(run)
+        "runs": [{"label": label, "workdir": str(run.path)} | export.as_json(run, conjecture_page.estimates([run]))
                  for run, label in zip(runs, labels.labels(runs), strict=True)],
         "not_shared": labels.differences(runs),
         "not_compared": compare.left_out(runs, found),
         "comparisons": [_comparison(c) for c in found],
         "table1": [row._asdict() | {"points": [{"generation": g} | export.estimate(e) for g, e in row.points]} for row in rows],
-        "conjecture": conjecture_page.as_json(conjecture_page.estimates(runs)),
+        "conjecture": conjecture_page.as_json(conjecture),
     }  # fmt: skip
 
 

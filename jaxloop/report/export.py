@@ -1,15 +1,19 @@
 """report.json: every number of the page of a run, unrounded."""
 
+from collections.abc import Sequence
+
 from jaxloop.report import conjecture_page, remarks, results, statistics
 from jaxloop.report.answer import QUESTION, answer
+from jaxloop.report.dynamics import Dynamics
 from jaxloop.report.results import Point, Verdict
 from jaxloop.report.statistics import Decision, Estimate, Trend
 from jaxloop.report.workdir import Name, Run
 
 
-def as_json(run: Run) -> dict:
+def as_json(run: Run, conjecture: Sequence[Dynamics]) -> dict:
     """Configuration, answer, verdicts, and of every measure the means, intervals and trends.
 
+    conjecture: `conjecture_page.estimates` of the run.
     p_adjusted and verdict of a trend are null for measures of a class, and for `diverged`: they are in no family of tests.
     """
     found, judged = answer(run), results.trends(run)
@@ -28,7 +32,7 @@ def as_json(run: Run) -> dict:
                         for g, by_seed in series.items() for seed, (low, high) in by_seed.items()],
         "features": [_name(n) | {"generation": g, "seed": seed} | facts for n, series in run.features.items()
                      for g, by_seed in series.items() for seed, facts in by_seed.items()],
-        "conjecture": conjecture_page.as_json(conjecture_page.estimates([run])),
+        "conjecture": conjecture_page.as_json(conjecture),
         "diverged": remarks.diverged_sentences(run),
         "missing": remarks.missing(run),
         "noted": remarks.noted(run),

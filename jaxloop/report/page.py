@@ -3,12 +3,13 @@
 import base64
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jaxloop.files import write_atomic
 from jaxloop.report import conjecture_page, export, figures, layout, measures, remarks, results, tables
 from jaxloop.report.answer import QUESTION, answer
+from jaxloop.report.dynamics import Dynamics
 from jaxloop.report.layout import Table, to_html
 from jaxloop.report.markup import (
     bullets,
@@ -32,7 +33,9 @@ def write(workdir: str | os.PathLike) -> Path:
     Raises InputError on a bad workdir; then neither file is touched.
     """
     run = load(workdir)
-    page, numbers = _page(run), json.dumps(export.as_json(run), indent=1, allow_nan=False, ensure_ascii=False)
+    conjecture = conjecture_page.estimates([run])
+    page = _page(run, conjecture)
+    numbers = json.dumps(export.as_json(run, conjecture), indent=1, allow_nan=False, ensure_ascii=False)
     write_atomic(run.path / "report.json", (numbers + "\n").encode())
     write_atomic(run.path / "report.html", page.encode())
     return run.path / "report.html"
@@ -40,13 +43,16 @@ def write(workdir: str | os.PathLike) -> Path:
 
 def build(workdir: str | os.PathLike) -> str:
     """The page of a workdir as HTML. The same workdir gives the same page. Raises InputError on a bad workdir."""
-    return _page(load(workdir))
+    run = load(workdir)
+    return _page(run, conjecture_page.estimates([run]))
 
 
-def _page(run: Run) -> str:
+def _page(run: Run, conjecture: Sequence[Dynamics]) -> str:
     name = run.spec.get("data", {}).get("name", "a run")
-    parts = (_reading, _notes, _results, _figures, _conjecture, _samples, _appendix)
-    return document(f"jaxloop: {name}", [*_top(run, name), *(block for part in parts for block in part(run))])
+    before, after = (_reading, _notes, _results, _figures), (_samples, _appendix)
+    blocks = [*_top(run, name), *(block for part in before for block in part(run))]
+    blocks += [*conjecture_page.blocks(conjecture), *(block for part in after for block in part(run))]
+    return document(f"jaxloop: {name}", blocks)
 
 
 def _top(run: Run, name: str) -> Iterator[str]:
@@ -140,10 +146,6 @@ def _figures(run: Run) -> Iterator[str]:
             continue
         caption = [f"{f.caption} {figures.seeds_caption(drawn.nums)}"]
         yield figure(drawn, f.name, f.heading, caption + (remarks.feature_facts(run) if f.name == "generator" else []))
-
-
-def _conjecture(run: Run) -> Iterator[str]:
-    yield from conjecture_page.blocks(conjecture_page.estimates([run]))
 
 
 def _samples(run: Run) -> Iterator[str]:

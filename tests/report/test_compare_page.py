@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from jaxloop.report import export, workdir
+from jaxloop.report import conjecture_page, export, workdir
 from jaxloop.report.__main__ import main
 
 BIASED = {"data": {"name": "mnist", "color": [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]}}
@@ -80,7 +80,8 @@ def test_page_is_whole_loads_nothing_and_says_what_was_found(written):
 def test_json_holds_each_run_s_numbers_and_the_comparison(written, pair):
     report = json.loads((written / "report.json").read_text())
     assert [run["label"] for run in report["runs"]] == ["unbiased", "biased"]
-    own = json.loads(json.dumps(export.as_json(workdir.load(pair[1]))))
+    run = workdir.load(pair[1])
+    own = json.loads(json.dumps(export.as_json(run, conjecture_page.estimates([run]))))
     assert {name: report["runs"][1][name] for name in own} == own
     assert len(report["comparisons"]) == 20 and {c["verdict"] for c in report["comparisons"]} == {"cannot tell"}
     assert [row["run"] for row in report["table1"]] == ["the paper", "unbiased", "the paper", "biased"]
