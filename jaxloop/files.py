@@ -1,7 +1,10 @@
-"""How a file is written: whole or not at all. And where what can be made again is kept."""
+"""How files are written, whole or not at all, and how JSON lines are read. And where what can be made again is kept."""
 
+import json
 import os
 from pathlib import Path
+
+from jaxloop.errors import InputError
 
 
 def cache(name: str) -> Path:
@@ -21,3 +24,34 @@ def write_atomic(path: str | os.PathLike, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_lines(path: str | os.PathLike, field: str) -> list[tuple[int, object]]:
+    """[(line number from 1, parsed JSON)] of any JSON-lines file; blank lines and a torn last line are left out.
+
+    Raises InputError naming `field` if the file cannot be read, or naming file and line if a line is not JSON.
+    """
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(field, str(path), f"a readable file ({error.strerror})") from None
+    parsed = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            parsed.append((number, json.loads(line.decode(), parse_constant=_refuse_constant)))
+        except ValueError:  # json's and utf-8's errors are both ValueErrors
+            # After split, the last piece is empty unless the file ends without a newline: then it may be torn.
+            if number < len(lines):
+                raise InputError(f"{path}:{number}", shortened(line.decode(errors="replace")), "a line of JSON") from None
+    return parsed
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """`text`, or as much of it as an error has room for."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _refuse_constant(name: str):
+    raise ValueError(f"{name} is not JSON")

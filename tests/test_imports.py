@@ -9,8 +9,9 @@ ROOT = Path(jaxloop.__file__).parent
 
 # From the ground up; a room may import rooms of lower floors, and its own.
 FLOORS = [
-    {"errors", "types", "files", "spec", "__init__"},
-    {"keys", "config", "pixels", "weight_files"},
+    {"errors", "types", "spec", "__init__"},
+    {"files"},
+    {"keys", "config", "pixels", "weight_files", "provenance"},
     {"devices", "lowerings"},
     {"winograd"},
     {"convolution"},

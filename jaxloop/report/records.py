@@ -16,8 +16,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from jaxloop import files
 from jaxloop.errors import InputError
-from jaxloop.files import write_atomic
 
 SHAPE = (
     'a JSON object {"seed": int, "generation": int, "subject": str, "metric": str, "value": number, string or null, '
@@ -39,33 +39,11 @@ def read(path: str | os.PathLike) -> list[dict]:
     Raises InputError if the file is missing, or on a line that is not a record, by file and line number. Only a last
     line without its newline may be broken: that is a write that a kill cut short, and it is left out.
     """
-    lines = read_lines(path, "records.jsonl")
+    lines = files.read_lines(path, "records.jsonl")
     for number, record in lines:
         if not _is_record(record):
-            raise InputError(f"{path}:{number}", _short(json.dumps(record)), SHAPE)
+            raise InputError(f"{path}:{number}", files.shortened(json.dumps(record)), SHAPE)
     return merge([], [record for _, record in lines])
-
-
-def read_lines(path: str | os.PathLike, field: str) -> list[tuple[int, object]]:
-    """[(line number from 1, parsed JSON)] of any JSON-lines file; blank lines and a torn last line are left out.
-
-    Raises InputError naming `field` if the file cannot be read, or naming file and line if a line is not JSON.
-    """
-    try:
-        lines = Path(path).read_bytes().split(b"\n")
-    except OSError as error:
-        raise InputError(field, str(path), f"a readable file ({error.strerror})") from None
-    parsed = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            parsed.append((number, json.loads(line.decode(), parse_constant=_refuse_constant)))
-        except ValueError:  # json's and utf-8's errors are both ValueErrors
-            # After split, the last piece is empty unless the file ends without a newline: then it may be torn.
-            if number < len(lines):
-                raise InputError(f"{path}:{number}", _short(line.decode(errors="replace")), "a line of JSON") from None
-    return parsed
 
 
 def write(path: str | os.PathLike, records: Iterable[dict]) -> None:
@@ -74,7 +52,7 @@ def write(path: str | os.PathLike, records: Iterable[dict]) -> None:
     Values may be Python, NumPy or JAX scalars. Raises KeyError on a record that lacks a field.
     """
     lines = [json.dumps(_plain(record), allow_nan=False) + "\n" for record in records]
-    write_atomic(path, "".join(lines).encode())
+    files.write_atomic(path, "".join(lines).encode())
 
 
 def merge(old: Iterable[dict], new: Iterable[dict]) -> list[dict]:
@@ -124,11 +102,3 @@ def _is_interval(value) -> bool:
 
 def _is_int(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _refuse_constant(name: str):
-    raise ValueError(f"{name} is not JSON")
-
-
-def _short(text: str, limit: int = 80) -> str:
-    return text if len(text) <= limit else text[: limit - 3] + "..."

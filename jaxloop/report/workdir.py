@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxloop import files
 from jaxloop.errors import InputError
 from jaxloop.report import records
 
@@ -207,7 +208,7 @@ def _timing(path: Path) -> list[dict]:
     if not path.exists():
         return []
     rows = []
-    for number, row in records.read_lines(path, "timing.jsonl"):
+    for number, row in files.read_lines(path, "timing.jsonl"):
         numeric = isinstance(row, dict) and all(type(row.get(n)) in (int, float) for n in ("generation", "seconds"))
         if not (numeric and isinstance(row.get("stage"), str)):
             raise InputError(f"{path}:{number}", str(row)[:80], '{"generation": int, "stage": str, "seconds": number}')
