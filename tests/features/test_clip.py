@@ -24,15 +24,15 @@ CONFIG = {
 PREPROCESSOR = {"size": {"shortest_edge": 30}, "crop_size": {"height": 24, "width": 24}, "image_mean": [0.5, 0.4, 0.3]}
 
 
-def random_params():
-    """Parameters of the model of `CONFIG`, of the size that activations keep their scale."""
+def random_params(config=CONFIG):
+    """Parameters of a model, of the size that activations keep their scale."""
     random = np.random.default_rng(0)
 
     def draw(leaf):
         fan_in = max(1, int(np.prod(leaf.shape[:-1])))
         return np.asarray(random.normal(size=leaf.shape) / np.sqrt(fan_in if leaf.ndim > 1 else 4), np.float32)
 
-    return jax.tree.map(draw, clip._module(CONFIG, functools.partial(InputError, "", "")).params_shape_tree)
+    return jax.tree.map(draw, clip._module(config, functools.partial(InputError, "", "")).params_shape_tree)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def theirs(tmp_path_factory):
 def test_preprocessing_is_transformers(theirs, h, w):
     folder, _, processor = theirs
     image = pictures(h, w)
-    ours = clip_preprocessing.preprocess(clip.read(folder).preprocessing, image)
+    ours = clip_preprocessing.preprocess(clip.find(folder).preprocessing, image)
     expected = processor(list(image), return_tensors="np", input_data_format="channels_last")["pixel_values"]
     levels = np.abs(ours - expected.transpose(0, 2, 3, 1)) * np.array(processor.image_std) * 255
     # PIL has weights of 22 bits, ours are float32: a sum that lies nearly between two levels may be rounded the other way,
@@ -119,31 +119,32 @@ def test_torchs_two_files_hold_the_same(theirs, tmp_path):
     folder, model, _ = theirs
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     copied(folder, tmp_path, model__safetensors=None)
-    ours, other = clip.read(folder), clip.read(tmp_path)
-    jax.tree.map(np.testing.assert_array_equal, ours.params, other.params)
-    assert ours.preprocessing == other.preprocessing and ours.sha256 != other.sha256
+    ours, other = clip.find(folder), clip.find(tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, clip.params(ours), clip.params(other))
+    assert ours.preprocessing == other.preprocessing
+    assert (ours.weights.name, other.weights.name) == ("model.safetensors", "pytorch_model.bin")
 
 
 # Without torch
 
 
 def test_features_are_the_flax_models(folder):
-    network, whole = clip.load(folder), clip.read(folder)
-    image = pictures(32, 40)
+    network, whole = clip.load(folder), clip.find(folder)
+    image, params = pictures(32, 40), clip.params(whole)
     pixels = clip_preprocessing.preprocess(whole.preprocessing, image).transpose(0, 3, 1, 2)
-    expected = jax.jit(whole.model.get_image_features)(pixels, params=whole.params)
+    expected = jax.jit(whole.model.get_image_features)(pixels, params=params)
     np.testing.assert_allclose(network(image), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     assert (network.name, network.resize) == ("clip", "clip")
     assert network.sha256 == hashlib.sha256((folder / "flax_model.msgpack").read_bytes()).hexdigest()
     assert whole.preprocessing == clip_preprocessing.Preprocessing(24, 24)  # OpenAI's, where the folder does not say
-    assert {"text_model", "text_projection"} < set(whole.params) and set(network.variables) == set(clip.IMAGE)
+    assert {"text_model", "text_projection"} < set(params) and set(network.variables) == set(clip.IMAGE)
 
 
 def test_flax_writes_safetensors_too(folder, tmp_path):
     params = traverse_util.flatten_dict(random_params(), sep=".")
     written = safetensors.numpy.save(params, {"format": "flax"})
     copied(folder, tmp_path, flax_model__msgpack=None, model__safetensors=written)
-    jax.tree.map(np.testing.assert_array_equal, clip.read(tmp_path).params, random_params())
+    jax.tree.map(np.testing.assert_array_equal, clip.params(clip.find(tmp_path)), random_params())
 
 
 def changed_params(change) -> bytes:
