@@ -1,0 +1,172 @@
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import cohen_kappa_score
+
+from jaxloop.provenance import study
+from jaxloop.provenance.study import agreement, alpha, bins, detection, newcombe, wilson
+from jaxloop.provenance.votes import standing
+from tests.provenance.fake import vote
+
+# Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011, section C: 4 observers, 12 units, "." = no value.
+PUBLISHED = ["123321412...", "1233224125.3", ".3332342251.", "12332441251."]
+
+
+def test_alpha_is_the_published_one():
+    units = [[value for value in unit if value != "."] for unit in zip(*PUBLISHED, strict=True)]
+    found = alpha(units)
+    assert found.alpha == pytest.approx(0.743, abs=5e-4)  # printed to three digits
+    assert found.num == 11 and found.why == ""  # unit 12 has one value
+
+
+def test_alpha_is_its_definition_by_all_pairs():
+    """1 - the mean disagreement of pairs within units, each value weighing the same, over that of all pairs."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        units = [list(rng.integers(0, 3, rng.integers(2, 6))) for _ in range(8)]
+        values = list(itertools.chain(*units))
+        within = sum(np.mean([a != b for a, b in itertools.permutations(unit, 2)]) * len(unit) for unit in units)
+        between = np.mean([a != b for a, b in itertools.permutations(values, 2)])
+        found = alpha([*units, [1], []])
+        assert found.alpha == pytest.approx(1 - within / len(values) / between, rel=1e-12)
+        assert found.share == pytest.approx(1 - within / len(values), rel=1e-12)
+        assert found.num == 8
+
+
+def test_alpha_of_two_raters_with_like_habits_is_cohens_kappa_but_for_the_small_sample():
+    """Chance is of pairs of n values, with replacement for kappa: 1 - alpha = (1 - kappa)(1 - 1/n)."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 2, 40)
+    y = np.where(rng.random(40) < 0.7, x, 1 - x)
+    a, b = np.concatenate([x, y]), np.concatenate([y, x])
+    found = alpha(zip(a, b, strict=True))
+    assert 1 - found.alpha == pytest.approx((1 - cohen_kappa_score(a, b)) * (1 - 1 / 160), rel=1e-12)
+    assert found.share == pytest.approx(np.mean(a == b))
+
+
+def test_agreement_is_over_images_of_two_raters_or_more():
+    given = [vote("a", "keep"), vote("a", "keep", "bob"), vote("b", "drop"), vote("b", "drop", "bob")]
+    alone = [vote("c", "keep"), vote("a", "drop", "bob", class_=1)]
+    undone = [vote("d"), vote("d", "drop", "bob"), vote("d", "undo", "bob")]
+    assert agreement(standing([*given, *alone, *undone])) == (1.0, 1.0, 2, "")
+    assert agreement(standing([*given, vote("e"), vote("e", "drop", "bob")])) == alpha(["kk", "dd", "kd"])
+
+
+def test_agreement_says_why_there_is_none():
+    assert agreement({}) == (None, None, 0, "No image has votes of two raters.")
+    assert agreement(standing([vote("a"), vote("b", rater="bob")])).num == 0
+    found = agreement(standing([vote("a"), vote("a", rater="bob")]))
+    assert (found.alpha, found.share, found.num) == (None, 1.0, 1) and "the same" in found.why
+
+
+def test_wilson_is_scipys():
+    for total in (1, 2, 7, 50, 1000):
+        for count in {0, 1, total // 3, total - 1, total}:
+            expected = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
+            # Absolute: scipy's low end of 0 successes is a rounding error away from 0.
+            np.testing.assert_allclose(wilson(count, total), expected, rtol=1e-12, atol=1e-15)
+            assert 0 <= wilson(count, total)[0] <= count / total <= wilson(count, total)[1] <= 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [
+        # Newcombe 1998, table II, method 10, to its four digits.
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((9, 10, 3, 10), 0.1705, 0.8090),
+        ((6, 7, 2, 7), 0.0582, 0.8062),
+        ((5, 56, 0, 29), -0.0381, 0.1926),
+        ((0, 10, 0, 20), -0.1611, 0.2775),
+        ((0, 10, 0, 10), -0.2775, 0.2775),
+        ((10, 10, 0, 20), 0.6791, 1.0000),
+        ((10, 10, 0, 10), 0.6075, 1.0000),
+    ],
+)
+def test_newcombe_is_the_published_one(counts, low, high):
+    np.testing.assert_allclose(newcombe(*counts), (low, high), atol=5.1e-5)
+    swapped = newcombe(*counts[2:], *counts[:2])
+    np.testing.assert_allclose(swapped, (-high, -low), atol=5.1e-5)
+
+
+def ballots(rater, hits, generated, false_alarms, real):
+    """Votes of a rater: "drop" on so many of the generated, and of the real images."""
+    for of_real, drops, num in ((False, hits, generated), (True, false_alarms, real)):
+        for i in range(num):
+            yield vote(f"{of_real} {i}", "drop" if i < drops else "keep", rater, real=of_real, index=i)
+
+
+def test_detection_is_half_of_newcombes_difference_about_chance():
+    ada, everybody = detection(standing(ballots("ada", 56, 70, 48, 80)))
+    assert ada[:5] == ("ada", 70, 80, 0.8, 0.6) and ada.accuracy == pytest.approx(0.6)
+    np.testing.assert_allclose((ada.low, ada.high), (0.5262, 0.66695), atol=5e-5)  # (1 + 0.0524) / 2, (1 + 0.3339) / 2
+    assert ada.differs and ada.why == "" and everybody == ada._replace(rater=None)
+
+
+def test_detection_of_each_rater_and_of_all():
+    given = [*ballots("bob", 5, 10, 5, 10), *ballots("ada", 9, 10, 1, 10), *ballots("cyd", 0, 10, 9, 10)]
+    ada, bob, cyd, everybody = detection(standing(given))
+    assert [d.rater for d in (ada, bob, cyd, everybody)] == ["ada", "bob", "cyd", None]
+    assert (ada.differs, bob.differs, cyd.differs) == (True, False, True)
+    assert bob.accuracy == 0.5 and bob.low == pytest.approx(1 - bob.high)
+    assert cyd.accuracy == pytest.approx(0.05) and cyd.high < 0.5  # worse than chance is no chance either
+    assert everybody[1:5] == (30, 30, 14 / 30, 0.5)
+
+
+def test_detection_says_why_there_is_none():
+    ada, bob, everybody = detection(standing([*ballots("ada", 3, 4, 0, 0), *ballots("bob", 0, 0, 1, 2)]))
+    assert ada == ("ada", 4, 0, 0.75, None, None, None, None, None, "No real image has a vote.")
+    assert bob == ("bob", 0, 2, None, 0.5, None, None, None, None, "No generated image has a vote.")
+    assert everybody.accuracy == 0.625 and everybody.why == ""
+    (nobody,) = detection({})
+    assert nobody.rater is None and nobody.accuracy is None
+    assert nobody.why == "No generated and no real image has a vote."
+
+
+def test_detections_interval_covers_at_its_level():
+    """Exactly, over all outcomes of 12 and 15 votes; Newcombe 1998 finds a mean of 0.95, and minima not far below."""
+    outcomes = {(h, f): newcombe(h, 12, f, 15) for h in range(13) for f in range(16)}
+    covered = []
+    for p, q in itertools.product((0.2, 0.5, 0.8), (0.1, 0.4, 0.7)):
+        weight = {(h, f): stats.binom.pmf(h, 12, p) * stats.binom.pmf(f, 15, q) for h, f in outcomes}
+        covered.append(sum(weight[k] for k, (low, high) in outcomes.items() if low <= p - q <= high))
+    assert 0.94 < np.mean(covered) < 0.97 and min(covered) > 0.92
+
+
+def test_bins_are_pandas_quantile_bins():
+    pandas = pytest.importorskip("pandas")
+    score = np.random.default_rng(0).normal(size=100)
+    np.testing.assert_array_equal(bins(score), pandas.qcut(score, 10, labels=False))
+
+
+def test_bins_are_equal_in_number_leave_out_nan_and_keep_the_order_of_ties():
+    score = np.random.default_rng(0).normal(size=47).round(1)
+    score[::9] = np.nan
+    found = bins(score, num=4)
+    assert set(np.flatnonzero(found == -1)) == set(range(0, 47, 9))
+    sizes = np.bincount(found[found >= 0])
+    assert len(sizes) == 4 and sizes.sum() == 41 and sizes.max() - sizes.min() == 1
+    present = [i for i in range(47) if not np.isnan(score[i])]
+    ordered = sorted(present, key=lambda i: score[i])  # Python's sort is stable
+    assert list(found[ordered]) == sorted(found[ordered])
+    assert list(bins(np.zeros(5), num=5)) == [0, 1, 2, 3, 4]
+    assert list(bins(np.array([3.0, np.nan, 1.0]))) == [5, -1, 0] and list(bins(np.array([]))) == []
+    assert list(bins(np.array([np.inf, 0, -np.inf]), num=3)) == [2, 1, 0]
+
+
+def test_bins_within_each_class():
+    rng = np.random.default_rng(2)
+    label = rng.integers(0, 3, 60)
+    score = rng.normal(size=60) + 100 * label  # without the label, bins would be classes
+    score[7] = np.nan
+    found = bins(score, label, num=5)
+    for class_ in range(3):
+        np.testing.assert_array_equal(found[label == class_], bins(score[label == class_], num=5))
+    assert found[7] == -1 and set(bins(score[label == 1], num=5)) >= set(range(5))
+
+
+def test_confidence_is_of_all_intervals(monkeypatch):
+    monkeypatch.setattr(study, "CONFIDENCE", 0.99)
+    expected = stats.binomtest(3, 10).proportion_ci(0.99, method="wilson")
+    np.testing.assert_allclose(wilson(3, 10), expected, rtol=1e-12)
