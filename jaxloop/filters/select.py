@@ -1,7 +1,8 @@
-"""Scores -> what is kept. Ranking is within each class, so that no filter can delete a class."""
+"""Scores -> what is kept: exactly as many images as were asked for, whatever the scores."""
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from jaxloop.types import Array
@@ -22,12 +23,28 @@ def labels(per_class: int, num_classes: int) -> Array:
     return jnp.tile(jnp.arange(num_classes, dtype=jnp.int32), per_class)
 
 
-def best_of_each_class(score: Array, keep: int, num_classes: int) -> Array:
-    """Indices of the `keep` best images of every class, in generation order: int32 [num_classes * keep].
+def best(score: Array, keep: int, groups: int) -> Array:
+    """Indices of the `keep` best images of every group, in generation order: int32 [groups * keep].
 
     Args:
-      score: float [n], for images labelled by `labels`. Ties go to the earlier image.
+      score: float [n], of images that belong to the groups in turns. Ties go to the earlier image.
+      groups: the number of classes, to rank within each class of images labelled by `labels`; 1, to rank over all.
     """
-    by_class = score.reshape(-1, num_classes).T
-    ranked = jnp.argsort(by_class, axis=1, descending=True, stable=True)[:, :keep]
-    return jnp.sort((ranked * num_classes + jnp.arange(num_classes)[:, None]).reshape(-1))
+    of_group = score.reshape(-1, groups).T
+    ranked = jnp.argsort(of_group, axis=1, descending=True, stable=True)[:, :keep]
+    return jnp.sort((ranked * groups + jnp.arange(groups)[:, None]).reshape(-1))
+
+
+def rank(score: Array, groups: int) -> Array:
+    """Each score's rank in its group: float32 [n], 0 = lowest of the group, 1 = highest; ties share the mean of their ranks.
+
+    Args: as of `best`. A group of one image has rank 1/2. NaN ranks highest.
+    """
+
+    def of_group(score: Array) -> Array:
+        ordered = jnp.sort(score)
+        below, up_to = (jnp.searchsorted(ordered, score, side=side) for side in ("left", "right"))
+        place = (below + up_to - 1) / 2
+        return place / (len(score) - 1) if len(score) > 1 else jnp.full_like(score, 0.5)
+
+    return jax.vmap(of_group, in_axes=1, out_axes=1)(score.reshape(-1, groups)).reshape(-1).astype(jnp.float32)

@@ -1,30 +1,83 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import entropy
+from scipy.stats import entropy, rankdata
 
-from jaxloop import filters
+from jaxloop import config, filters
 from jaxloop.errors import InputError
 from jaxloop.filters import scores, select
 
+CLASSES = 5
 
+
+def seen(n: int = 40) -> filters.Seen:
+    """Something of everything that an expert may ask for."""
+    draw = np.random.default_rng(0)
+    uniform = lambda: jnp.asarray(draw.uniform(-1, 1, n), jnp.float32)  # noqa: E731
+    logits = jnp.asarray(draw.normal(size=(n, CLASSES)), jnp.float32)
+    return filters.Seen(select.labels(n // CLASSES, CLASSES), logits, uniform(), uniform())
+
+
+@pytest.mark.parametrize("ranking", ["class", "all"])
 @pytest.mark.parametrize("name", filters.NAMES)
-def test_protocol(name):
-    logits = jnp.asarray(np.random.default_rng(0).normal(size=(40, 5)), jnp.float32)
-    made = filters.create(name)
-    image, label = jnp.zeros((40, 8, 8, 3), jnp.uint8), jnp.zeros(40, jnp.int32)
-    score = jax.jit(made.scores)(jax.random.key(0), image, label, logits)
-    assert score.shape == (40,) and score.dtype == jnp.float32 and bool(jnp.isfinite(score).all())
+def test_protocol(name, ranking):
+    made, given = filters.create(config.Filter(name=name, ranking=ranking)), seen()
+
+    def score(key, given):
+        return filters.score(made, key, given, CLASSES)
+
+    whole, own = jax.jit(score)(jax.random.key(0), given)
+    for x in (whole, *own.values()):
+        assert x.shape == (40,) and x.dtype == jnp.float32 and bool(jnp.isfinite(x).all())
+    assert tuple(own) == filters.FILTERS[name]
     # compiled and not: the same up to rounding, so the same ranking but for ties
-    np.testing.assert_allclose(score, made.scores(jax.random.key(0), image, label, logits), rtol=1e-6)
-    if not made.reads_classifier:
-        np.testing.assert_array_equal(score, made.scores(jax.random.key(0), image, label, jnp.zeros_like(logits)))
+    np.testing.assert_allclose(whole, score(jax.random.key(0), given)[0], rtol=1e-6)
+    # what no expert asks for may be absent
+    unasked = {
+        "logits": (filters.CLASSIFIER, filters.DROPOUT),
+        "similarity": (filters.CLIP,),
+        "votes": (filters.PEOPLE,),
+    }
+    absent = {field: None for field, whom in unasked.items() if not made.asks(*whom)}
+    np.testing.assert_array_equal(
+        score(jax.random.key(0), given._replace(**absent))[0], score(jax.random.key(0), given)[0]
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rank_equals_scipys(seed):
+    score = np.random.default_rng(seed).integers(0, 6, 36).astype(np.float32)  # many ties
+    for groups in (1, 4):
+        ranked = np.asarray(select.rank(jnp.asarray(score), groups)).reshape(-1, groups)
+        for group in range(groups):
+            wanted = (rankdata(score.reshape(-1, groups)[:, group]) - 1) / (36 // groups - 1)
+            np.testing.assert_allclose(ranked[:, group], wanted, atol=1e-6)  # one division in float32
+    assert select.rank(jnp.asarray([3.0, 1.0]), 2).tolist() == [0.5, 0.5]
+
+
+def test_combined_score_is_the_weighted_mean_of_ranks():
+    given = seen()
+    spec = config.Filter(name="clip_uncertainty", weights=(3.0, 1.0))
+    for ranking, groups in (("class", CLASSES), ("all", 1)):
+        score, own = filters.score(filters.create(dataclasses.replace(spec, ranking=ranking)), None, given, CLASSES)
+        ranks = [
+            np.apply_along_axis(rankdata, 0, np.asarray(own[name]).reshape(-1, groups)).reshape(-1) - 1
+            for name in ("clip", "uncertainty")
+        ]
+        np.testing.assert_allclose(score, (3 * ranks[0] + ranks[1]) / 4 / (40 // groups - 1), atol=1e-6)
+    # a weight of 0 leaves the other expert's order
+    alone = filters.create(config.Filter(name="clip_uncertainty", weights=(0.0, 2.0), ranking="all"))
+    np.testing.assert_array_equal(
+        np.argsort(filters.score(alone, None, given, CLASSES)[0]), np.argsort(scores.negative_entropy(given.logits))
+    )
 
 
 def test_unknown_name_is_refused():
     with pytest.raises(InputError, match="config.filter.name='clipp'.*uncertainty"):
-        filters.create("clipp")
+        filters.create(config.Filter(name="clipp"))
 
 
 def test_entropy_equals_scipy():
@@ -49,23 +102,31 @@ def test_random_control_depends_on_the_key_alone():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_best_of_each_class_equals_a_plain_loop(seed):
+def test_best_equals_a_plain_loop(seed):
     draw = np.random.default_rng(seed)
     classes, made, keep = 4, 9, 5
     score = draw.integers(0, 6, classes * made).astype(np.float32)  # many ties
     label = np.asarray(select.labels(made, classes))
-    kept = np.asarray(select.best_of_each_class(jnp.asarray(score), keep, classes))
+    kept = np.asarray(select.best(jnp.asarray(score), keep, classes))
     wanted = []
     for c in range(classes):
         mine = np.flatnonzero(label == c)
         wanted += sorted(mine, key=lambda i: (-score[i], i))[:keep]
     assert kept.tolist() == sorted(wanted)
     assert np.bincount(label[kept], minlength=classes).tolist() == [keep] * classes
+    over_all = sorted(range(len(score)), key=lambda i: (-score[i], i))[: keep * classes]
+    assert select.best(jnp.asarray(score), keep * classes, 1).tolist() == sorted(over_all)
+
+
+def test_ranking_over_all_classes_can_delete_one():
+    label = np.asarray(select.labels(10, 4))
+    kept = np.asarray(select.best(jnp.asarray(-1.0 * (label == 2)), 28, 1))
+    assert np.bincount(label[kept], minlength=4).tolist() == [10, 9, 0, 9]
 
 
 def test_a_score_that_does_not_exist_ranks_last():
     score = jnp.nan_to_num(jnp.asarray([0.0, jnp.nan, 1.0, 2.0]), nan=-jnp.inf)
-    assert select.best_of_each_class(score, 1, 2).tolist() == [2, 3]
+    assert select.best(score, 1, 2).tolist() == [2, 3]
 
 
 @pytest.mark.parametrize(
