@@ -11,7 +11,8 @@ class Generator(NamedTuple):
 
     init: key -> state. A new initialisation, at the start of every generation.
     update: (key, state, batch: Samples) -> (state, scalars). One training step; never looks at `batch.group`.
-    sample: (key, state, label int32 [n]) -> uint8 [n h w c]. One picture a label.
+    sample: (key, state, label int32 [n]) -> uint8 [n h w c]. One picture a label. Every generator has a field of
+      config.generator that biases its sampling towards typical images, off by default.
     """
 
     init: Callable[[Array], PyTree]

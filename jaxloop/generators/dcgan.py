@@ -94,8 +94,18 @@ def plan(image_size: int) -> tuple[int, int]:
     )
 
 
+def latent(key: Array, shape: tuple[int, ...], truncation: float) -> Array:
+    """Standard normal z, whose components beyond +-`truncation` are drawn again (Brock et al. 2019's truncation trick); 0: none.
+
+    The network is trained without it: the less is admitted, the nearer its pictures come to those of z = 0.
+    """
+    if truncation == 0:
+        return jax.random.normal(key, shape)
+    return jax.random.truncated_normal(key, -truncation, truncation, shape)
+
+
 def create(spec: config.Generator, num_classes: int, image_size: int) -> Generator:
-    """The DCGAN as a Generator. `spec` gives learning_rate, width and latent."""
+    """The DCGAN as a Generator. `spec` gives learning_rate, width, latent and truncation."""
     base, doublings = plan(image_size)
     painter = Painter(num_classes, base, doublings, spec.width)
     critic = Critic(
@@ -154,7 +164,7 @@ def create(spec: config.Generator, num_classes: int, image_size: int) -> Generat
         return State(new_painter, new_critic, painter_optimizer, critic_optimizer, average), scalars
 
     def sample(key: Array, state: State, label: Array) -> Array:
-        z = jax.random.normal(key, (label.shape[0], spec.latent))
+        z = latent(key, (label.shape[0], spec.latent), spec.truncation)
         return to_pixels(painter.apply(state.average, z, label, train=False))
 
     return Generator(init, update, sample)

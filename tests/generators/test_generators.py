@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from scipy import stats
 
 from jaxloop import config, generators
 from jaxloop.convolution import UpConv
@@ -55,6 +56,29 @@ def test_the_group_is_not_seen(generator):
     jax.tree.map(
         np.testing.assert_array_equal, update(jax.random.key(1), state, real), update(jax.random.key(1), state, other)
     )
+
+
+BIASED = {"dcgan": {"truncation": 0.3}}  # by each generator's own field
+
+
+def test_sampling_can_be_biased_towards_typical_images(generator, request):
+    """Every generator has such a field: pictures of a class come nearer to each other. The state does not know of it."""
+    assert BIASED.keys() == set(generators.NAMES)
+    name = request.node.callspec.params["generator"]
+    biased = generators.create(config.Generator(name=name, width=4, latent=8, **BIASED[name]), CLASSES, SIZE)
+    state, label = generator.init(jax.random.key(0)), jnp.ones(64, jnp.int32)
+    spread = [
+        np.asarray(g.sample(jax.random.key(1), state, label), float).std(axis=0).mean() for g in (generator, biased)
+    ]
+    assert spread[1] < 0.6 * spread[0]  # the latent's own deviation falls to 0.17 of what it was
+
+
+def test_truncated_latents_equal_scipys_distribution():
+    z = np.asarray(dcgan.latent(jax.random.key(0), (100, 100), 0.7)).ravel()
+    assert np.abs(z).max() <= 0.7
+    assert stats.kstest(z, stats.truncnorm(-0.7, 0.7).cdf).pvalue > 1e-3
+    whole = np.asarray(dcgan.latent(jax.random.key(0), (100, 100), 0.0)).ravel()
+    assert stats.kstest(whole, stats.norm.cdf).pvalue > 1e-3
 
 
 @pytest.mark.slow
