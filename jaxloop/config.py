@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import ml_collections
 
 from jaxloop.errors import InputError
-from jaxloop.spec import Classifier, Data, Filter, Generator, Measure, Spec
+from jaxloop.spec import Classifier, Data, Filter, Generator, Loop, Measure, Spec
 
-__all__ = ["Classifier", "Data", "Filter", "Generator", "Measure", "Spec"]  # what other rooms ask of a configuration
+__all__ = ["Classifier", "Data", "Filter", "Generator", "Loop", "Measure", "Spec"]  # what other rooms ask of a configuration
 
 
 def default() -> ml_collections.ConfigDict:

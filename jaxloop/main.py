@@ -9,7 +9,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from jaxloop import config, files
-from jaxloop.errors import EXIT_CODE, InputError
+from jaxloop.errors import EXIT_CODE, InputError, Waiting
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Which experiment: a file of configs/, as FILE.py or FILE.py:VARIANT."
@@ -66,9 +66,9 @@ def main() -> int:
         from jaxloop.loop import driver  # JAX starts here: a typo is answered before
 
         driver.run(spec, workdir)
-    except (InputError, OSError) as error:  # OSError: a disk that is full, a folder that is taken away
+    except (InputError, OSError, Waiting) as error:  # OSError: a disk that is full, a folder that is taken away
         print(f"jaxloop: {error}", file=sys.stderr)
-        return EXIT_CODE
+        return getattr(error, "exit_code", EXIT_CODE)
     except KeyboardInterrupt:
         print("\njaxloop: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130

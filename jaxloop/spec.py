@@ -73,7 +73,21 @@ class Loop:
         lambda v: 0 < v <= 10,
     )  # fmt: skip
     capacity: int = _int(3, 1, "capacity D of the queue, in generations", 1000)
-    policy: str = _one_of("fifo", "what leaves the queue when it is full: the oldest generation", "fifo")
+    policy: str = _one_of(
+        "fifo", "which generated images are trained on: those of the last D generations (the paper's); the last one's alone; "
+        "all; or as many images as the real training set has, drawn anew each generation from real + all generated ones",
+        "fifo", "replace", "accumulate", "accumulate_subsample",
+    )  # fmt: skip
+    real: str = _one_of(
+        "fixed", "real images trained on beside them: all in every generation (the paper's; synthetic augmentation); only at "
+        "the start, before there are generated ones (fully synthetic); or a share that is new in each generation (fresh data)",
+        "fixed", "none", "fresh",
+    )  # fmt: skip
+    fresh: float = _field(
+        0.2, "share of the real training images that a generation is given where `loop.real` is fresh; they come round again "
+        "once all were used", "a number in (0, 1]", lambda v: 0 < v <= 1,
+    )  # fmt: skip
+    images: bool = _field(True, "keep every generated image in the workdir, for review and export", "a boolean")
 
 
 @dataclass(frozen=True)
@@ -87,14 +101,38 @@ class Generator:
     learning_rate: float = _positive(3e-3, "Adam's step size, for both networks of the GAN")
     width: int = _int(16, 2, "channels of the last hidden feature map; each coarser one has twice as many")
     latent: int = _int(64, 1, "size of the latent vector z", 4096)
+    truncation: float = _field(
+        0.0, "sampling bias: components of z beyond it are drawn again, so that less means more typical images; 0: none",
+        "a number >= 0", lambda v: 0 <= v < math.inf,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Filter:
     name: str = _field("uncertainty", "the expert that scores images", "a registered name (checked by jaxloop.filters)")
-    drop: float = _share(0.1, "share r of the generated images of each class that is dropped")
+    drop: float = _share(0.1, "share r of the generated images that is dropped")
+    ranking: str = _one_of(
+        "class", "images are ranked within each class, or over all classes, which can delete a class", "class", "all"
+    )
+    control: bool = _field(
+        False, "also run the same from generation 0 on with a random choice at the same r, in the workdir's folder control",
+        "a boolean",
+    )  # fmt: skip
     classifier: str = _field("", "whose uncertainty; empty: the first of `classifiers`", "one of `classifiers`")
     passes: int = _int(20, 2, "forward passes with dropout on, of the filter mc_dropout", 1000)
+    clip: str = _field("", "the CLIP model of the filters clip and clip_uncertainty", "a folder, or a hub name")
+    template: str = _field(
+        "{}", "the text that CLIP compares an image with; {} is the name of its class", "a text with one {} in it and no other brace",
+        lambda v: v.count("{") == v.count("}") == v.count("{}") == 1,
+    )  # fmt: skip
+    weights: tuple[float, ...] = _field(
+        (1.0, 1.0), "of CLIP's rank and of the uncertainty's, in the filter clip_uncertainty",
+        "two numbers >= 0, not both 0", lambda v: len(v) == 2 and min(v) >= 0 and 0 < sum(v) < math.inf,
+    )  # fmt: skip
+    reviewed: float = _field(
+        1.0, "share of a generation's images that people must have voted on before the filter human goes on",
+        "a number in [0, 1]", lambda v: 0 <= v <= 1,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

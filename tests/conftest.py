@@ -18,6 +18,7 @@ import jax
 import pytest
 
 from jaxloop import config
+from jaxloop.devices import make_mesh
 from jaxloop.loop import setup
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -49,3 +50,9 @@ def tiny_spec() -> config.Spec:
 @pytest.fixture(scope="session")
 def tiny_parts(tiny_spec):
     return setup.build(tiny_spec, devices=jax.devices()[:1])[0]
+
+
+@pytest.fixture
+def one_device(monkeypatch):
+    """Whole runs of the driver on one device: on eight fake ones they take several times as long."""
+    monkeypatch.setattr(setup, "make_mesh", lambda seeds, devices=None: make_mesh(seeds, jax.devices()[:1]))

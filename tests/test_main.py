@@ -82,7 +82,12 @@ def refused(done) -> str:
         (["--config.measure.clip=no/such/folder"], ["config.measure.clip", "no/such/folder", "a folder that exists"]),
         (["--config.measure.bootstrap=5"], ["config.measure.bootstrap", "5", "[100, 100000]"]),
         (["--config.generator.name=vae"], ["config.generator.name", "'vae'", "dcgan"]),
-        (["--config.filter.name=clipp"], ["config.filter.name", "'clipp'", "uncertainty, mc_dropout, random, none"]),
+        (["--config.filter.name=clipp"], ["config.filter.name", "'clipp'", "uncertainty, mc_dropout, clip, human"]),
+        (["--config.filter.name=clip_uncertainty"], ["config.filter.clip", "''", "hub name"]),
+        (
+            ["--config.filter.name=none", "--config.filter.control=True"],
+            ["config.filter.control", "no expert's choice"],
+        ),
         (["--config.filter.classifier=vgg"], ["config.filter.classifier", "'vgg'", "lenet, alexnet"]),
         (
             ["--config.generator.batch_size=5000"],
@@ -192,3 +197,18 @@ def test_default_workdir_is_named_after_the_config(monkeypatch):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."}
     )
     assert done.stdout.strip() == os.path.join("runs", "digits-biased"), done.stderr
+
+
+def test_a_run_that_waits_for_people_says_so_and_has_an_exit_code_of_its_own(monkeypatch, capsys):
+    from jaxloop import config, main
+    from jaxloop.errors import Waiting
+    from jaxloop.loop import driver
+
+    def waits(spec, workdir):
+        raise Waiting(f"generation 1 of {workdir} waits")
+
+    monkeypatch.setattr(main, "parse", lambda argv: (config.Spec(), Path("w")))
+    monkeypatch.setattr(main, "set_up_xla", lambda: None)
+    monkeypatch.setattr(driver, "run", waits)
+    assert main.main() == 3
+    assert capsys.readouterr().err == "jaxloop: generation 1 of w waits\n"

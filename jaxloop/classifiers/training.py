@@ -37,8 +37,8 @@ class Trainer(NamedTuple):
     """The pure functions of one architecture.
 
     init: (key, weights) -> State. `weights`: the variables of the pretrained weights that `create` was given, or None.
-    epoch: (key, state, real: Samples, queue: Samples, valid bool [len(queue)], validation: Samples) -> State. Once over
-      real + valid queue images; does nothing once `state.stopped`.
+    epoch: (key, state, real: Samples, queue: Samples, used bool [len(real) + len(queue)], validation: Samples) -> State. Once
+      over the images that are used, of real and then queue; does nothing once `state.stopped`.
     logits: (variables, uint8 images [n h w c]) -> [n L], in evaluation mode.
     features: the same -> last hidden layer [n d].
     dropout_logits: (key, variables, images, passes) -> [n L], the log of the mean prediction over passes with dropout.
@@ -110,9 +110,9 @@ def create(
 
         return devices.in_batches(piece, EVALUATION_BATCH, image, jnp.arange(len(image)))
 
-    def epoch(key: Array, state: State, real: Samples, queue: Samples, valid: Array, validation: Samples) -> State:
+    def epoch(key: Array, state: State, real: Samples, queue: Samples, used: Array, validation: Samples) -> State:
         def run(state: State) -> State:
-            variables, moments = _pass_over(key, state.variables, state.optimizer, real, queue, valid)
+            variables, moments = _pass_over(key, state.variables, state.optimizer, real, queue, used)
             loss = optax.softmax_cross_entropy_with_integer_labels(
                 evaluate(variables, validation.image), validation.label
             ).mean()
@@ -120,10 +120,9 @@ def create(
 
         return jax.lax.cond(state.stopped, lambda state: state, run, state)
 
-    def _pass_over(key, variables, moments, real, queue, valid):
+    def _pass_over(key, variables, moments, real, queue, used):
         order_key, dropout_key, augment_key = keys.parts(key, "order", "dropout", "augment")
-        every = jnp.concatenate([jnp.ones(real.label.shape[0], bool), valid])
-        order = batches.epoch_order(order_key, every)
+        order = batches.epoch_order(order_key, used)
 
         def body(i, carry):
             index = jax.lax.dynamic_slice_in_dim(order, i * spec.batch_size, spec.batch_size)
@@ -132,7 +131,7 @@ def create(
             of_step = jax.random.fold_in(dropout_key, i)
             return step(module, optimizer, of_step, *carry, seen(image, spec), batch.label)[:2]
 
-        return jax.lax.fori_loop(0, batches.num_batches(every.sum(), spec.batch_size), body, (variables, moments))
+        return jax.lax.fori_loop(0, batches.num_batches(used.sum(), spec.batch_size), body, (variables, moments))
 
     return Trainer(init, epoch, evaluate, partial(evaluate, features=True), dropout_logits)
 

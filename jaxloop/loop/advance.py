@@ -6,12 +6,15 @@ import numpy as np
 
 from jaxloop.data import batches
 from jaxloop.devices import put_seeds
+from jaxloop.loop import policy
 from jaxloop.loop import queue as queues
-from jaxloop.loop.generation import Compiled, Parts, make, refer, start_classifier, start_generator
+from jaxloop.loop.filtering import sample
+from jaxloop.loop.generation import Compiled, refer, start_classifier, start_generator
+from jaxloop.loop.parts import Parts
 from jaxloop.loop.state import Cursor, LoopState
 from jaxloop.types import Array, PyTree
 
-FIRST_CLASSIFIER = 2  # the stage at which generation 0 begins
+FIRST_CLASSIFIER = 3  # the stage at which generation 0 begins
 
 
 def seeds_of(parts: Parts) -> Array:
@@ -28,7 +31,7 @@ def initial(parts: Parts) -> LoopState:
     classifiers = {
         name: shape_of(start_classifier(name), seed, generation, parts.weights.get(name)) for name in parts.trainers
     }
-    pending, _, diverged = shape_of(make, seed, generator, one_queue, classifiers[parts.judge], generation)
+    pending, diverged = shape_of(sample, seed, generator, generation)
     reference = shape_of(refer, seed, classifiers[parts.reference], parts.train)
     seeds = len(parts.spec.seeds)
 
@@ -52,8 +55,11 @@ def finished(parts: Parts, cursor: Cursor) -> bool:
     return cursor.generation > parts.spec.loop.generations
 
 
-def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState) -> LoopState:
-    """Does the step at the cursor (an epoch, or a whole short stage) and moves the cursor."""
+def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState, votes: Array | None = None) -> LoopState:
+    """Does the step at the cursor (an epoch, or a whole short stage) and moves the cursor.
+
+    votes: float32 [S n], for the stage "filter" where it asks people (`filters.Seen`).
+    """
     generation, stage, number = state.cursor
     name = parts.stages()[stage]
     scalar = np.int32(generation), np.int32(number)
@@ -61,11 +67,15 @@ def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState) -> Lo
         generator = state.generator if number else compiled.start_generator((seeds,), scalar[0])
         generator = compiled.generator_epoch((seeds, generator, state.queue), *scalar, parts.train)
         state = state._replace(generator=generator)
-        done = number + 1 >= generator_epochs(parts, state.queue)
+        done = number + 1 >= generator_epochs(parts, generation, state.queue)
+    elif name == "sample":
+        pending, diverged = compiled.sample((seeds, state.generator), scalar[0])
+        state = state._replace(pending=pending, generator_diverged=diverged)
+        done = True
     elif name == "filter":
-        own = (seeds, state.generator, state.queue, state.classifiers[parts.judge])
-        pending, queue, diverged = compiled.make(own, scalar[0])
-        state = state._replace(pending=pending, queue=queue, generator_diverged=diverged)
+        own = (seeds, state.pending, state.generator_diverged, state.queue, state.classifiers[parts.judge], votes)
+        pending, queue = compiled.filter(own, scalar[0], parts.clip and parts.clip.variables)
+        state = state._replace(pending=pending, queue=queue)
         done = True
     elif name == "measure":
         if generation == 0:
@@ -85,11 +95,12 @@ def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState) -> Lo
     return state._replace(cursor=_next(parts, state.cursor, done))
 
 
-def generator_epochs(parts: Parts, queue: queues.Queue) -> int:
-    """Epochs of this generation's generator: config.generator.epochs, or as many as max_steps lasts."""
-    spec = parts.spec.generator
-    images = len(parts.train.label) + int(queue.size.min())  # the seed with the shortest epochs needs the most
-    needed = -(-spec.max_steps // batches.num_batches(images, spec.batch_size)) if spec.max_steps else spec.epochs
+def generator_epochs(parts: Parts, generation: int, queue: queues.Queue) -> int:
+    """Epochs of a generation's generator: config.generator.epochs, or as many as max_steps lasts."""
+    spec, size = parts.spec.generator, int(queue.size.min())  # the seed with the shortest epochs needs the most
+    images = policy.count(parts.spec.loop, "generator", generation, len(parts.train.label), size)
+    batches_ = max(1, batches.num_batches(images, spec.batch_size))  # none: a queue that diverged generators left empty
+    needed = -(-spec.max_steps // batches_) if spec.max_steps else spec.epochs
     return min(spec.epochs, needed)
 
 

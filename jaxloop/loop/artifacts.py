@@ -1,42 +1,75 @@
-"""Files that a generation leaves for people: sample grids and the provenance of every generated image."""
+"""Files that a generation leaves for people: sample grids, every generated image, and what became of each."""
 
-import io
-import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
-from PIL import Image
 
 from jaxloop.devices import unstack
 from jaxloop.files import write_atomic
-from jaxloop.loop.generation import Parts
+from jaxloop.loop.parts import Parts
 from jaxloop.loop.state import LoopState, Pending
+from jaxloop.metrics.embedded import even
+from jaxloop.provenance import sheets, store
 
 GRID_COLUMNS = 10
 GRID_SIDE = 28  # pixels, at least, of one picture in a grid: small ones are enlarged by a whole factor
+REAL_IMAGES = 1000  # at most, left beside the generated ones, to be mixed among them unseen
+WAITING = "waits for the filter"
 
 
-def write(parts: Parts, state: LoopState, workdir: Path) -> None:
-    """Writes samples/gNN_sS.png and provenance/gNN_sS.jsonl of the generation that was just made, for every seed."""
-    generation = state.cursor.generation
-    for seed, pending, diverged in zip(
-        parts.spec.seeds, unstack(state.pending), np.asarray(state.generator_diverged), strict=True
-    ):
-        name = f"g{generation:02d}_s{seed}"
-        pending = jax.tree.map(np.asarray, pending)
-        picture = grid(shown_by_class(pending, parts.num_classes))
-        write_atomic(workdir / "samples" / f"{name}.png", picture)
-        lines = provenance(pending, generation, seed, parts.spec.filter.name, bool(diverged))
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        write_atomic(workdir / "provenance" / f"{name}.jsonl", text.encode())
+def write_real(parts: Parts, workdir: Path) -> None:
+    """Writes images/real.png and .jsonl, an even choice of the real training images; once, and only if images are kept."""
+    sheet = workdir / "images" / "real.png"
+    if not parts.spec.loop.images or sheet.exists():
+        return
+    index = np.asarray(even(parts.train.label, REAL_IMAGES))
+    image, label, group = (np.asarray(x)[index] for x in parts.train)
+    named = zip(label.tolist(), group.tolist(), map(sheets.sha256, image), strict=True)
+    lines = [{"index": i, "class": c, "group": g, "sha256": name} for i, (c, g, name) in enumerate(named)]
+    store.write_lines(sheet.with_suffix(".jsonl"), lines)
+    write_atomic(sheet, sheets.encode(image))
+
+
+def write_made(parts: Parts, state: LoopState, workdir: Path) -> None:
+    """Writes what the stage "sample" gave, for every seed: images/gNN_sS.png, and provenance/gNN_sS.jsonl without a verdict."""
+    for name, seed, pending, _ in _by_seed(parts, state):
+        if parts.spec.loop.images:
+            write_atomic(workdir / "images" / f"{name}.png", sheets.encode(pending.samples.image))
+        lines = provenance(pending, state.cursor.generation, seed)
+        store.write_lines(workdir / "provenance" / f"{name}.jsonl", ({**line, "why": WAITING} for line in lines))
+
+
+def write_filtered(parts: Parts, state: LoopState, workdir: Path) -> None:
+    """Writes what the stage "filter" gave, for every seed: samples/gNN_sS.png, and the verdicts in provenance/gNN_sS.jsonl."""
+    for name, seed, pending, diverged in _by_seed(parts, state):
+        write_atomic(workdir / "samples" / f"{name}.png", grid(shown_by_class(pending, parts.num_classes)))
+        reasons = why(parts.spec.filter, bool(pending.lost), diverged)
+        lines = provenance(pending, state.cursor.generation, seed)
+        told = (
+            {**line, "kept": kept and not diverged, "why": reasons[kept]}
+            for line, kept in zip(lines, pending.kept.tolist(), strict=True)
+        )
+        store.write_lines(workdir / "provenance" / f"{name}.jsonl", told)
+
+
+def _by_seed(parts: Parts, state: LoopState) -> Iterator[tuple[str, int, Pending, bool]]:
+    """(name of its files, seed, Pending on the host, whether the generator diverged)."""
+    pending = jax.tree.map(np.asarray, unstack(state.pending))
+    for seed, one, diverged in zip(parts.spec.seeds, pending, np.asarray(state.generator_diverged), strict=True):
+        yield store.name(state.cursor.generation, seed), seed, one, bool(diverged)
 
 
 def shown_by_class(pending: Pending, num_classes: int) -> np.ndarray:
-    """The first kept images of every class, a class a row: uint8 [num_classes columns h w c]. Host arrays in `pending`."""
+    """The first kept images of every class, a class a row, black where there are no more: uint8 [num_classes columns h w c]."""
     label = pending.samples.label[pending.kept_index]
-    by_class = pending.kept_index[np.argsort(label, kind="stable")].reshape(num_classes, -1)
-    return pending.samples.image[by_class[:, :GRID_COLUMNS]]
+    by_class = [pending.kept_index[label == one_class][:GRID_COLUMNS] for one_class in range(num_classes)]
+    shown = np.zeros((num_classes, max(map(len, by_class)), *pending.samples.image.shape[1:]), np.uint8)
+    for row, index in zip(shown, by_class, strict=True):
+        row[: len(index)] = pending.samples.image[index]
+    return shown
 
 
 def grid(image: np.ndarray) -> bytes:
@@ -44,27 +77,36 @@ def grid(image: np.ndarray) -> bytes:
     rows, columns, h, w, c = image.shape
     tiles = image.transpose(0, 2, 1, 3, 4).reshape(rows * h, columns * w, c)
     factor = -(-GRID_SIDE // h)
-    out = io.BytesIO()
-    Image.fromarray(tiles.repeat(factor, axis=0).repeat(factor, axis=1)).save(out, format="png")
-    return out.getvalue()
+    return sheets.png(tiles.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
-def provenance(pending: Pending, generation: int, seed: int, filter_name: str, diverged: bool):
-    """One line a generated image: where it comes from, what the filter said, and what became of it."""
-    best, worst = f"among the best of its class by {filter_name}", f"among the worst of its class by {filter_name}"
-    if pending.lost:
-        best = worst = "a random choice: the classifier that scores diverged"
-    if diverged:
-        best = worst = "the generator diverged"
-    for index, kept in enumerate(pending.kept.tolist()):
-        score = float(pending.score[index])
+def provenance(pending: Pending, generation: int, seed: int) -> Iterator[dict]:
+    """One line a generated image: where it comes from and what the experts said. Host arrays in `pending`."""
+    experts = {name: score.tolist() for name, score in pending.scores.items()}
+    score = pending.score.tolist()
+    for index, image in enumerate(pending.samples.image):
         yield {
             "born": generation,
             "seed": seed,
             "index": index,
             "class": int(pending.samples.label[index]),
             "group": int(pending.samples.group[index]),
-            "score": score if np.isfinite(score) else None,
-            "kept": kept and not diverged,
-            "why": best if kept else worst,
+            "sha256": sheets.sha256(image),
+            "score": _number(score[index]),
+            "scores": {name: _number(own[index]) for name, own in experts.items()},
+            "kept": None,
         }
+
+
+def why(filter_, lost: bool, diverged: bool) -> dict[bool, str]:
+    """{kept: the reason}. `filter_`: config.Filter."""
+    if diverged:
+        return dict.fromkeys((True, False), "the generator diverged")
+    if lost:
+        return dict.fromkeys((True, False), "a random choice: the classifier that scores diverged")
+    among = "of its class " if filter_.ranking == "class" else ""
+    return {True: f"among the best {among}by {filter_.name}", False: f"among the worst {among}by {filter_.name}"}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

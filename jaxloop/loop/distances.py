@@ -7,8 +7,8 @@ from tqdm import tqdm
 
 from jaxloop import files, keys
 from jaxloop.features import inception
-from jaxloop.loop.generation import Parts
 from jaxloop.loop.log import Log
+from jaxloop.loop.parts import Parts
 from jaxloop.metrics import embedded
 from jaxloop.metrics.embedded import Embedded
 from jaxloop.types import Samples

@@ -1,71 +1,150 @@
 """The one impure loop: steps the state machine, writes what it gives, saves, and shows where it is."""
 
+import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
+import numpy as np
 
-from jaxloop import config
-from jaxloop.loop import advance, artifacts, distances, measure, setup, tensorboard, workdir
+from jaxloop import config, filters
+from jaxloop.errors import Waiting
+from jaxloop.loop import advance, artifacts, distances, measure, people, setup, tensorboard, workdir
 from jaxloop.loop.checkpoint import Checkpoints
-from jaxloop.loop.generation import compile_stages
+from jaxloop.loop.generation import Compiled, compile_filter, compile_stages
+from jaxloop.loop.parts import Parts
 from jaxloop.loop.progress import Progress, Timing
+from jaxloop.loop.state import LoopState
 from jaxloop.report import page, records, tables
+
+CONTROL = "control"  # the folder of the control arm, in the workdir
+
+
+class Arm(NamedTuple):
+    """A run in a folder. The control arm is the same run with a random choice in the filter's place, from generation 1 on."""
+
+    path: Path
+    parts: Parts
+    compiled: Compiled
+
+    @property
+    def log(self) -> Path:
+        return self.path / "records.jsonl"
 
 
 def run(spec: config.Spec, path: Path) -> None:
     """Runs an experiment in the folder `path`, or goes on with the one that is there, to its report.
 
-    Raises InputError before any work starts; afterwards a model that fails is recorded, and the run goes on.
+    Raises:
+      InputError: before any work starts; afterwards a model that fails is recorded, and the run goes on.
+      Waiting: people must vote before it can go on. All that can be done without them is done.
     """
     parts, description = setup.build(spec)
     events = tensorboard.Writer(path) if spec.tensorboard else None
-    lock = workdir.claim(path)
+    locks = [workdir.claim(path)]
     workdir.describe(path, spec, description)
     parts = distances.embed_real(parts)
-    log = path / "records.jsonl"
-    written = records.read(log) if log.exists() else []
+    arm, control = Arm(path, parts, compile_stages(parts)), None
+    if spec.filter.control:
+        chance, told = setup.control(parts, description)
+        control = Arm(path / CONTROL, chance, compile_filter(chance, arm.compiled))
+        locks.append(workdir.claim(control.path))
+        workdir.describe(control.path, chance.spec, told)
+    artifacts.write_real(parts, path)
+    waits = _play(arm, events, control)
+    if control:
+        _play(control, name=CONTROL)
+        page.write(control.path)
+    page.write(path)
+    print(tables.summary(path))
+    print(f"\nreport: {path / 'report.html'}", flush=True)
+    for lock in locks:
+        lock.close()
+    if waits:
+        raise waits
+
+
+def _play(arm: Arm, events=None, control: Arm | None = None, name: str = "") -> Waiting | None:
+    """Plays an arm to its end, or to where it waits for people. After generation 0 `control` is given the state to start from."""
+    path, parts, compiled = arm.path, arm.parts, arm.compiled
+    written = records.read(arm.log) if arm.log.exists() else []
     timing = Timing(path / "timing.jsonl")
-    compiled, seeds = compile_stages(parts), advance.seeds_of(parts)
-    checkpoints = Checkpoints(path / "checkpoints")
-    state = advance.initial(parts)
-    state = checkpoints.latest(state) or state
-    progress = Progress(parts.stages(), spec.loop.generations, state.cursor, timing.last)
+    seeds, checkpoints, waits = advance.seeds_of(parts), Checkpoints(path / "checkpoints"), None
+    state = checkpoints.latest(advance.initial(parts)) or advance.initial(parts)
+    progress = Progress(parts.stages(), parts.spec.loop.generations, state.cursor, timing.last, name)
     saved_at = time.monotonic()
     while not advance.finished(parts, state.cursor):
-        before, state = state, advance.step(parts, compiled, seeds, state)
-        stage_ended = state.cursor[:2] != before.cursor[:2]
-        if stage_ended:
+        try:
+            votes = _votes(parts, state, path)
+        except Waiting as reason:
+            checkpoints.save(state)
+            waits = reason
+            break
+        before, state = state, advance.step(parts, compiled, seeds, state, votes)
+        if state.cursor[:2] != before.cursor[:2]:
             jax.block_until_ready(state)  # work is dispatched ahead: a stage's seconds are its own
-            new = _leave(parts, compiled, seeds, state._replace(cursor=before.cursor), path)
+            new = _leave(arm, seeds, state._replace(cursor=before.cursor))
             if new:
                 written = records.merge(written, new)
-                records.write(log, written)
+                records.write(arm.log, written)
             if new and events:
                 events.write(new)
+            if new and control and before.cursor.generation == 0:
+                _fork(state, written, control)
             timing.add(before.cursor.generation, *progress.stage_done(before.cursor))
         over = advance.finished(parts, state.cursor)
-        if over or time.monotonic() - saved_at >= spec.checkpoint.every_seconds:
+        if over or time.monotonic() - saved_at >= parts.spec.checkpoint.every_seconds:
             checkpoints.save(state)
             saved_at = time.monotonic()
         progress.show(state.cursor)
     progress.close()
     checkpoints.close()
-    page.write(path)
-    print(tables.summary(path))
-    print(f"\nreport: {path / 'report.html'}", flush=True)
-    lock.close()
+    return waits
 
 
-def _leave(parts, compiled, seeds, state, path: Path) -> list[dict]:
+def _votes(parts: Parts, state: LoopState, path: Path) -> np.ndarray | None:
+    """What people said, where the step at the cursor asks them. Raises Waiting."""
+    if parts.filter.asks(filters.PEOPLE) and parts.stages()[state.cursor.stage] == "filter":
+        return people.asked(parts, state, path)
+    return None
+
+
+def _fork(state: LoopState, written: list[dict], control: Arm) -> None:
+    """Leaves the control arm generation 0: its records, and the state after it. Before the filtered arm's own next checkpoint, so
+    that wherever a kill comes, an arm past generation 0 has left it."""
+    checkpoints = Checkpoints(control.path / "checkpoints")
+    start = advance.initial(control.parts)
+    if checkpoints.latest(start) is None:
+        records.write(control.log, [record for record in written if record["generation"] == 0])
+        shared = {name: getattr(state, name) for name in ("cursor", "classifiers", "reference")}
+        checkpoints.save(start._replace(**shared))
+    checkpoints.close()
+
+
+def _leave(arm: Arm, seeds, state: LoopState) -> list[dict]:
     """What the stage at the cursor leaves behind: files, and records that it returns.
 
     All of it is written before the next checkpoint; after a kill it is written again, alike.
     """
-    stage = parts.stages()[state.cursor.stage]
+    parts, stage = arm.parts, arm.parts.stages()[state.cursor.stage]
+    if stage == "sample":
+        artifacts.write_made(parts, state, arm.path)
     if stage == "filter":
-        artifacts.write(parts, state, path)
+        artifacts.write_filtered(parts, state, arm.path)
     if stage != "measure":
         return []
     of_data = measure.of_data(parts) if state.cursor.generation == 0 else []
-    return of_data + measure.of_generation(parts, compiled, state, seeds)
+    new = of_data + measure.of_generation(parts, arm.compiled, state, seeds)
+    _warn_of_deleted(new)
+    return new
+
+
+def _warn_of_deleted(new: list[dict]) -> None:
+    for record in new:
+        if record["metric"] == "deleted_classes" and record["value"]:
+            print(
+                f"jaxloop: warning: generation {record['generation']}, seed {record['seed']}: the filter kept no image of "
+                f"{record['value']:.0f} classes (filter.ranking is all)",
+                file=sys.stderr,
+            )

@@ -2,13 +2,15 @@
 
 import numpy as np
 
-from jaxloop import keys
+from jaxloop import filters, keys
 from jaxloop.devices import unstack
 from jaxloop.loop import distances
-from jaxloop.loop.generation import Compiled, Parts
+from jaxloop.loop.generation import Compiled
 from jaxloop.loop.log import Log
+from jaxloop.loop.parts import Parts
 from jaxloop.loop.state import LoopState
 from jaxloop.metrics import bootstrap, embedded, fairness, generated
+from jaxloop.provenance import study
 from jaxloop.types import Samples
 
 PER_CLASS = ("meo_per_class", "di_per_class", "md_per_class")
@@ -121,12 +123,35 @@ def _add_shares(log: Log, subject: str, shares: generated.Shares, why: str | Non
 
 
 def _add_filter(log: Log, parts: Parts, pending, diverged: bool) -> None:
-    rates = generated.drop_rate(pending.kept, pending.samples.group, parts.num_groups)
+    """The audit: whom the filter dropped, over all, by class, by subgroup and by both.
+
+    Intervals are Wilson's, of a share of this generation's images. Over all, and of a class that is ranked by itself, the rate
+    is set and no estimate, and has none.
+    """
     broken = "the generator diverged: there was nothing to filter" if diverged else None
-    log.add("filter", "drop_rate", np.nan if diverged else rates.overall, broken)
-    nobody = "no image of the group" if parts.image_group else "pixels do not tell the subgroup of a generated image"
-    for group, value in enumerate(np.asarray(rates.by_group)):
-        log.add("filter", "drop_rate", np.nan if diverged else value, broken or nobody, group=group)
+    nobody = "no image of the subgroup" if parts.image_group else "pixels do not tell the subgroup of a generated image"
+    samples = pending.samples
+    made, dropped = map(
+        np.asarray, generated.drops(pending.kept, samples.label, samples.group, parts.num_classes, parts.num_groups)
+    )
+
+    def add(made: int, dropped: int, chosen: bool = True, **where: int) -> None:
+        value = np.nan if diverged or not made else dropped / made
+        interval = study.wilson(int(dropped), int(made)) if made and chosen else None
+        log.add("filter", "drop_rate", value, broken or nobody, interval, **where)
+
+    add(made.sum(), dropped.sum(), chosen=False)
+    for group in range(parts.num_groups):
+        add(made[:, group].sum(), dropped[:, group].sum(), group=group)
+    for label in range(parts.num_classes):
+        add(made[label].sum(), dropped[label].sum(), chosen=parts.filter.ranking == "all", **{"class": label})
+        for group in range(parts.num_groups):
+            add(made[label, group], dropped[label, group], **{"class": label, "group": group})
+    deleted = int((dropped.sum(axis=1) == made.sum(axis=1)).sum())
+    log.add("filter", "deleted_classes", np.nan if diverged else deleted, broken)
+    if parts.filter.asks(filters.PEOPLE):
+        unwanted = (np.asarray(pending.score) < 0) & np.asarray(pending.kept)
+        log.add("filter", "voted_out_kept", np.nan if diverged else unwanted.sum(), broken)
     if not diverged and bool(pending.lost):
         log.note(
             "filter", "drop_rate", f"last generation's {parts.judge} diverged: the kept images are a random choice"

@@ -44,9 +44,12 @@ class Progress:
     stage was seen: after generation 1, or from the start of a run that goes on.
     """
 
-    def __init__(self, stages: tuple[str, ...], generations: int, cursor: Cursor, last: dict[str, float]):
-        """`last`: stage -> seconds that it took in an earlier process."""
+    def __init__(
+        self, stages: tuple[str, ...], generations: int, cursor: Cursor, last: dict[str, float], arm: str = ""
+    ):
+        """`last`: stage -> seconds that it took in an earlier process. `arm`: said before what goes on, where there are two."""
         self.stages, self.generations, self.last = stages, generations, dict(last)
+        self.arm = arm and f"{arm}: "
         self.began = time.monotonic()
         self.generation_began = self.began
         self.bar = tqdm(
@@ -61,7 +64,7 @@ class Progress:
         """Called after every step."""
         if cursor.generation > self.generations:
             return
-        what = f"generation {cursor.generation}/{self.generations}  {self.stages[cursor.stage]}"
+        what = f"{self.arm}generation {cursor.generation}/{self.generations}  {self.stages[cursor.stage]}"
         self.bar.set_description_str(what + (f"  epoch {cursor.step + 1}" if cursor.step else ""), refresh=False)
         self.bar.set_postfix_str(self._left(cursor).removeprefix(", "), refresh=False)  # tqdm writes the comma
         self.bar.n = self._position(cursor)
@@ -77,7 +80,7 @@ class Progress:
             if self.bar.disable:
                 after = Cursor(cursor.generation + 1, 0, 0)
                 took = now - self.generation_began
-                line = f"generation {cursor.generation}/{self.generations} done in {took:.0f} s{self._left(after)}"
+                line = f"{self.arm}generation {cursor.generation}/{self.generations} done in {took:.0f} s{self._left(after)}"
                 print(line, file=sys.stderr, flush=True)
             self.generation_began = now
         return name, seconds

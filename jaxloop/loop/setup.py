@@ -1,6 +1,8 @@
 """Spec -> Parts: loads the data, makes the models, and refuses what cannot work before any work starts."""
 
+import dataclasses
 import zlib
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -10,10 +12,12 @@ from jaxloop.classifiers import dropout, pretrained, sizes, training
 from jaxloop.data.split import validation_split
 from jaxloop.devices import make_mesh, put
 from jaxloop.errors import InputError
-from jaxloop.features import clip, inception
+from jaxloop.features import clip, clip_score, inception
+from jaxloop.features.clip_score import ClipScore
 from jaxloop.features.network import Network
 from jaxloop.filters import select
-from jaxloop.loop.generation import Parts
+from jaxloop.loop import notes, policy
+from jaxloop.loop.parts import Parts
 from jaxloop.types import Dataset
 
 
@@ -27,14 +31,14 @@ def build(spec: config.Spec, devices=None) -> tuple[Parts, dict]:
       InputError: a name that no registry has, data that cannot be read, fewer images than a batch, an image size that a
         network does not admit, a filter that asks a classifier that is not trained.
     """
-    filter_ = filters.create(spec.filter.name)
+    filter_ = _filter(spec)
     for name in spec.classifiers:  # before the data is loaded
         if name not in classifiers.NAMES:
             raise InputError("config.classifiers", name, classifiers.NAMES)
     judge = spec.filter.classifier or spec.classifiers[0]
     if judge not in spec.classifiers:
         raise InputError("config.filter.classifier", judge, spec.classifiers)
-    if filter_.with_dropout:
+    if filter_.asks(filters.DROPOUT):
         _refuse_without_dropout(spec, judge)
     networks = _networks(spec.measure)
     weights = pretrained.for_classifiers(
@@ -46,13 +50,14 @@ def build(spec: config.Spec, devices=None) -> tuple[Parts, dict]:
         raise InputError("config.classifier.augment", spec.classifier.augment, allowed)
     num_classes, num_groups = len(dataset.class_names), len(dataset.group_names)
     train, validation = validation_split(dataset.train, spec.data.validation, spec.data.seed)
-    _refuse_small(spec, len(train.label))
+    judged_by = _clip_score(spec.filter, dataset.class_names) if filter_.asks(filters.CLIP) else None
+    drop = spec.filter.drop if filter_.drops else 0.0
+    made, kept = select.quota(round(spec.loop.mix * len(train.label)), drop, num_classes)
+    _refuse_small(spec, len(train.label), kept * num_classes)
 
     mesh = make_mesh(len(spec.seeds), devices)
     size = spec.data.image_size
     trainers = {name: _trainer(name, spec, num_classes, mesh, weights.get(name)) for name in spec.classifiers}
-    drop = spec.filter.drop if filter_.drops else 0.0
-    made, kept = select.quota(round(spec.loop.mix * len(train.label)), drop, num_classes)
     train, validation, test = put(mesh, (train, validation, dataset.test))
     parts = Parts(
         spec=spec,
@@ -67,6 +72,7 @@ def build(spec: config.Spec, devices=None) -> tuple[Parts, dict]:
         trainers=trainers,
         weights=put(mesh, {name: found.variables for name, found in weights.items()}),
         filter=filter_,
+        clip=judged_by and dataclasses.replace(judged_by, variables=put(mesh, judged_by.variables)),
         judge=judge,
         reference="lenet" if "lenet" in trainers else spec.classifiers[0],
         networks=networks,
@@ -75,6 +81,31 @@ def build(spec: config.Spec, devices=None) -> tuple[Parts, dict]:
         kept_per_class=kept,
     )
     return parts, _description(parts, dataset, weights)
+
+
+def control(parts: Parts, description: dict) -> tuple[Parts, dict]:
+    """The same experiment with a random choice of the images, as many as the filter keeps: its parts, and its description."""
+    spec = dataclasses.replace(parts.spec, filter=dataclasses.replace(parts.spec.filter, name="random", control=False))
+    chance = parts._replace(spec=spec, filter=filters.create(spec.filter), clip=None)
+    shared = [note for note in description["notes"] if note not in notes.of_filter(parts)]
+    arm = "This is the control arm: what is kept is a random choice, and generation 0 is the filtered arm's."
+    return chance, {**description, "notes": [arm, *shared, *notes.of_filter(chance)]}
+
+
+def _filter(spec: config.Spec) -> filters.Filter:
+    """The filter that `spec` names. Raises InputError where there is none, or where it cannot do what is asked of it."""
+    chosen, name = filters.create(spec.filter), spec.filter.name
+    if spec.filter.control and set(chosen.experts) <= {"random"}:
+        raise InputError(
+            "config.filter.control", True, f"False where filter.name is {name}, which is no expert's choice"
+        )
+    if chosen.asks(filters.PEOPLE) and not spec.loop.images:
+        raise InputError("config.loop.images", False, f"True where filter.name is {name}: people must see the images")
+    return chosen
+
+
+def _clip_score(spec: config.Filter, class_names: Sequence[str]) -> ClipScore:
+    return clip_score.load(spec.clip, [spec.template.format(name) for name in class_names])
 
 
 def _trainer(name: str, spec: config.Spec, num_classes: int, mesh, weights: pretrained.Weights | None):
@@ -129,11 +160,13 @@ def _fingerprint(dataset: Dataset) -> str:
     return f"{code:08x}"
 
 
-def _refuse_small(spec: config.Spec, images: int) -> None:
+def _refuse_small(spec: config.Spec, num_real: int, kept: int) -> None:
+    images = policy.smallest(spec.loop, num_real, kept)
     for kind in ("generator", "classifier"):
         size = getattr(spec, kind).batch_size
         if size > images:
-            raise InputError(f"config.{kind}.batch_size", size, f"at most the {images} training images")
+            allowed = f"at most the {images} images that a generation trains on (loop.real is {spec.loop.real})"
+            raise InputError(f"config.{kind}.batch_size", size, allowed)
 
 
 def _description(parts: Parts, dataset: Dataset, weights: dict[str, pretrained.Weights]) -> dict:
@@ -154,35 +187,10 @@ def _description(parts: Parts, dataset: Dataset, weights: dict[str, pretrained.W
             for name, found in weights.items()
         },
         "networks": {
-            name: {"resize": n.resize, "sha256": n.sha256, "settings": n.settings} for name, n in parts.networks.items()
+            name: {"sha256": n.sha256, "settings": n.settings}
+            | ({"resize": n.resize} if name in parts.networks else {})
+            for name, n in (parts.networks | ({"filter": parts.clip} if parts.clip else {})).items()
         },
-        "notes": _notes(parts, weights),
+        "notes": notes.of_run(parts, weights) + notes.of_filter(parts),
         "samples_per_generation": parts.kept,
     }
-
-
-def _notes(parts: Parts, weights: dict[str, pretrained.Weights]) -> list[str]:
-    """What a reader of the report must know about how this run leaves the paper."""
-    spec, kind = parts.spec, parts.spec.classifier
-    notes = [
-        f"Each generation {parts.made_per_class * parts.num_classes} images are generated and {parts.kept} kept "
-        f"(mixing ratio {spec.loop.mix:g} of {len(parts.train.label)} real training images, rounded to whole classes); "
-        f"the queue holds {parts.capacity}.",
-        "Filtering ranks within each class, so that no filter can delete a class.",
-    ]
-    if kind.width != 1.0 and set(parts.trainers) - {"lenet"}:
-        names = ", ".join(sorted(set(parts.trainers) - {"lenet"}))
-        notes.append(f"{names}: channels scaled by classifier.width = {kind.width:g}; the original is 1.")
-    if kind.stem == "small" and (changed := sorted(set(parts.trainers) - {"lenet"})):
-        notes.append(f"{', '.join(changed)}: the variant for small images, not torchvision's own (classifier.stem).")
-    if kind.image_size:
-        notes.append(f"Classifiers see the images resized to {kind.image_size}x{kind.image_size} (bilinear).")
-    if kind.augment != "none":
-        mirrored = " and mirrored" if kind.augment == "crop_flip" else ""
-        notes.append(f"Training images, real and generated, are shifted at random{mirrored} for the classifiers.")
-    for name, found in weights.items():
-        notes.append(f"{name} starts from {found.source} (sha256 {found.sha256[:12]}...), all but its last layer.")
-    if parts.filter.reads_classifier:
-        passes = f", over {spec.filter.passes} passes with dropout on" if parts.filter.with_dropout else ""
-        notes.append(f"The filter's uncertainty is that of last generation's {parts.judge}{passes}.")
-    return notes

@@ -21,16 +21,17 @@ class Cursor(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """What the generator of this generation made, before and after the filter.
+    """What the generator of this generation made, before and after the filter. Before it there are no scores and nothing is kept.
 
     samples: Samples of n images; group read off the pixels, UNKNOWN_GROUP where they do not tell.
-    score: float32 [n], the filter's; NaN where it has none.
+    score: float32 [n], the filter's; NaN where it has none.  scores: the same of each of its experts.
     lost: bool [], the classifier that scores diverged: there is no score, and the kept ones are a random choice.
     kept: bool [n].  kept_index: int32 [m], the kept ones in the order in which they were pushed.
     """
 
     samples: Samples
     score: Array
+    scores: dict[str, Array]
     lost: Array
     kept: Array
     kept_index: Array

@@ -14,7 +14,7 @@ from jaxloop.errors import InputError
 from jaxloop.files import write_atomic
 
 # Fields that change how a run is kept, not what comes out: a run may go on with others.
-FREE = ("checkpoint.every_seconds", "tensorboard")
+FREE = ("checkpoint.every_seconds", "loop.images", "tensorboard")
 
 
 def claim(path: Path):
@@ -23,7 +23,7 @@ def claim(path: Path):
     Raises InputError if it cannot be written, or another process runs in it.
     """
     try:
-        for folder in (path, path / "samples", path / "provenance"):
+        for folder in (path, path / "samples", path / "provenance", path / "images"):
             folder.mkdir(parents=True, exist_ok=True)
         lock = open(path / ".lock", "a")
     except OSError as error:

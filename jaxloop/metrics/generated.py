@@ -24,15 +24,12 @@ class Shares(NamedTuple):
     unknown: Array
 
 
-class DropRates(NamedTuple):
-    """The part of the generated images that the filter dropped; float32, in [0, 1].
+class Drops(NamedTuple):
+    """How many images were generated and how many of them the filter dropped; int32 [L G+1], by class and subgroup, the last
+    column of unknown subgroup. Sums over rows and columns are counts of whole classes and subgroups."""
 
-    by_group: [G]; NaN for a group with no image.
-    overall: [], over all images, known group or not; NaN with no image.
-    """
-
-    by_group: Array
-    overall: Array
+    made: Array
+    dropped: Array
 
 
 @jax.jit
@@ -80,23 +77,27 @@ def subgroup_share(group: Array, label: Array, num_classes: int, num_groups: int
     )
 
 
-@partial(jax.jit, static_argnames=("num_groups",))
-def drop_rate(kept: Array, group: Array, num_groups: int) -> DropRates:
-    """The part of the generated images of each group that the filter dropped.
+@partial(jax.jit, static_argnames=("num_classes", "num_groups"))
+def drops(kept: Array, label: Array, group: Array, num_classes: int, num_groups: int) -> Drops:
+    """Counts what the filter dropped, by class and subgroup.
 
     Args:
       kept: bool [n], False where the filter dropped the image.
-      group: int32 [n], in [0, G); an image of unknown group counts over all only.
-      num_groups: G, a Python int.
+      label: int32 [n], in [0, L).
+      group: int32 [n], in [0, G); anything else counts as unknown.
+      num_classes, num_groups: L and G, Python ints.
 
     Raises:
-      ValueError: the arguments are not vectors of n, or kept is not bool.
+      ValueError: kept, label and group are not vectors of n, or kept is not bool.
     """
-    _check_vectors(kept=kept, group=group)
+    _check_vectors(kept=kept, label=label, group=group)
     if kept.dtype != bool:
         raise ValueError(f"kept must be bool, not {kept.dtype}")
-    of_group = tally(group, num_groups, jnp.ones(group.shape, bool))
-    return DropRates(rate(tally(group, num_groups, ~kept), of_group), rate(jnp.sum(~kept), jnp.int32(kept.size)))
+    group = group.astype(jnp.int32)
+    column = jnp.where((group >= 0) & (group < num_groups), group, num_groups)
+    cell, shape = label.astype(jnp.int32) * (num_groups + 1) + column, (num_classes, num_groups + 1)
+    made, dropped = (tally(cell, shape[0] * shape[1], mask) for mask in (jnp.ones_like(kept), ~kept))
+    return Drops(made.reshape(shape), dropped.reshape(shape))
 
 
 def within_class_diversity(

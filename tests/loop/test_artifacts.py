@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxloop import config
 from jaxloop.filters import select
 from jaxloop.loop import artifacts
 from jaxloop.loop.state import Pending
+from jaxloop.provenance import sheets
 from jaxloop.types import Samples
 
 CLASSES, MADE, KEPT = 4, 9, 6
@@ -20,10 +22,10 @@ def pending() -> Pending:
     image[..., 0] = 50 * label[:, None, None]
     image[..., 1] = np.arange(len(label))[:, None, None]
     score = np.random.default_rng(0).normal(size=len(label)).astype(np.float32)
-    index = np.asarray(select.best_of_each_class(score, KEPT, CLASSES))
+    index = np.asarray(select.best(score, KEPT, CLASSES))
     kept = np.zeros(len(label), bool)
     kept[index] = True
-    return Pending(Samples(image, label, label % 3), score, np.bool_(False), kept, index)
+    return Pending(Samples(image, label, label % 3), score, {"clip": score * 2}, np.bool_(False), kept, index)
 
 
 def test_a_row_of_the_grid_is_a_class(pending):
@@ -38,22 +40,27 @@ def test_a_row_of_the_grid_is_a_class(pending):
     np.testing.assert_array_equal(picture[28 * 2 + 3, 28 * 4 + 20], shown[2, 4, 0, 1])
 
 
+def test_a_class_of_which_nothing_was_kept_is_a_black_row(pending):
+    index = pending.kept_index[pending.samples.label[pending.kept_index] != 2]
+    shown = artifacts.shown_by_class(pending._replace(kept_index=index[1:]), CLASSES)
+    assert shown.shape[1] == KEPT and not shown[2].any() and shown[3].any()
+    np.testing.assert_array_equal(shown[0, -1], 0)  # one fewer than the others
+
+
 def test_provenance_tells_every_image(pending):
-    lines = list(artifacts.provenance(pending, 3, 7, "uncertainty", diverged=False))
+    lines = list(artifacts.provenance(pending, 3, 7))
     assert [line["index"] for line in lines] == list(range(CLASSES * MADE))
-    assert sum(line["kept"] for line in lines) == CLASSES * KEPT
-    for line in lines:
+    for line, image, score in zip(lines, pending.samples.image, pending.score.tolist(), strict=True):
         assert (line["born"], line["seed"], line["class"]) == (3, 7, line["index"] % CLASSES)
-        assert line["score"] == pytest.approx(float(pending.score[line["index"]]))
-        assert line["why"] == f"among the {'best' if line['kept'] else 'worst'} of its class by uncertainty"
+        assert line["score"] == score and line["scores"] == {"clip": 2 * score} and line["kept"] is None
+        assert line["sha256"] == sheets.sha256(image)
+    lost = artifacts.provenance(pending._replace(score=pending.score * np.nan, scores={}), 3, 7)
+    assert {line["score"] for line in lost} == {None}
 
 
-def test_provenance_says_what_went_wrong(pending):
-    lost = list(
-        artifacts.provenance(pending._replace(lost=np.bool_(True), score=pending.score * np.nan), 3, 7, "u", False)
-    )
-    assert all("random choice" in line["why"] and line["score"] is None for line in lost)
-    diverged = list(artifacts.provenance(pending, 3, 7, "u", diverged=True))
-    assert not any(line["kept"] for line in diverged) and {line["why"] for line in diverged} == {
-        "the generator diverged"
-    }
+def test_the_verdict_has_a_reason():
+    said = artifacts.why(config.Filter(name="clip"), lost=False, diverged=False)
+    assert said == {True: "among the best of its class by clip", False: "among the worst of its class by clip"}
+    assert artifacts.why(config.Filter(name="clip", ranking="all"), False, False)[True] == "among the best by clip"
+    assert "random choice" in artifacts.why(config.Filter(), lost=True, diverged=False)[True]
+    assert set(artifacts.why(config.Filter(), lost=True, diverged=True).values()) == {"the generator diverged"}

@@ -187,7 +187,9 @@ def test_vmapped_seeds_equal_looped_seeds(tiny_parts):
         classifier = compiled.start_classifier["alexnet"]((seeds,), scalar[0], None)
         own = (seeds, classifier, state.queue)
         classifier = compiled.classifier_epoch["alexnet"](own, *scalar, tiny_parts.train, tiny_parts.validation)
-        pending, queue, _ = compiled.make((seeds, generator, state.queue, state.classifiers["lenet"]), scalar[0])
+        pending, diverged = compiled.sample((seeds, generator), scalar[0])
+        own = (seeds, pending, diverged, state.queue, state.classifiers["lenet"], None)
+        pending, queue = compiled.filter(own, scalar[0], None)
         return generator.average, classifier.best_loss, queue.born, pending.samples.label
 
     looped, vmapped = stages("loop"), stages("vmap")
@@ -200,10 +202,12 @@ def test_vmapped_seeds_equal_looped_seeds(tiny_parts):
 def test_a_diverged_generator_pushes_nothing_and_is_recorded(tiny_parts, compiled, whole):
     seeds, (state, _) = advance.seeds_of(tiny_parts), whole
     broken = jax.tree.map(lambda x: jnp.full_like(x, jnp.nan) if x.dtype == jnp.float32 else x, state.generator)
-    at_filter = state._replace(generator=broken, cursor=state.cursor._replace(generation=2, stage=1, step=0))
-    after = advance.step(tiny_parts, compiled, seeds, at_filter)
+    at_sample = state._replace(generator=broken, cursor=state.cursor._replace(generation=2, stage=1, step=0))
+    after = at_sample
+    while tiny_parts.stages()[after.cursor.stage] in ("sample", "filter"):
+        after = advance.step(tiny_parts, compiled, seeds, after)
     assert after.generator_diverged.all()
-    same(after.queue, at_filter.queue)
+    same(after.queue, at_sample.queue)
     records = measure.of_generation(tiny_parts, compiled, after, seeds)
     of_generator = {r["metric"]: r["value"] for r in records if r["subject"] == "generator" and "group" not in r}
     assert of_generator["diverged"] == 1.0

@@ -162,27 +162,32 @@ def test_share_refusal():
         G.subgroup_share(np.zeros(3, int), np.zeros(2, int), 1, 1)
 
 
-# Drop rates.
+# Whom the filter dropped.
 
 
-def test_drop_rate():
+def test_drops():
     kept = np.array([True, False, False, True, False])
-    got = G.drop_rate(kept, np.array([0, 0, 1, 1, UNKNOWN_GROUP]), 3)
-    np.testing.assert_array_equal(got.by_group, [0.5, 0.5, np.nan])
-    assert float(got.overall) == pytest.approx(0.6)
+    got = G.drops(kept, np.array([0, 0, 1, 1, 1]), np.array([0, 0, 1, 7, UNKNOWN_GROUP]), 2, 3)
+    np.testing.assert_array_equal(got.made, [[2, 0, 0, 0], [0, 1, 0, 2]])
+    np.testing.assert_array_equal(got.dropped, [[1, 0, 0, 0], [0, 1, 0, 1]])
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_drop_rate_equals_the_loop(seed):
+def test_drops_equal_the_loop(seed):
     rng = np.random.default_rng(seed)
-    kept, group = rng.random(100) < 0.8, rng.integers(UNKNOWN_GROUP, 3, 100)
-    got = G.drop_rate(kept, group, 3)
-    np.testing.assert_allclose(got.by_group, [1 - np.mean(kept[group == g]) for g in range(3)], atol=1e-6)
-    assert float(got.overall) == pytest.approx(1 - kept.mean(), abs=1e-6)
+    kept, label, group = rng.random(100) < 0.8, rng.integers(0, 4, 100), rng.integers(UNKNOWN_GROUP, 3, 100)
+    made, dropped = np.zeros((4, 4), int), np.zeros((4, 4), int)
+    for k, c, g in zip(kept, label, group, strict=True):
+        made[c, g] += 1  # the last column is that of UNKNOWN_GROUP, -1
+        dropped[c, g] += not k
+    got = G.drops(kept, label, group, 4, 3)
+    np.testing.assert_array_equal(got.made, made)
+    np.testing.assert_array_equal(got.dropped, dropped)
 
 
-def test_drop_rate_refusals():
+def test_drops_refusals():
+    ones = np.ones(3, int)
     with pytest.raises(ValueError, match="^kept must be bool"):
-        G.drop_rate(np.ones(3, int), np.zeros(3, int), 1)
+        G.drops(ones, ones, ones, 2, 2)
     with pytest.raises(ValueError, match="^group must be"):
-        G.drop_rate(np.ones(3, bool), np.zeros((3, 1), int), 1)
+        G.drops(np.ones(3, bool), ones, np.ones((3, 1), int), 2, 2)

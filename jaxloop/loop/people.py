@@ -1,0 +1,33 @@
+"""Where the loop waits for people: votes on the images that were just made (python -m jaxloop.review)."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from jaxloop.errors import Waiting
+from jaxloop.loop.parts import Parts
+from jaxloop.loop.state import LoopState
+from jaxloop.provenance import sheets, votes
+
+
+def asked(parts: Parts, state: LoopState, workdir: Path) -> np.ndarray:
+    """What people said of the images that wait for the filter: float32 [S n], as `filters.Seen.votes`.
+
+    Raises:
+      Waiting: fewer than the share filter.reviewed of the images, over all seeds, have a vote.
+    """
+    samples = state.pending.samples
+    image, label = np.asarray(samples.image), np.asarray(samples.label)
+    given = votes.read(workdir)
+    scores = np.stack([
+        votes.score(given, [sheets.sha256(one) for one in images], labels)
+        for images, labels in zip(image, label, strict=True)
+    ])  # fmt: skip
+    voted, needed = int(np.isfinite(scores).sum()), math.ceil(parts.spec.filter.reviewed * scores.size)
+    if voted < needed:
+        raise Waiting(
+            f"generation {state.cursor.generation} waits for people: {voted} of {scores.size} images have a vote, {needed} must. "
+            f"Vote with\n    python -m jaxloop.review {workdir}\nand then start the run again with the same command."
+        )
+    return np.nan_to_num(scores).astype(np.float32)
