@@ -2,10 +2,11 @@
 
 Seeds are not paired: seed s of two runs starts from the same random numbers, but where the configurations differ these
 meet other images and other networks, and runs may have other seeds. Welch's interval and test ask for no pairs and no
-equal spread; where seeds of two runs do rise and fall together, they are wider than they need be.
+equal spread; where seeds of two runs do rise and fall together, they are wider than they need be. Where two runs share
+generation 0 and all random numbers, as a run and its control arm do, seeds are paired (see arms.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from jaxloop.report import labels, results, statistics
@@ -17,15 +18,20 @@ from jaxloop.report.workdir import Name, Run
 
 ACCURACY = Bias("accuracy", "accuracy", False)
 COMPARED = (ACCURACY, *BIASES)
-LEVEL, SLOPE = "level", "slope"
+MEAN, LEVEL, SLOPE = "mean", "level", "slope"
 MOST_NAMED = 6  # differences that a sentence names one by one
+
+Series = Mapping[int, float | None]
 
 
 class Comparison(NamedTuple):
-    """One measure of one classifier in two runs.
+    """One measure of one classifier, or of the generator, in two runs.
 
-    of: LEVEL, the value at `generation`, or SLOPE, per generation over those up to `generation` that both runs have.
-    first, other: the means of the two runs.  difference: other less first.
+    of: MEAN, over generations 1 to `generation`; LEVEL, the value at `generation`; or SLOPE, per generation over those
+      up to `generation`. Of the generations that both runs have.
+    first, other: the means of the two runs; where `paired`, of the seeds that have a value in both.
+    difference: other less first.
+    group: the subgroup that the measure is of, if any.
     """
 
     first_run: str
@@ -37,39 +43,81 @@ class Comparison(NamedTuple):
     first: Estimate
     other: Estimate
     difference: Difference
-    decision: Decision
+    decision: Decision = Decision("", None)
+    paired: bool = False
+    group: int | None = None
 
 
 def compare(runs: Sequence[Run]) -> list[Comparison]:
     """Every run against the first; all verdicts are one family. Classifiers and measures that a pair lacks are left out."""
     names = labels.labels(runs)
-    found = [
-        Comparison(names[0], name, subject, measure, of, *compared, Decision("", None))
-        for other, name in zip(runs[1:], names[1:], strict=True)
-        for subject in runs[0].classifiers
-        if subject in other.classifiers
-        for measure in COMPARED
-        for of in (LEVEL, SLOPE)
-        if (compared := _compared(runs[0], other, Name(subject, measure.metric), measure.complement, of))
-    ]
+    pairs = zip(runs[1:], names[1:], strict=True)
+    return decided([
+        c for other, name in pairs for c in of_classifiers(runs[0], other, (names[0], name), (LEVEL, SLOPE))
+    ])  # fmt: skip
+
+
+def of_classifiers(
+    first: Run, other: Run, names: tuple[str, str], kinds: Sequence[str], paired: bool = False
+) -> Iterator[Comparison]:
+    """Two runs called `names`, by classifiers that both have, COMPARED and `kinds` of value; nothing is decided yet."""
+    for subject in first.classifiers:
+        if subject in other.classifiers:
+            for measure in COMPARED:
+                sides = [
+                    results.values_by_seed(r, Name(subject, measure.metric), measure.complement) for r in (first, other)
+                ]
+                for of in kinds:
+                    if compared := difference(*sides, of, paired):
+                        yield Comparison(*names, subject, measure, of, *compared, paired=paired)
+
+
+def decided(found: Sequence[Comparison]) -> list[Comparison]:
+    """With their verdicts, as one family."""
     decisions = statistics.decide([(c.difference.estimate, c.difference.p) for c in found], HIGHER, LOWER)
     return [c._replace(decision=decision) for c, decision in zip(found, decisions, strict=True)]
 
 
-def _compared(first: Run, other: Run, name: Name, complement: bool, of: str):
-    """(last common generation, estimates of both, difference); None if either run has nothing to compare."""
-    shared = sorted(first.values.get(name, {}).keys() & other.values.get(name, {}).keys())
-    if not shared:
-        return None
-    sides = []
-    for run in (first, other):
-        by_seed = results.values_by_seed(run, name, complement)
-        if of == LEVEL:
-            sides.append([values[shared[-1]] for values in by_seed])
-        else:
-            sides.append([statistics.slope({g: values[g] for g in shared}) for values in by_seed])
+def difference(
+    first: Sequence[Series], other: Sequence[Series], of: str, paired: bool = False
+) -> tuple[int, Estimate, Estimate, Difference] | None:
+    """(last common generation, estimates of both, difference); None if either side has nothing to compare.
+
+    Args:
+      first, other: one {generation: value} a seed, all seeds of a side over the same generations.
+      of: MEAN, LEVEL or SLOPE, as in Comparison.
+      paired: the sides have the same seeds in the same order. A value then counts where both sides have it.
+    """
+    shared = sorted(set().union(*first) & set().union(*other))
+    if paired:
+        both = [
+            {g for g in shared if statistics.is_number(a.get(g)) and statistics.is_number(b.get(g))}
+            for a, b in zip(first, other, strict=True)
+        ]
+        first, other = (
+            [{g: values[g] for g in own} for values, own in zip(side, both, strict=True)] for side in (first, other)
+        )
+    sides = [[_one(values, of, shared) for values in side] for side in (first, other)]
     estimates = [statistics.estimate(side) for side in sides]
-    return None if None in [e.mean for e in estimates] else (shared[-1], *estimates, statistics.welch(*sides))
+    if None in [e.mean for e in estimates]:
+        return None
+    return shared[-1], *estimates, (statistics.paired if paired else statistics.welch)(*sides)
+
+
+def _one(values: Series, of: str, generations: Sequence[int]) -> float | None:
+    """What one seed's series comes to over these generations; None without a value."""
+    if not generations:
+        return None
+    if of == LEVEL:
+        return values.get(generations[-1])
+    if of == SLOPE:
+        return statistics.slope({g: values.get(g) for g in generations})
+    return average({g: values.get(g) for g in generations})
+
+
+def average(values: Series) -> float | None:
+    """The mean of one seed's series over its generations from 1 on; None without a value."""
+    return statistics.estimate([value for g, value in values.items() if g > 0]).mean
 
 
 def left_out(runs: Sequence[Run], found: Sequence[Comparison]) -> list[str]:
@@ -95,66 +143,84 @@ def left_out(runs: Sequence[Run], found: Sequence[Comparison]) -> list[str]:
 
 def sentences(found: Sequence[Comparison]) -> list[str]:
     """For each pair of runs, how many differences can be told, and which."""
-    said = []
-    for pair in dict.fromkeys((c.first_run, c.other_run) for c in found):
-        own = [c for c in found if (c.first_run, c.other_run) == pair]
-        told = [c for c in own if c.decision.word in (HIGHER, LOWER)]
-        start = f"{pair[1]} against {pair[0]}: "
-        if not told:
-            said.append(f"{start}in none of {len(own)} comparisons can a difference be told{_few(own)}.")
-            continue
-        rest = f" In the other {len(own) - len(told)} nothing can be told{_few(own)}." if len(told) < len(own) else ""
-        said.append(f"{start}{len(told)} of {len(own)} differences can be told: {_told(told)}.{rest}")
-    return said
-
-
-def _told(told: Sequence[Comparison]) -> str:
-    """Each difference by its name where they are few; else how many of each kind."""
-    if len(told) <= MOST_NAMED:
-        return "; ".join(f"{c.subject}, {_what(c)} {c.decision.word}" for c in told)
-    kinds = [
-        ("slope of " * (c.of == SLOPE) + ("accuracy" if c.measure == ACCURACY else "bias"), c.decision.word)
-        for c in told
+    pairs = dict.fromkeys((c.first_run, c.other_run) for c in found)
+    return [
+        f"{other} against {first}: {told([c for c in found if (c.first_run, c.other_run) == (first, other)])}"
+        for first, other in pairs
     ]
-    return "; ".join(f"{kind} {word} in {kinds.count((kind, word))}" for kind, word in dict.fromkeys(kinds))
+
+
+def told(own: Sequence[Comparison]) -> str:
+    """The rest of a sentence on the comparisons of one pair of runs, and one more on those that say nothing."""
+    sure = [c for c in own if c.decision.word in (HIGHER, LOWER)]
+    if not sure:
+        return f"in none of {len(own)} comparisons can a difference be told{_few(own)}."
+    rest = f" In the other {len(own) - len(sure)} nothing can be told{_few(own)}." if len(sure) < len(own) else ""
+    return f"{len(sure)} of {len(own)} differences can be told: {_named(sure)}.{rest}"
+
+
+def _named(sure: Sequence[Comparison]) -> str:
+    """Each difference by its name where they are few; else how many of each kind, and by its name the only one of a kind."""
+    kinds: dict[str, list[Comparison]] = {}
+    for c in sure:
+        kind = "bias" if c.measure in BIASES else c.measure.title
+        kinds.setdefault(f"{_PART[c.of]}{kind} {c.decision.word}", []).append(c)
+    return "; ".join(
+        f"{kind} in {len(own)}"
+        if len(own) > 1 and len(sure) > MOST_NAMED
+        else "; ".join(f"{c.subject}, {_PART[c.of]}{c.measure.title} {c.decision.word}" for c in own)
+        for kind, own in kinds.items()
+    )
+
+
+_PART = {MEAN: "average ", LEVEL: "", SLOPE: "slope of "}
 
 
 def _few(own: Sequence[Comparison]) -> str:
     nums = [max(getattr(c, side).num for c in own) for side in ("first", "other")]
     if min(nums) >= ENOUGH_SEEDS:
         return ""
+    if own[0].paired:
+        return f" with {nums[0]} seed{'s' * (nums[0] > 1)}"
     return f" with {nums[0]} seeds a run" if nums[0] == nums[1] else f" with {nums[0]} and {nums[1]} seeds"
 
 
-def _what(c: Comparison) -> str:
-    return c.measure.title if c.of == LEVEL else f"slope of {c.measure.title}"
-
-
 def tables(found: Sequence[Comparison]) -> dict[str, list[Table]]:
-    """{"other against first": its two tables}: values at the last common generation, and slopes."""
-    num = sum(c.decision.p is not None for c in found)
+    """{"other against first": its tables}: values at the last common generation, and slopes."""
     made: dict[str, list[Table]] = {}
     for first, other in dict.fromkeys((c.first_run, c.other_run) for c in found):
-        for of in (LEVEL, SLOPE):
-            own = [c for c in found if (c.first_run, c.other_run, c.of) == (first, other, of)]
-            at = " or ".join(map(str, sorted({c.generation for c in own})))
-            what = f"Generation {at}" if of == LEVEL else f"Slope per generation, up to generation {at}"
-            rest = (
-                f"uncorrected 95% Welch interval over seeds; verdict and p corrected for {num} verdicts (Holm)"
-                if num
-                else "one seed in a run, so no interval"
-            )
-            caption = f"{what}: “{other}” against “{first}”; {rest}"
-            columns = ["classifier", "measure", "verdict", first, other, "difference", "95% interval", "p"]
-            made.setdefault(f"{other} against {first}", []).append(Table(caption, columns, [_row(c) for c in own], 3))
+        own = [c for c in found if (c.first_run, c.other_run) == (first, other)]
+        kinds = [[c for c in own if c.of == of] for of in (LEVEL, SLOPE)]
+        made[f"{other} against {first}"] = [table(kind, found) for kind in kinds if kind]
     return made
+
+
+def table(own: Sequence[Comparison], family: Sequence[Comparison]) -> Table:
+    """Comparisons of one pair of runs and of one kind, out of the family that their verdicts were taken in."""
+    num = sum(c.decision.p is not None for c in family)
+    first, other, of = own[0].first_run, own[0].other_run, own[0].of
+    at = " or ".join(map(str, sorted({c.generation for c in own})))
+    what = {
+        MEAN: f"Mean over generations 1 to {at}",
+        LEVEL: f"Generation {at}",
+        SLOPE: f"Slope per generation, up to generation {at}",
+    }[of]
+    test = "95% t interval over seeds, paired" if own[0].paired else "95% Welch interval over seeds"
+    rest = (
+        f"uncorrected {test}; verdict and p corrected for {num} verdicts (Holm)"
+        if num
+        else "one seed in a run, so no interval"
+    )
+    caption = f"{what}: “{other}” against “{first}”; {rest}"
+    columns = ["classifier", "measure", "verdict", first, other, "difference", "95% interval", "p"]
+    return Table(caption, columns, [_row(c) for c in own], 3)
 
 
 def _row(c: Comparison) -> list[str]:
     e = c.difference.estimate
-    digits = 3 if c.of == LEVEL else 4
+    digits = 4 if c.of == SLOPE else 3
     means = [signed(mean, digits) for mean in (c.first.mean, c.other.mean)]
-    if c.of == LEVEL:
+    if c.of != SLOPE:
         means = [mean.removeprefix("+") for mean in means]
     numbers = [*means, signed(e.mean, digits), interval(e, digits), p_value(c.decision.p)]
     return [c.subject, c.measure.title, c.decision.word, *numbers]

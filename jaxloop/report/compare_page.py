@@ -9,6 +9,7 @@ from jaxloop.errors import InputError
 from jaxloop.files import write_atomic
 from jaxloop.report import compare, conjecture_page, export, figures, labels, paper_figures, remarks, table1, tables
 from jaxloop.report.answer import QUESTION, answer
+from jaxloop.report.audit_page import audit
 from jaxloop.report.compare import Comparison
 from jaxloop.report.dynamics import Dynamics
 from jaxloop.report.layout import Table, to_html
@@ -85,23 +86,13 @@ def _numbers(runs: Sequence[Run], found: list[Comparison], rows: list[Row], conj
     """Every run's own numbers as in its report.json, the comparisons, table 1, and eq. (6) for all runs together."""
     return {
         "question": QUESTION,
-        "runs": [{"label": label, "workdir": str(run.path)} | export.as_json(run, conjecture_page.estimates([run]))
+        "runs": [{"label": label, "workdir": str(run.path)} | export.as_json(run, conjecture_page.estimates([run]), audit(run))
                  for run, label in zip(runs, labels.labels(runs), strict=True)],
         "not_shared": labels.differences(runs),
         "not_compared": compare.left_out(runs, found),
-        "comparisons": [_comparison(c) for c in found],
+        "comparisons": [export.comparison(c) for c in found],
         "table1": [row._asdict() | {"points": [{"generation": g} | export.estimate(e) for g, e in row.points]} for row in rows],
         "conjecture": conjecture_page.as_json(conjecture),
-    }  # fmt: skip
-
-
-def _comparison(c: Comparison) -> dict:
-    return {
-        "first_run": c.first_run, "other_run": c.other_run, "subject": c.subject, "measure": c.measure.title,
-        "metric": c.measure.metric, "complement": c.measure.complement, "of": c.of, "generation": c.generation,
-        "first": export.estimate(c.first), "other": export.estimate(c.other),
-        "difference": export.estimate(c.difference.estimate), "p": c.difference.p, "p_adjusted": c.decision.p,
-        "verdict": c.decision.word,
     }  # fmt: skip
 
 

@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 
-from jaxloop.report import conjecture_page, remarks, results, statistics
+from jaxloop.report import arms, conjecture_page, drops, remarks, results, statistics
 from jaxloop.report.answer import QUESTION, answer
+from jaxloop.report.audit_page import Audit
+from jaxloop.report.compare import Comparison
+from jaxloop.report.drops import Rate
 from jaxloop.report.dynamics import Dynamics
+from jaxloop.report.people import People
 from jaxloop.report.results import Point, Verdict
 from jaxloop.report.statistics import Decision, Estimate, Trend
 from jaxloop.report.workdir import Name, Run
 
 
-def as_json(run: Run, conjecture: Sequence[Dynamics]) -> dict:
+def as_json(run: Run, conjecture: Sequence[Dynamics], audited: Audit) -> dict:
     """Configuration, answer, verdicts, and of every measure the means, intervals and trends.
 
-    conjecture: `conjecture_page.estimates` of the run.
+    conjecture, audited: `conjecture_page.estimates` and `audit_page.audit` of the run.
     p_adjusted and verdict of a trend are null for measures of a class, and for `diverged`: they are in no family of tests.
     """
     found, judged = answer(run), results.trends(run)
@@ -24,14 +28,15 @@ def as_json(run: Run, conjecture: Sequence[Dynamics]) -> dict:
         "seeds": run.seeds,
         "generations": {"planned": run.planned, "reached": run.reached},
         "verdicts": [_verdict(v) for v in results.verdicts(run)],
-        "means": [_name(n) | {"generation": p.generation} | estimate(p.estimate)
-                  for n in run.values for p in results.curve(run, n)],
+        "means": _means(run),
         "trends": [_name(n) | _trend(*judged.get(n, (results.trend(run, n), Decision(None, None)))) for n in run.values],
         "within_seed": [_name(n) | {"generation": g, "seed": seed, "low": low, "high": high}
                         for n, series in run.intervals.items()
                         for g, by_seed in series.items() for seed, (low, high) in by_seed.items()],
         "features": [_name(n) | {"generation": g, "seed": seed} | facts for n, series in run.features.items()
                      for g, by_seed in series.items() for seed, facts in by_seed.items()],
+        "filter": _filter(run, audited),
+        "people": audited.people and _people(audited.people),
         "conjecture": conjecture_page.as_json(conjecture),
         "diverged": remarks.diverged_sentences(run),
         "missing": remarks.missing(run),
@@ -47,6 +52,53 @@ def estimate(e: Estimate) -> dict:
         "mean": e.mean, "half_width": e.half_width, "low": e.low, "high": e.high,
         "num_seeds": e.num, "num_seeds_missing": e.num_missing,
     }  # fmt: skip
+
+
+def comparison(c: Comparison) -> dict:
+    """Of two runs; "group" where it is of a subgroup."""
+    return {
+        "first_run": c.first_run, "other_run": c.other_run, "subject": c.subject, "measure": c.measure.title,
+        "metric": c.measure.metric, "complement": c.measure.complement, "of": c.of, "generation": c.generation,
+        "first": estimate(c.first), "other": estimate(c.other),
+        "difference": estimate(c.difference.estimate), "p": c.difference.p, "p_adjusted": c.decision.p,
+        "verdict": c.decision.word,
+    } | ({} if c.group is None else {"group": c.group})  # fmt: skip
+
+
+def _filter(run: Run, audited: Audit) -> dict:
+    """Drop rates over generations and seeds, and the comparison with the control arm (null without one)."""
+    rates = [*audited.groups, *audited.classes, *audited.cells]
+    control = run.control and {
+        "sentence": arms.sentence(run, audited.arms),
+        "comparisons": [comparison(c) for family in audited.arms for c in family],
+        "means": _means(run.control),
+    }
+    return {
+        "asked": drops.asked(run), "drop_rate": estimate(drops.overall(run)), "drop_rates": list(map(_rate, rates)),
+        "control": control,
+    }  # fmt: skip
+
+
+def _rate(r: Rate) -> dict:
+    return _name(r.name) | {
+        "rate": estimate(r.rate), "difference": estimate(r.difference.estimate), "p": r.difference.p,
+        "p_adjusted": r.decision.p, "verdict": r.decision.word or None,
+    }  # fmt: skip
+
+
+def _people(found: People) -> dict:
+    """Raters by number, as on the page; the last entry, without one, is of all together."""
+    fields = [d._asdict() for d in found.detections]
+    numbered = [d | {"rater": None if d["rater"] is None else number} for number, d in enumerate(fields, start=1)]
+    return found._asdict() | {"agreement": found.agreement._asdict(), "detections": numbered}
+
+
+def _means(run: Run) -> list[dict]:
+    return [
+        _name(n) | {"generation": p.generation} | estimate(p.estimate)
+        for n in run.values
+        for p in results.curve(run, n)
+    ]
 
 
 def _name(name: Name) -> dict:

@@ -86,6 +86,21 @@ def generated_groups(run: Run) -> list[Panel]:
     ]
 
 
+def with_control(run: Run) -> list[Panel]:
+    """`overall` in solid lines, and dashed beside each the control arm's, without its band."""
+    panels = []
+    for own, control in zip(overall(run), overall(run.control), strict=True):
+        lines = [line._replace(style=(*line.style[:2], "solid")) for line in own.lines]
+        dashed = [_without_band(line, f"{line.label}, control") for line in control.lines]
+        panels.append(own._replace(lines=[*lines, *dashed]))
+    return panels
+
+
+def _without_band(line: Line, label: str) -> Line:
+    points = [p._replace(estimate=p.estimate._replace(half_width=None)) for p in line.points]
+    return line._replace(label=label, points=points, style=(*line.style[:2], (0, (3, 2))))
+
+
 FIGURES = (
     Figure(
         "overall", "Overall performance and single-bias measures",
@@ -117,6 +132,12 @@ FIGURES = (
     Figure(
         "training", "Training", "Epochs until early stopping, and measures that no other figure shows.", training, 4,
     ),
+)  # fmt: skip
+
+
+CONTROL = Figure(
+    "with-control", "With the filter and with a random choice",
+    "Solid: the filtered run; dashed: its control arm, without a band. ↑ higher is better, ↓ lower is better.", with_control, 4,
 )  # fmt: skip
 
 

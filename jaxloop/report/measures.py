@@ -78,6 +78,11 @@ _OTHERS = (
     Measure("subgroup_share", "subgroup share", "", 0, 1, "share of a subgroup among the generated images that were kept"),
     Measure("unknown_share", "share of unknown subgroup", "lower", 0, 1, "share of generated images of no clear subgroup"),
     Measure("drop_rate", "share dropped", "", 0, 1, "share of the generated images that the filter dropped"),
+    Measure("deleted_classes", "deleted classes", "lower", 0, None, "classes of which the filter kept no image at all"),
+    Measure(
+        "voted_out_kept", "voted out and kept", "lower", 0, None,
+        "images that people voted out and that were kept all the same, since the number to be kept is fixed",
+    ),
 )  # fmt: skip
 
 _BY_METRIC = {measure.metric: measure for measure in (*_CLASSIFIER, *_OTHERS)}

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jaxloop.files import write_atomic
-from jaxloop.report import conjecture_page, export, figures, layout, measures, remarks, results, tables
+from jaxloop.report import audit_page, conjecture_page, export, figures, layout, measures, remarks, results, tables
 from jaxloop.report.answer import QUESTION, answer
+from jaxloop.report.audit_page import Audit
 from jaxloop.report.dynamics import Dynamics
 from jaxloop.report.layout import Table, to_html
 from jaxloop.report.markup import (
@@ -33,9 +34,9 @@ def write(workdir: str | os.PathLike) -> Path:
     Raises InputError on a bad workdir; then neither file is touched.
     """
     run = load(workdir)
-    conjecture = conjecture_page.estimates([run])
-    page = _page(run, conjecture)
-    numbers = json.dumps(export.as_json(run, conjecture), indent=1, allow_nan=False, ensure_ascii=False)
+    conjecture, audited = conjecture_page.estimates([run]), audit_page.audit(run)
+    page = _page(run, conjecture, audited)
+    numbers = json.dumps(export.as_json(run, conjecture, audited), indent=1, allow_nan=False, ensure_ascii=False)
     write_atomic(run.path / "report.json", (numbers + "\n").encode())
     write_atomic(run.path / "report.html", page.encode())
     return run.path / "report.html"
@@ -44,15 +45,16 @@ def write(workdir: str | os.PathLike) -> Path:
 def build(workdir: str | os.PathLike) -> str:
     """The page of a workdir as HTML. The same workdir gives the same page. Raises InputError on a bad workdir."""
     run = load(workdir)
-    return _page(run, conjecture_page.estimates([run]))
+    return _page(run, conjecture_page.estimates([run]), audit_page.audit(run))
 
 
-def _page(run: Run, conjecture: Sequence[Dynamics]) -> str:
+def _page(run: Run, conjecture: Sequence[Dynamics], audited: Audit) -> str:
     name = run.spec.get("data", {}).get("name", "a run")
-    before, after = (_reading, _notes, _results, _figures), (_samples, _appendix)
-    blocks = [*_top(run, name), *(block for part in before for block in part(run))]
-    blocks += [*conjecture_page.blocks(conjecture), *(block for part in after for block in part(run))]
-    return document(f"jaxloop: {name}", blocks)
+    parts = (
+        _top(run, name), _reading(run), _notes(run), _results(run), audit_page.blocks(run, audited), _figures(run),
+        conjecture_page.blocks(conjecture), _samples(run), _appendix(run),
+    )  # fmt: skip
+    return document(f"jaxloop: {name}", [block for part in parts for block in part])
 
 
 def _top(run: Run, name: str) -> Iterator[str]:

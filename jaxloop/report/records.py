@@ -4,7 +4,8 @@
      "interval"?: [0.96, 0.98], "features"?: {"n": 390, "n_real": 1294, "d": 84, "resize": "none", "sha256": "..."}}
 
 `value` is a number, null (does not exist; a record "<metric>_note" may say why) or, in such a note, a sentence.
-`interval` is the 95 % basic bootstrap interval over test images, within the seed. `features` tells what a distance was measured on:
+`interval` is a 95 % interval within the seed: of a classifier's measure the basic bootstrap's over test images, of a drop
+rate Wilson's over the images of that generation. `features` tells what a distance was measured on:
 generated and real images, features of each, how images were resized for the network, and the hash of its weights (null
 where the network was trained in the run).
 """
@@ -14,7 +15,6 @@ import math
 import numbers
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from jaxloop import files
 from jaxloop.errors import InputError

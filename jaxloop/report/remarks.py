@@ -8,7 +8,10 @@ from jaxloop.report.workdir import Name, Run
 
 
 def missing(run: Run) -> list[str]:
-    """What a reader would expect and will not find: unfinished generations, null values, sample grids."""
+    """What a reader would expect and will not find: unfinished generations, null values, sample grids, deleted classes.
+
+    The same of the control arm, if there is one.
+    """
     sentences = []
     if run.reached < run.planned:
         sentences.append(
@@ -28,7 +31,36 @@ def missing(run: Run) -> list[str]:
     sentences += [f"{g.path.name} is not a whole PNG file and is left out." for g in run.grids if not g.png]
     if lacking := {(g, s) for g in range(1, run.reached + 1) for s in run.seeds if (g, s) not in whole}:
         sentences.append(f"Sample grids: none for {_where(lacking)}.")
-    return sentences
+    return sentences + _deleted(run) + _of_control(run)
+
+
+def _deleted(run: Run) -> list[str]:
+    """Where the filter kept no image of a class: one sentence for each number of classes."""
+    by_number: dict[int, set[tuple[int, int]]] = {}
+    for place, value in _numbers(run, Name("filter", "deleted_classes")).items():
+        by_number.setdefault(value, set()).add(place)
+    return [
+        f"The filter deleted {number} class{'es' * (number > 1)}, of which no image was kept, in {_where(places)}."
+        for number, places in sorted(by_number.items())
+    ]
+
+
+def _of_control(run: Run) -> list[str]:
+    """What is missing or went wrong in the control arm, or that there is none yet."""
+    if run.control is None:
+        asked = run.spec.get("filter", {}).get("control", False)
+        return ["The control arm has not been measured yet."] if asked else []
+    return [f"Control arm: {said}" for said in (*diverged_sentences(run.control), *missing(run.control))]
+
+
+def _numbers(run: Run, name: Name) -> dict[tuple[int, int], int]:
+    """{(generation, seed): count} wherever a count is not 0."""
+    return {
+        (g, seed): int(value)
+        for g, by_seed in run.values.get(name, {}).items()
+        for seed, value in by_seed.items()
+        if value
+    }
 
 
 def diverged_sentences(run: Run) -> list[str]:
@@ -42,8 +74,14 @@ def diverged_sentences(run: Run) -> list[str]:
 
 
 def noted(run: Run) -> list[str]:
-    """Notes on values that exist ("n < d"): one sentence for each measure and note, with where it holds."""
-    return [f"{of}: {note}, in {_where(places)}." for of, note, places in _grouped(_notes_on_values(run))]
+    """Notes on values that exist ("n < d"), one sentence for each measure and note, with where; votes not followed."""
+    said = [f"{of}: {note}, in {_where(places)}." for of, note, places in _grouped(_notes_on_values(run))]
+    if kept := _numbers(run, Name("filter", "voted_out_kept")):
+        said.append(
+            f"{sum(kept.values())} images that people had voted out were kept all the same, since the number to be kept "
+            f"is fixed: in {_where(set(kept))}."
+        )
+    return said
 
 
 def feature_facts(run: Run) -> list[str]:

@@ -96,6 +96,11 @@ def ranks(run: Run, subject: str) -> list[str]:
     return sorted(found, key=measures.rank)
 
 
+def class_name(run: Run, class_: int) -> str:
+    """A class's name; a number that has none goes by itself."""
+    return run.class_names[class_] if 0 <= class_ < len(run.class_names) else f"class {class_}"
+
+
 def group_name(run: Run, group: int, class_: int | None = None) -> str:
     """A subgroup's name, its own in that class where classes differ; a number that has none goes by itself (-1 is "unknown")."""
     if group < 0:

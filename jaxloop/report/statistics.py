@@ -65,7 +65,10 @@ class Trend(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One mean over seeds less another of other seeds: its 95 % interval, num seeds in all, and the p of "they are equal"."""
+    """One mean over seeds less another: its 95 % interval and the p of "they are equal".
+
+    num: seeds in all where each side has its own, pairs where they are paired.
+    """
 
     estimate: Estimate
     p: float | None
@@ -140,6 +143,22 @@ def welch(values: Sequence[float | None], others: Sequence[float | None]) -> Dif
     degrees = error**4 / sum(square**2 / (len(side) - 1) for square, side in zip(squares, sides, strict=True))
     half_width = float(_quantile(degrees) * error)
     return Difference(Estimate(mean, half_width, num, missing), _two_sided(mean, error, degrees))
+
+
+def paired(values: Sequence[float | None], others: Sequence[float | None]) -> Difference:
+    """The mean of `others` less that of `values`, two values a seed in one order: the paired t interval and test.
+
+    A pair that lacks a value is left out and counted as missing. No interval with fewer than two pairs.
+    """
+    pairs = zip(values, others, strict=True)
+    e = estimate([b - a if is_number(a) and is_number(b) else None for a, b in pairs])
+    if e.mean is None:
+        return Difference(e, None)
+    e = e._replace(
+        mean=0.0 if abs(e.mean) < NEGLIGIBLE else e.mean,
+        half_width=0.0 if e.half_width is not None and e.half_width < NEGLIGIBLE else e.half_width,
+    )
+    return Difference(e, p_value(e))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -21,7 +21,7 @@ p { margin: .5rem 0; } ul { margin: .4rem 0; padding-left: 1.2rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); font-size: .88rem; padding-bottom: .4rem; }
-caption span { display: block; max-width: min(75rem, calc(100vw - 2.5rem)); }
+caption span { display: block; min-width: min(24rem, calc(100vw - 2.5rem)); max-width: min(75rem, calc(100vw - 2.5rem)); }
 th, td { padding: .3rem .5rem; text-align: left; white-space: nowrap; vertical-align: baseline; }
 th:first-child, td:first-child { padding-left: .2rem; }
 thead th { border-bottom: 2px solid var(--ink); font-weight: 600; white-space: normal; vertical-align: bottom; }

@@ -2,7 +2,7 @@
 
 import os
 
-from jaxloop.report import measures, remarks, results
+from jaxloop.report import arms, measures, remarks, results
 from jaxloop.report.answer import QUESTION, answer
 from jaxloop.report.layout import NO_VALUE, Table, at, digits_for, interval, p_value, signed, to_text, wrapped
 from jaxloop.report.results import Point
@@ -79,7 +79,7 @@ def within_seed_table(run: Run) -> Table | None:
         for metric in FINAL:
             series = run.intervals.get(Name(subject, metric), {})
             for generation in sorted({0, run.last(subject)} & series.keys()):
-                cells = [_within(run, Name(subject, metric), generation, seed) for seed in run.seeds]
+                cells = [within(run, Name(subject, metric), generation, seed) for seed in run.seeds]
                 rows.append([subject, _head(metric), str(generation), *cells])
     columns = ["classifier", "measure", "gen", *(f"seed {seed}" for seed in run.seeds)]
     caption = (
@@ -89,9 +89,10 @@ def within_seed_table(run: Run) -> Table | None:
     return Table(caption, columns, rows, num_words=2) if rows else None
 
 
-def _within(run: Run, name: Name, generation: int, seed: int) -> str:
+def within(run: Run, name: Name, generation: int, seed: int) -> str:
+    """The cell of one seed: "0.972 [0.960, 0.981]", the value alone without an interval, or a dash."""
     value = run.values.get(name, {}).get(generation, {}).get(seed)
-    ends = run.intervals[name][generation].get(seed)
+    ends = run.intervals.get(name, {}).get(generation, {}).get(seed)
     if value is None:
         return NO_VALUE
     return f"{value:.3f}" if ends is None else f"{value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
@@ -103,7 +104,7 @@ def full_table(run: Run) -> Table:
     rows = []
     for name in sorted(run.values, key=results.order):
         points = results.curve(run, name)
-        class_ = "" if name.class_ is None else _class_name(run, name.class_)
+        class_ = "" if name.class_ is None else results.class_name(run, name.class_)
         cells = [at(points, g, digits_for(points)) for g in generations]
         rows.append([name.subject, name.metric, class_, _group_name(run, name), *cells])
     columns = ["subject", "metric", "class", "subgroup", *(f"gen {g}" for g in generations)]
@@ -138,6 +139,8 @@ def summary(workdir: str | os.PathLike) -> str:
     ]
     if run.last("generator") >= 1:
         blocks.append(to_text(generator_table(run)))
+    if said := arms.sentence(run, arms.families(run)):
+        blocks.append(wrapped(said))
     if told := [*remarks.diverged_sentences(run), *remarks.missing(run)]:
         blocks.append("\n".join(wrapped(f"! {remark}") for remark in told))
     return "\n\n".join(blocks) + "\n"
@@ -147,10 +150,6 @@ def _head(metric: str) -> str:
     return {"acc_rank_1": "worst subgroup", "within_class_diversity": "diversity"}.get(
         metric, measures.measure(metric).title
     )
-
-
-def _class_name(run: Run, class_: int) -> str:
-    return run.class_names[class_] if 0 <= class_ < len(run.class_names) else f"class {class_}"
 
 
 def _group_name(run: Run, name: Name) -> str:

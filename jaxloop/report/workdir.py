@@ -43,6 +43,7 @@ class Run(NamedTuple):
     values: {Name: {generation: {seed: value or None}}}.  notes: the same, of the sentences under "<metric>_note".
     grids: by generation, then seed.  timing: rows of timing.jsonl, empty if there is none.
     intervals, features: like `values`, of the records that carry these (see records.py); intervals as (low, high).
+    control: the control arm, the same run with a random choice for a filter; None if there is none or it measured nothing yet.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Run(NamedTuple):
     timing: list[dict]
     intervals: dict[Name, dict[int, dict[int, tuple[float, float]]]] = {}  # noqa: RUF012
     features: dict[Name, dict[int, dict[int, dict]]] = {}  # noqa: RUF012
+    control: "Run | None" = None
 
     @property
     def spec(self) -> dict:
@@ -104,10 +106,10 @@ class Run(NamedTuple):
 
 
 def load(workdir: str | os.PathLike) -> Run:
-    """Reads config.json, records.jsonl and, where they exist, samples/ and timing.jsonl.
+    """Reads config.json, records.jsonl and, where they exist, samples/, timing.jsonl and the control arm in control/.
 
-    Raises InputError if the folder, config.json or records.jsonl is missing, broken or empty, or if the records name a
-    seed or generation that the configuration does not have.
+    Raises InputError if the folder, config.json or records.jsonl is missing, broken or empty, if the records name a seed
+    or generation that the configuration does not have, or if the control arm has other seeds than the run.
     """
     path = Path(workdir)
     if not path.is_dir():
@@ -121,9 +123,23 @@ def load(workdir: str | os.PathLike) -> Run:
     values, notes = _index(log, path / "records.jsonl")
     intervals, features = (_carried(log, part) for part in ("interval", "features"))
     grids, timing = _grids(path / "samples"), _timing(path / "timing.jsonl")
-    run = Run(path, config, values, notes, grids, timing, intervals, features)
+    run = Run(path, config, values, notes, grids, timing, intervals, features, _control(path / "control", config))
     _check(run)
     return run
+
+
+def _control(path: Path, config: dict) -> Run | None:
+    """The control arm's folder; None before any classifier of it was measured."""
+    log = path / "records.jsonl"
+    classifiers = config["config"]["classifiers"]
+    if not log.exists() or not any(record["subject"] in classifiers for record in records.read(log)):
+        return None
+    control = load(path)
+    if control.seeds != config["config"]["seeds"]:  # arms are compared seed by seed
+        raise InputError(
+            f"{path / 'config.json'}: config.seeds", control.seeds, f"the run's own {config['config']['seeds']}"
+        )
+    return control
 
 
 def _config(path: Path) -> dict:

@@ -1,11 +1,36 @@
 """A small simulated workdir: two classifiers, two subgroups, whose every value is a formula that a test can repeat."""
 
 import json
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+
+class Reader(HTMLParser):
+    """Collects tags with their attributes, and checks that they close in order."""
+
+    VOID = frozenset({"meta", "img", "br"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open = [], []
+        self.feed(text)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, tag
+
 
 SEEDS, CLASSIFIERS, GENERATIONS = (0, 1, 2), ("lenet", "alexnet"), 4
 
@@ -86,6 +111,19 @@ def make_workdir(tmp_path_factory):
     return lambda records=None, **changes: write_workdir(tmp_path_factory.mktemp("run"), records, **changes)
 
 
+@pytest.fixture(scope="session")
+def make_arms(make_workdir):
+    """make(records of the control arm, records=..., **config changes) -> a new workdir with a control arm."""
+
+    def make(control: list[dict], records: list[dict] | None = None, **changes) -> Path:
+        folder = make_workdir(records, **{"filter": {"name": "uncertainty", "drop": 0.1, "control": True}} | changes)
+        (folder / "control").mkdir()
+        write_workdir(folder / "control", control, **changes | {"filter": {"name": "random", "drop": 0.1}})
+        return folder
+
+    return make
+
+
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     """The plain workdir, shared by tests that only read it."""
@@ -95,6 +133,17 @@ def simulated(tmp_path_factory):
 @pytest.fixture
 def full_log():
     return log()
+
+
+@pytest.fixture(scope="session")
+def reader():
+    return Reader
+
+
+@pytest.fixture(scope="session")
+def log_of():
+    """What makes `full_log`, for fixtures that outlive a test."""
+    return log
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from jaxloop.report import conjecture_page, export, workdir
+from jaxloop.report import audit_page, conjecture_page, export, workdir
 from jaxloop.report.__main__ import main
 
 BIASED = {"data": {"name": "mnist", "color": [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]}}
@@ -81,7 +81,7 @@ def test_json_holds_each_run_s_numbers_and_the_comparison(written, pair):
     report = json.loads((written / "report.json").read_text())
     assert [run["label"] for run in report["runs"]] == ["unbiased", "biased"]
     run = workdir.load(pair[1])
-    own = json.loads(json.dumps(export.as_json(run, conjecture_page.estimates([run]))))
+    own = json.loads(json.dumps(export.as_json(run, conjecture_page.estimates([run]), audit_page.audit(run))))
     assert {name: report["runs"][1][name] for name in own} == own
     assert len(report["comparisons"]) == 20 and {c["verdict"] for c in report["comparisons"]} == {"cannot tell"}
     assert [row["run"] for row in report["table1"]] == ["the paper", "unbiased", "the paper", "biased"]

@@ -163,6 +163,29 @@ def test_welch_without_spread_or_without_enough_seeds():
     assert decided[0].word == HIGHER
 
 
+@pytest.mark.parametrize("num", [2, 3, 10])
+def test_paired_is_scipys(num):
+    rng = np.random.default_rng(num)
+    a = rng.normal(0, 5, num)  # seeds differ by far more than the sides do
+    b = a + rng.normal(0.5, 0.2, num)
+    found = statistics.paired([*a, None, 1.0], [*b, 2.0, math.nan])
+    expected = stats.ttest_rel(b, a)
+    low, high = expected.confidence_interval(0.95)
+    np.testing.assert_allclose([found.estimate.mean, found.estimate.low, found.estimate.high, found.p],
+                               [(b - a).mean(), low, high, expected.pvalue], rtol=1e-9)  # fmt: skip
+    assert (found.estimate.num, found.estimate.num_missing) == (num, 2)
+
+
+def test_paired_without_spread_or_without_enough_pairs():
+    # 0.3 - 0.1 and 0.8 - 0.6 differ by rounding alone, which is no spread.
+    assert statistics.paired([0.1, 0.6], [0.3, 0.8]) == (Estimate(pytest.approx(0.2), 0.0, 2, 0), 0.0)
+    assert statistics.paired([0.1, 0.6], [0.1, 0.6]).p == 1
+    assert statistics.paired([0.1, None], [0.3, 0.8]) == (Estimate(pytest.approx(0.2), None, 1, 1), None)
+    assert statistics.paired([None], [0.5]) == (Estimate(None, None, 0, 1), None)
+    with pytest.raises(ValueError):
+        statistics.paired([0.1, 0.2], [0.3])
+
+
 @pytest.mark.parametrize("value", [0.1, 0.7, 0.95, 1 / 3, 123.456])
 def test_rounding_error_is_no_trend(value):
     noisy = [value, np.nextafter(value, 0), value, np.nextafter(value, 1e9), np.nextafter(value, 1e9)]
