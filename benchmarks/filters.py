@@ -1,0 +1,87 @@
+"""How long a filter takes to score 10,000 images of 28x28, beside the generation that it is part of.
+
+    python benchmarks/filters.py [--images 10000] [--rounds 5]
+
+The networks are those of configs/mnist.py. A generation is counted too short: only its generator's training, 2,500 steps, of one
+seed, by the time of 100; training the classifiers comes on top. Prints medians over rounds in which all take turns.
+"""
+
+import argparse
+import statistics
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from configs import mnist
+from jaxloop import classifiers, config, filters, generators
+from jaxloop.classifiers import training
+from jaxloop.devices import make_mesh
+from jaxloop.types import Samples
+
+SIDE, CLASSES, STEPS = 28, 10, 100
+
+
+def scorer(spec: config.Spec, name: str, expert: str, image: np.ndarray):
+    """A function that scores all images once."""
+    module = classifiers.create(name, CLASSES, spec.classifier.stem, spec.classifier.width)
+    trainer = training.create(module, spec.classifier, SIDE, make_mesh(1, jax.devices()[:1]))
+    variables = trainer.init(jax.random.key(0), None).best
+    label = jnp.arange(len(image)) % CLASSES
+
+    @jax.jit
+    def score(variables, image):
+        if filters.EXPERTS[expert].asks == filters.DROPOUT:
+            logits = trainer.dropout_logits(jax.random.key(1), variables, image, spec.filter.passes)
+        else:
+            logits = trainer.logits(variables, image)
+        return filters.EXPERTS[expert].score(jax.random.key(0), filters.Seen(label, logits, None, None))
+
+    return lambda: score(variables, image)
+
+
+def generator_steps(spec: config.Spec):
+    """A function that trains STEPS steps."""
+    generator = generators.create(spec.generator, CLASSES, SIDE)
+    draw = np.random.default_rng(0)
+    size = spec.generator.batch_size
+    label = jnp.asarray(draw.integers(0, CLASSES, size), jnp.int32)
+    batch = Samples(jnp.asarray(draw.integers(0, 256, (size, SIDE, SIDE, 3)), jnp.uint8), label, label)
+
+    @jax.jit
+    def steps(state):
+        return jax.lax.fori_loop(0, STEPS, lambda i, s: generator.update(jax.random.key(i), s, batch)[0], state)
+
+    state = generator.init(jax.random.key(0))
+    return lambda: steps(state)
+
+
+def seconds(function) -> float:
+    began = time.perf_counter()
+    jax.block_until_ready(function())
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    spec = config.resolve(mnist.get_config())
+    image = np.random.default_rng(0).integers(0, 256, (arguments.images, SIDE, SIDE, 3), dtype=np.uint8)
+    pairs = [("lenet", "uncertainty"), ("alexnet", "uncertainty"), ("alexnet", "mc_dropout")]
+    timed = {f"{expert} by {name}": scorer(spec, name, expert, image) for name, expert in pairs}
+    timed["generator"] = generator_steps(spec)
+    for function in timed.values():
+        seconds(function)  # compiles
+    rounds = [{name: seconds(function) for name, function in timed.items()} for _ in range(arguments.rounds)]
+    median = {name: statistics.median(one[name] for one in rounds) for name in timed}
+    generation = median.pop("generator") * spec.generator.max_steps / STEPS
+    print(f"generator, {spec.generator.max_steps:,} steps: {generation:.1f} s")
+    for name, took in median.items():
+        print(f"{name}, {arguments.images:,} images: {took:.2f} s, 1/{generation / took:.0f} of that")
+
+
+if __name__ == "__main__":
+    main()
