@@ -8,7 +8,8 @@ import argparse
 import sys
 
 from jaxloop.errors import EXIT_CODE, InputError
-from jaxloop.report import compare_page, page
+from jaxloop.report import page
+from jaxloop.report.comparison import compare_page
 
 
 def main(argv: list[str] | None = None) -> int:

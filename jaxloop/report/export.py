@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from jaxloop.report import arms, conjecture_page, drops, remarks, results, statistics
+from jaxloop.report import remarks, results, statistics
 from jaxloop.report.answer import QUESTION, answer
-from jaxloop.report.audit_page import Audit
-from jaxloop.report.compare import Comparison
-from jaxloop.report.drops import Rate
-from jaxloop.report.dynamics import Dynamics
-from jaxloop.report.people import People
+from jaxloop.report.audit import arms, drops
+from jaxloop.report.audit.audit_page import Audit
+from jaxloop.report.audit.drops import Rate
+from jaxloop.report.audit.people import People
+from jaxloop.report.comparison.compare import Comparison
+from jaxloop.report.equation6 import conjecture_page
+from jaxloop.report.equation6.dynamics import Dynamics
 from jaxloop.report.results import Point, Verdict
 from jaxloop.report.statistics import Decision, Estimate, Trend
 from jaxloop.report.workdir import Name, Run

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jaxloop.files import write_atomic
-from jaxloop.report import audit_page, conjecture_page, export, figures, layout, measures, remarks, results, tables
+from jaxloop.report import export, figures, layout, measures, remarks, results, tables
 from jaxloop.report.answer import QUESTION, answer
-from jaxloop.report.audit_page import Audit
-from jaxloop.report.dynamics import Dynamics
+from jaxloop.report.audit import audit_page
+from jaxloop.report.audit.audit_page import Audit
+from jaxloop.report.equation6 import conjecture_page
+from jaxloop.report.equation6.dynamics import Dynamics
 from jaxloop.report.layout import Table, to_html
 from jaxloop.report.markup import (
     bullets,

@@ -2,8 +2,9 @@
 
 import os
 
-from jaxloop.report import arms, measures, remarks, results
+from jaxloop.report import measures, remarks, results
 from jaxloop.report.answer import QUESTION, answer
+from jaxloop.report.audit import arms
 from jaxloop.report.layout import NO_VALUE, Table, at, digits_for, interval, p_value, signed, to_text, wrapped
 from jaxloop.report.results import Point
 from jaxloop.report.workdir import Name, Run, load

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxloop.report import table1, workdir
+from jaxloop.report import workdir
+from jaxloop.report.comparison import table1
 
 MNIST = {"data": {"name": "mnist", "color": []}}
 CIFAR = {"data": {"name": "cifar"}}

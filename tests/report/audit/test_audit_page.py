@@ -5,7 +5,8 @@ import pytest
 
 from jaxloop.errors import InputError
 from jaxloop.provenance import votes
-from jaxloop.report import audit_page, export, figures, page, remarks, tables, workdir
+from jaxloop.report import export, figures, page, remarks, tables, workdir
+from jaxloop.report.audit import audit_page
 
 
 def noisy(log, seed, by=0.0):

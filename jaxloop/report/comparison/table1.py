@@ -8,8 +8,9 @@ import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxloop.report import labels, results
-from jaxloop.report.labels import BIASED, CIFAR, HARD_IMAGENET, MNIST, NOT_APPLICABLE, UNBIASED
+from jaxloop.report import results
+from jaxloop.report.comparison import labels
+from jaxloop.report.comparison.labels import BIASED, CIFAR, HARD_IMAGENET, MNIST, NOT_APPLICABLE, UNBIASED
 from jaxloop.report.layout import Table, digits_for, to_markdown, with_interval
 from jaxloop.report.results import Point
 from jaxloop.report.statistics import Estimate

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxloop.report import drawing, measures, paper_figures, workdir
+from jaxloop.report import drawing, measures, workdir
+from jaxloop.report.comparison import paper_figures
 from jaxloop.report.statistics import estimate
 
 BIASED = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]

@@ -9,10 +9,11 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from jaxloop.report import drawing, figures, labels, measures, statistics
+from jaxloop.report import drawing, figures, measures, statistics
 from jaxloop.report.answer import listed_words
+from jaxloop.report.comparison import labels
+from jaxloop.report.comparison.labels import BIASED, BREEDS, CIFAR, HARD_IMAGENET, MNIST, PRETRAINED, SCRATCH, UNBIASED
 from jaxloop.report.drawing import Line, Panel
-from jaxloop.report.labels import BIASED, BREEDS, CIFAR, HARD_IMAGENET, MNIST, PRETRAINED, SCRATCH, UNBIASED
 from jaxloop.report.results import Point
 from jaxloop.report.workdir import Name, Run
 

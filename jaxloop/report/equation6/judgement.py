@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxloop.report import conjecture, statistics
-from jaxloop.report.conjecture import Broken, Step
+from jaxloop.report import statistics
+from jaxloop.report.equation6 import conjecture
+from jaxloop.report.equation6.conjecture import Broken, Step
 from jaxloop.report.statistics import CANNOT_TELL, Estimate
 
 FITTED = 2 / 3

@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxloop.report import labels
-from jaxloop.report.conjecture import Step
+from jaxloop.report.comparison import labels
+from jaxloop.report.equation6.conjecture import Step
 from jaxloop.report.measures import Bias
 from jaxloop.report.statistics import is_number
 from jaxloop.report.workdir import Name, Run

@@ -5,8 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from jaxloop.report import audit_page, conjecture_page, export, workdir
+from jaxloop.report import export, workdir
 from jaxloop.report.__main__ import main
+from jaxloop.report.audit import audit_page
+from jaxloop.report.equation6 import conjecture_page
 
 BIASED = {"data": {"name": "mnist", "color": [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]}}
 UNBIASED = {"data": {"name": "mnist", "color": []}}
@@ -125,5 +127,5 @@ def test_refusal_in_a_process_of_its_own(pair):
 
 
 def test_comparison_starts_without_jax():
-    code = "import sys, jaxloop.report.compare_page; sys.exit('jax' in sys.modules)"
+    code = "import sys, jaxloop.report.comparison.compare_page; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

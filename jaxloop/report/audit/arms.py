@@ -7,8 +7,10 @@ the classifiers or of what the generator makes; mean, last generation or slope) 
 
 from collections.abc import Iterator, Sequence
 
-from jaxloop.report import compare, measures, results, steps
-from jaxloop.report.compare import LEVEL, MEAN, SLOPE, Comparison, Series
+from jaxloop.report import measures, results
+from jaxloop.report.comparison import compare
+from jaxloop.report.comparison.compare import LEVEL, MEAN, SLOPE, Comparison, Series
+from jaxloop.report.equation6 import steps
 from jaxloop.report.layout import Table
 from jaxloop.report.measures import Bias
 from jaxloop.report.workdir import Name, Run

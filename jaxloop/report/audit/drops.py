@@ -9,8 +9,9 @@ its images is in the records, as a Wilson interval.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from jaxloop.report import compare, results, statistics, tables
+from jaxloop.report import results, statistics, tables
 from jaxloop.report.answer import ENOUGH_SEEDS
+from jaxloop.report.comparison import compare
 from jaxloop.report.layout import NO_VALUE, Table, interval, p_value, signed, with_interval
 from jaxloop.report.statistics import HIGHER, LOWER, Decision, Difference, Estimate
 from jaxloop.report.workdir import Name, Run

@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxloop.report import conjecture, judgement, labels, measures, steps
-from jaxloop.report.conjecture import Broken, Fit, Q, Step, U
-from jaxloop.report.judgement import FITTED, Judgement
+from jaxloop.report import measures
+from jaxloop.report.comparison import labels
+from jaxloop.report.equation6 import conjecture, judgement, steps
+from jaxloop.report.equation6.conjecture import Broken, Fit, Q, Step, U
+from jaxloop.report.equation6.judgement import FITTED, Judgement
 from jaxloop.report.measures import Bias
 from jaxloop.report.statistics import CANNOT_TELL
 from jaxloop.report.tables import NO_VALUE, Table

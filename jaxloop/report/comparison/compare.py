@@ -9,8 +9,9 @@ generation 0 and all random numbers, as a run and its control arm do, seeds are 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from jaxloop.report import labels, results, statistics
+from jaxloop.report import results, statistics
 from jaxloop.report.answer import ENOUGH_SEEDS, listed_words
+from jaxloop.report.comparison import labels
 from jaxloop.report.layout import Table, interval, p_value, signed
 from jaxloop.report.measures import BIASES, Bias
 from jaxloop.report.statistics import HIGHER, LOWER, Decision, Difference, Estimate

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from jaxloop.report import conjecture, dynamics, judgement, steps, tables
-from jaxloop.report.conjecture import Step
+from jaxloop.report import tables
+from jaxloop.report.equation6 import conjecture, dynamics, judgement, steps
+from jaxloop.report.equation6.conjecture import Step
 from jaxloop.report.measures import BIASES
 from jaxloop.report.workdir import Name, Run
 

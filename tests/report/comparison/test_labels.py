@@ -1,6 +1,7 @@
 import pytest
 
-from jaxloop.report import labels, workdir
+from jaxloop.report import workdir
+from jaxloop.report.comparison import labels
 
 BIASED = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]
 

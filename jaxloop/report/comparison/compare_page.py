@@ -7,11 +7,15 @@ from pathlib import Path
 
 from jaxloop.errors import InputError
 from jaxloop.files import write_atomic
-from jaxloop.report import compare, conjecture_page, export, figures, labels, paper_figures, remarks, table1, tables
+from jaxloop.report import export, figures, remarks, tables
 from jaxloop.report.answer import QUESTION, answer
-from jaxloop.report.audit_page import audit
-from jaxloop.report.compare import Comparison
-from jaxloop.report.dynamics import Dynamics
+from jaxloop.report.audit.audit_page import audit
+from jaxloop.report.comparison import compare, labels, paper_figures, table1
+from jaxloop.report.comparison.compare import Comparison
+from jaxloop.report.comparison.paper_figures import PaperFigure
+from jaxloop.report.comparison.table1 import Row
+from jaxloop.report.equation6 import conjecture_page
+from jaxloop.report.equation6.dynamics import Dynamics
 from jaxloop.report.layout import Table, to_html
 from jaxloop.report.markup import (
     bullets,
@@ -24,8 +28,6 @@ from jaxloop.report.markup import (
     paragraphs,
     warning,
 )
-from jaxloop.report.paper_figures import PaperFigure
-from jaxloop.report.table1 import Row
 from jaxloop.report.workdir import Run, load
 
 NOT_RECORDED = "not recorded"

@@ -1,7 +1,8 @@
 import pytest
 
 from jaxloop.provenance import study, votes
-from jaxloop.report import layout, people, workdir
+from jaxloop.report import layout, workdir
+from jaxloop.report.audit import people
 
 TIME = "2026-01-31T12:00:00+00:00"
 

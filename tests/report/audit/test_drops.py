@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxloop.report import drops, statistics, workdir
+from jaxloop.report import statistics, workdir
+from jaxloop.report.audit import drops
 
 SEEDS, GENERATIONS = 3, 4
 

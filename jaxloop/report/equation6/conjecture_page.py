@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from jaxloop.report import dynamics
-from jaxloop.report.dynamics import Dynamics
+from jaxloop.report.equation6 import dynamics
+from jaxloop.report.equation6.dynamics import Dynamics
 from jaxloop.report.layout import to_html
 from jaxloop.report.markup import bullets, escape, folded, heading
 from jaxloop.report.measures import BIASES

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxloop.report import compare, statistics, workdir
-from jaxloop.report.compare import LEVEL, SLOPE
+from jaxloop.report import statistics, workdir
+from jaxloop.report.comparison import compare
+from jaxloop.report.comparison.compare import LEVEL, SLOPE
 
 BIASED = {"data": {"name": "digits", "color": [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]}}
 

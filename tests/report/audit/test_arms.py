@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxloop.report import arms, statistics, workdir
-from jaxloop.report.compare import LEVEL, MEAN, SLOPE
+from jaxloop.report import statistics, workdir
+from jaxloop.report.audit import arms
+from jaxloop.report.comparison.compare import LEVEL, MEAN, SLOPE
 from jaxloop.report.workdir import Name
 
 REAL = ((0.7, 0.3), (0.2, 0.8))  # shares of red and blue in each class

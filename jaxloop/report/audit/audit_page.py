@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from jaxloop.report import arms, drops, figures, people
-from jaxloop.report.compare import LEVEL, MEAN, SLOPE, Comparison
-from jaxloop.report.drops import Rate
+from jaxloop.report import figures
+from jaxloop.report.audit import arms, drops, people
+from jaxloop.report.audit.drops import Rate
+from jaxloop.report.audit.people import People
+from jaxloop.report.comparison.compare import LEVEL, MEAN, SLOPE, Comparison
 from jaxloop.report.layout import to_html
 from jaxloop.report.markup import bullets, figure, folded, heading
-from jaxloop.report.people import People
 from jaxloop.report.workdir import Run
 
 
