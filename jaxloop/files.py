@@ -1,5 +1,8 @@
-"""How files are written, whole or not at all, and how JSON lines are read. And where what can be made again is kept."""
+"""How files are written, whole or not at all or line by line, and how JSON lines are read. And where what can be made again is
+kept."""
 
+import errno
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -26,6 +29,42 @@ def write_atomic(path: str | os.PathLike, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def append_line(path: str | os.PathLike, content: object) -> None:
+    """Adds a line of JSON at the end of a file; when this returns it is on the disk. Several processes may do so at once.
+
+    Raises OSError if it cannot be written whole.
+    """
+    line = json.dumps(content).encode() + b"\n"
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        # Falls with the file; else another's torn line could come between the look at the end and the write.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        end = os.fstat(file).st_size
+        if end and os.pread(file, 1, end - 1) != b"\n":
+            line = b"\n" + line  # a write that was cut short ends here, and takes no other line with it
+        if os.write(file, line) < len(line):
+            raise OSError(errno.ENOSPC, "a line was written in part", str(path))
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def appended(path: str | os.PathLike) -> tuple[list[tuple[int, object]], int]:
+    """What `append_line` wrote: [(line number from 1, parsed JSON)], and how many lines were cut short. No file: none.
+
+    Half a JSON object is never JSON, so that what can be parsed was written whole.
+    """
+    found, torn = [], 0
+    content = Path(path).read_bytes() if Path(path).exists() else b""
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        try:
+            if line.strip():
+                found.append((number, json.loads(line)))
+        except ValueError:
+            torn += 1
+    return found, torn
+
+
 def read_lines(path: str | os.PathLike, field: str) -> list[tuple[int, object]]:
     """[(line number from 1, parsed JSON)] of any JSON-lines file; blank lines and a torn last line are left out.
 
@@ -44,7 +83,9 @@ def read_lines(path: str | os.PathLike, field: str) -> list[tuple[int, object]]:
         except ValueError:  # json's and utf-8's errors are both ValueErrors
             # After split, the last piece is empty unless the file ends without a newline: then it may be torn.
             if number < len(lines):
-                raise InputError(f"{path}:{number}", shortened(line.decode(errors="replace")), "a line of JSON") from None
+                raise InputError(
+                    f"{path}:{number}", shortened(line.decode(errors="replace")), "a line of JSON"
+                ) from None
     return parsed
 
 

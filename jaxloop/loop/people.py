@@ -1,6 +1,5 @@
 """Where the loop waits for people: votes on the images that were just made (python -m jaxloop.review)."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +23,11 @@ def asked(parts: Parts, state: LoopState, workdir: Path) -> np.ndarray:
         votes.score(given, [sheets.sha256(one) for one in images], labels)
         for images, labels in zip(image, label, strict=True)
     ])  # fmt: skip
-    voted, needed = int(np.isfinite(scores).sum()), math.ceil(parts.spec.filter.reviewed * scores.size)
-    if voted < needed:
+    progress = votes.progress(scores, parts.spec.filter.reviewed)
+    if not progress.enough:
         raise Waiting(
-            f"generation {state.cursor.generation} waits for people: {voted} of {scores.size} images have a vote, {needed} must. "
-            f"Vote with\n    python -m jaxloop.review {workdir}\nand then start the run again with the same command."
+            f"generation {state.cursor.generation} waits for people: {progress.voted} of {progress.of} images have a vote, "
+            f"{progress.needed} must. Vote with\n    python -m jaxloop.review {workdir}\n"
+            "and then start the run again with the same command."
         )
     return np.nan_to_num(scores).astype(np.float32)

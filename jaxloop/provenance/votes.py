@@ -6,9 +6,8 @@
 A vote is on a picture (by its hash) as a picture of a class. generation and seed are null for a real image.
 """
 
-import errno
-import fcntl
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +41,19 @@ class Vote(NamedTuple):
     index: int
 
 
+class Progress(NamedTuple):
+    """voted: images of a generation that have a standing vote of anybody.  of: all its images.  needed: so many must have one
+    before a run that waits for people goes on."""
+
+    voted: int
+    of: int
+    needed: int
+
+    @property
+    def enough(self) -> bool:
+        return self.voted >= self.needed
+
+
 Key = tuple[str, str, int]  # rater, sha256, class
 
 
@@ -53,19 +65,7 @@ def append(workdir: str | os.PathLike, vote: Vote) -> None:
     fields = {name.rstrip("_"): value for name, value in vote._asdict().items()}
     if not _is_vote(fields):
         raise InputError("vote", fields, SHAPE)
-    line = json.dumps(fields).encode() + b"\n"
-    file = os.open(Path(workdir, FILE), os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        # Else another's torn line could come between the look at the end and the write. Closing the file unlocks it.
-        fcntl.flock(file, fcntl.LOCK_EX)
-        end = os.fstat(file).st_size
-        if end and os.pread(file, 1, end - 1) != b"\n":
-            line = b"\n" + line  # a write that was cut short ends here, and takes no other vote with it
-        if os.write(file, line) < len(line):
-            raise OSError(errno.ENOSPC, "a vote was written in part", FILE)
-        os.fsync(file)
-    finally:
-        os.close(file)
+    files.append_line(Path(workdir, FILE), fields)
 
 
 def read(workdir: str | os.PathLike) -> list[Vote]:
@@ -73,12 +73,12 @@ def read(workdir: str | os.PathLike) -> list[Vote]:
 
     Raises InputError on a line that is JSON and no vote, by file and line number.
     """
-    return [vote for vote in _lines(Path(workdir, FILE)) if vote is not None]
-
-
-def torn(workdir: str | os.PathLike) -> int:
-    """How many lines `read` leaves out because a write of them was cut short."""
-    return _lines(Path(workdir, FILE)).count(None)
+    path, found = Path(workdir, FILE), []
+    for number, fields in files.appended(path)[0]:
+        if not _is_vote(fields):
+            raise InputError(f"{path}:{number}", files.shortened(json.dumps(fields)), SHAPE)
+        found.append(Vote(**{"class_" if name == "class" else name: x for name, x in fields.items()}))
+    return found
 
 
 def standing(votes: Iterable[Vote]) -> dict[Key, Vote]:
@@ -101,23 +101,14 @@ def score(votes: Iterable[Vote], sha256: Sequence[str], class_: Sequence[int]) -
     return np.array([means.get(picture, np.nan) for picture in pictures], np.float32)
 
 
-def _lines(path: Path) -> list[Vote | None]:
-    """The votes, None for a torn line. Half a JSON object is never JSON, so what is JSON was not cut short."""
-    if not path.exists():
-        return []
-    found: list[Vote | None] = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            fields = json.loads(line)
-        except ValueError:
-            found.append(None)
-            continue
-        if not _is_vote(fields):
-            raise InputError(f"{path}:{number}", files.shortened(line.decode(errors="replace")), SHAPE)
-        found.append(Vote(**{"class_" if name == "class" else name: value for name, value in fields.items()}))
-    return found
+def progress(score: np.ndarray, reviewed: float) -> Progress:
+    """How far people are with images of which `score` says what they think.
+
+    Args:
+      score: of `score`, any shape.
+      reviewed: the share in [0, 1] that must have a vote: config.filter.reviewed.
+    """
+    return Progress(int(np.isfinite(score).sum()), score.size, math.ceil(reviewed * score.size))
 
 
 def _is_vote(fields) -> bool:

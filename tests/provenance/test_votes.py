@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
+from jaxloop import files
 from jaxloop.errors import InputError
-from jaxloop.provenance import votes
-from jaxloop.provenance.votes import append, read, score, standing, torn
+from jaxloop.provenance.votes import append, read, score, standing
 from tests.provenance.fake import vote
 
 # Appends votes for as long as it lives, and says which are acknowledged: index 0, 1, 2, ... by one rater.
@@ -27,6 +27,11 @@ for i in itertools.islice(itertools.count(), num or None):
 def voter(workdir, rater, num=0):
     command = [sys.executable, "-c", VOTER, str(workdir), rater, str(num)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def torn(workdir) -> int:
+    """How many lines were cut short."""
+    return files.appended(workdir / "votes.jsonl")[1]
 
 
 def test_votes_come_back_in_their_order(tmp_path):
@@ -83,9 +88,8 @@ def test_json_that_is_no_vote_is_refused_by_its_line(tmp_path, change):
     line = json.loads((tmp_path / "votes.jsonl").read_text()) | change
     with open(tmp_path / "votes.jsonl", "a") as file:
         file.write(json.dumps(line) + "\n")
-    for reader in (read, torn):
-        with pytest.raises(InputError, match=r"votes.jsonl:2"):
-            reader(tmp_path)
+    with pytest.raises(InputError, match=r"votes.jsonl:2"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("line", ["[]", "3", "null", "{}", '"torn"'])
@@ -115,8 +119,8 @@ def test_a_vote_written_in_part_is_not_acknowledged(tmp_path, monkeypatch):
 def test_what_was_acknowledged_survives_a_kill(tmp_path):
     for life in range(3):
         process = voter(tmp_path, f"life {life}")
-        said = [process.stdout.readline()]
-        time.sleep(0.05 * (life + 1))
+        said = [process.stdout.readline() for _ in range(6 + life)]
+        time.sleep(0.005 * life)
         process.kill()  # SIGKILL
         said += process.stdout.readlines()
         process.wait()
@@ -178,4 +182,4 @@ def test_the_lock_falls_with_the_vote(tmp_path):
     for _ in range(20):
         append(tmp_path, vote())
     assert len(os.listdir("/proc/self/fd")) == before
-    assert votes.torn(tmp_path) == 0
+    assert torn(tmp_path) == 0
