@@ -1,0 +1,15 @@
+"""The human study: a local page on which people look at what a run generated, and vote on it.
+
+This room reads a workdir, adds to its votes.jsonl and choices.jsonl, and never imports the loop (nor jax):
+`python -m jaxloop.review WORKDIR` serves one generation of a run to the browsers of this machine, and to nobody else.
+
+From the ground up:
+deck, material     which pictures a rater sees, in which order; what of a workdir is read, once
+audit              a generation in bins by an expert's score, and the drop rates that people choose there
+guard              which requests are answered
+app, server        the routes; the socket, the start and the end of the server
+templates, static  the pages, their style and their scripts, which load nothing from elsewhere
+
+Raters vote blind: real images are mixed in, and nothing that a browser is sent tells which; others' votes, and what the
+votes amount to, are shown to a rater who has voted on everything.
+"""

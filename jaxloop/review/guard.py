@@ -1,0 +1,38 @@
+"""Who may ask the server what. It answers this machine only, and takes votes from its own pages only.
+
+Any page that is open in the same browser can send requests to 127.0.0.1. So a request must name this server as its host
+(a foreign name that was bent to 127.0.0.1 does not), and a vote must come from a page that this very process served.
+"""
+
+import hmac
+from collections.abc import Mapping
+
+ADDRESS = "127.0.0.1"
+TOKEN = "X-Review-Token"  # a header of one's own cannot be sent by another origin's page unless the server agrees
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def refusal(method: str, headers: Mapping[str, str], port: int, token: str) -> tuple[int, str] | None:
+    """(HTTP status, why) of a request that is refused; None for one that may be answered."""
+    host = headers.get("Host", "")
+    if host not in (f"{ADDRESS}:{port}", f"localhost:{port}"):
+        return 403, f"this server answers as http://{ADDRESS}:{port}/ only"
+    if method not in ("GET", "POST"):
+        return 405, "only GET and POST are answered"
+    if method == "POST":
+        if headers.get("Origin", f"http://{host}") != f"http://{host}":
+            return 403, "this comes from a page of another origin"
+        if headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            return 403, "this comes from a page of another site"
+        if not hmac.compare_digest(headers.get(TOKEN, "").encode(), token.encode()):
+            return 403, "this page is of an earlier start of the server; load it again"
+    return None

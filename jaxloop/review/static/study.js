@@ -1,0 +1,29 @@
+// The study: how far the rater is, and the way to the next page.
+
+import { focus, start, tiles, vote } from "./votes.js";
+
+const progress = document.getElementById("progress");
+const bar = document.getElementById("bar");
+const onward = document.getElementById("onward");
+const { voted, num, number, pages } = progress.dataset;
+const given = () => tiles.filter((tile) => tile.dataset.verdict).length;
+const elsewhere = voted - given();
+
+function tell() {
+  bar.value = elsewhere + given();
+  progress.textContent = `${bar.value} of ${num} voted · page ${number} of ${pages}: ${given()} of ${tiles.length}`;
+}
+
+// Keeps every picture of the page that has no vote, and leaves the page if all were taken.
+async function keepRest() {
+  for (const tile of tiles.filter((tile) => !tile.dataset.verdict)) {
+    if (!(await vote(tile, "keep"))) return;
+  }
+  location.assign(onward.dataset.next);
+}
+
+document.addEventListener("shown", tell);
+const inTurn = start(keepRest);
+onward.addEventListener("click", () => inTurn(keepRest));
+const named = tiles.find((tile) => `#${tile.id}` === location.hash);
+focus(named ?? tiles.find((tile) => !tile.dataset.verdict) ?? tiles[0]);

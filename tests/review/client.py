@@ -1,0 +1,41 @@
+"""A browser of one rater, as far as it takes for tests without one."""
+
+import re
+
+from jaxloop.review import guard
+
+PORT = 5000
+BASE = f"http://127.0.0.1:{PORT}"
+
+
+class Client:
+    """Keeps cookies and knows the token of the page. rater: the name to give at once; "" for none."""
+
+    def __init__(self, application, rater: str = "ada"):
+        self._client = application.test_client()
+        self.served = application.extensions["review"]
+        if rater and not self.served.rater:
+            assert self.post("/name", name=rater).status_code == 200
+
+    def get(self, path: str, **headers):
+        return self._client.get(path, base_url=BASE, headers=headers)
+
+    def post(self, path: str, **body):
+        headers = {guard.TOKEN: self.served.token, "Origin": BASE}
+        return self._client.post(path, base_url=BASE, json=body, headers=headers)
+
+    def vote(self, picture, verdict="keep"):
+        identity = next(i for i, known in self.served.picture.items() if known == picture)
+        return self.post("/vote", picture=identity, verdict=verdict)
+
+    def vote_on_all(self, verdict=lambda picture: "keep"):
+        for picture in self.served.material.pictures:
+            assert self.vote(picture, verdict(picture)).status_code == 200
+
+    def shown(self) -> list:
+        """The pictures of all pages, in their order, with what is marked on them."""
+        tiles, number = [], 1
+        while (answer := self.get(f"/page/{number}")).status_code == 200:
+            tiles += re.findall(r'id="p-(\w+)".*?data-verdict="(\w*)"', answer.text, re.DOTALL)
+            number += 1
+        return [(self.served.picture[identity], verdict) for identity, verdict in tiles]

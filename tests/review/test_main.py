@@ -1,0 +1,67 @@
+"""What is refused before anything is served: one line, exit code 2."""
+
+import json
+import shutil
+import socket
+import sys
+
+import pytest
+
+from jaxloop.review.__main__ import main
+from tests.review import fake
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    return fake.write(tmp_path_factory.mktemp("main") / "run", num=4, num_real=0)
+
+
+def refused(capsys, *argv: str) -> str:
+    assert main(list(argv)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith("jaxloop: ")
+    return err
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "allowed"),
+    [
+        ("--port", "x", "an integer in [0, 65535]"), ("--port", "65536", "65535"), ("--port", "-1", "[0,"),
+        ("--generation", "x", "an integer >= 0"), ("--generation", "3", "one of 1, 2"),
+        ("--generation", "0", "one of 1, 2"), ("--real", "1", "[0, 0.9]"), ("--real", "nan", "[0, 0.9]"),
+        ("--real", "few", "a number"), ("--real", "0.2", "0 for this run"),
+        ("--rater", " ", "1 to 40 letters"), ("--rater", "", "1 to 40 letters"),
+    ],
+)  # fmt: skip
+def test_flags_out_of_range_are_refused(capsys, workdir, flag, value, allowed):
+    real = () if flag == "--real" else ("--real=0",)
+    line = refused(
+        capsys, str(workdir), f"{flag}={value}", "--port=0" if flag != "--port" else f"--port={value}", *real
+    )
+    assert flag in line and allowed in line
+
+
+def test_no_folder_no_configuration_no_images(capsys, workdir, tmp_path):
+    assert "the folder of a run" in refused(capsys, str(tmp_path / "nowhere"))
+    assert "config.json" in refused(capsys, str(tmp_path))
+    bare = shutil.copytree(workdir, tmp_path / "bare")
+    shutil.rmtree(bare / "images")
+    assert "loop.images=True" in refused(capsys, str(bare), "--real=0")
+    (bare / "config.json").write_text("{}")
+    assert "the configuration that a run wrote" in refused(capsys, str(bare))
+    (bare / "config.json").write_text(json.dumps({"data": [], "config": {}}))
+    assert "the configuration that a run wrote" in refused(capsys, str(bare))
+
+
+def test_a_port_in_use(capsys, workdir):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert "in use" in refused(capsys, str(workdir), "--real=0", f"--port={port}")
+
+
+def test_without_flask(capsys, workdir, monkeypatch):
+    for module in ("app", "server"):
+        monkeypatch.delitem(sys.modules, f"jaxloop.review.{module}", raising=False)
+        monkeypatch.delattr(f"jaxloop.review.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "flask", None)  # what Python takes for "not there"
+    assert "pip install -c constraints.txt -e '.[review]'" in refused(capsys, str(workdir))
