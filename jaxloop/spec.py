@@ -103,7 +103,7 @@ class Generator:
     latent: int = _int(64, 1, "size of the latent vector z", 4096)
     truncation: float = _field(
         0.0, "sampling bias: components of z beyond it are drawn again, so that less means more typical images; 0: none",
-        "a number >= 0", lambda v: 0 <= v < math.inf,
+        "a number in [0, 4]", lambda v: 0 <= v <= 4,
     )  # fmt: skip
 
 
@@ -130,8 +130,8 @@ class Filter:
         "two numbers >= 0, not both 0", lambda v: len(v) == 2 and min(v) >= 0 and 0 < sum(v) < math.inf,
     )  # fmt: skip
     reviewed: float = _field(
-        1.0, "share of a generation's images that people must have voted on before the filter human goes on",
-        "a number in [0, 1]", lambda v: 0 <= v <= 1,
+        1.0, "share of a generation's images, of each seed, that people must have voted on before the filter human goes on",
+        "a number in (0, 1]", lambda v: 0 < v <= 1,
     )  # fmt: skip
 
 

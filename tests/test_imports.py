@@ -19,7 +19,7 @@ FLOORS = [
     {"generators", "classifiers", "filters", "metrics", "report", "review"},
     {"loop.queue", "loop.log", "loop.policy"},
     {"loop.state", "loop.parts"},
-    {"loop.filtering", "loop.notes", "loop.people"},
+    {"loop.audit", "loop.filtering", "loop.notes", "loop.people"},
     {"loop.generation"},
     {
         "loop.advance",

@@ -30,7 +30,9 @@ class State(NamedTuple):
     since_best: Array  # int32 [], epochs
     epoch: Array  # int32 []
     stopped: Array  # bool []
-    diverged: Array  # bool []: the validation loss is not finite, and so some weight is not
+    diverged: (
+        Array  # bool []: the validation loss is not finite, and so some weight is not; or there was nothing to train on
+    )
 
 
 class Trainer(NamedTuple):
@@ -116,7 +118,8 @@ def create(
             loss = optax.softmax_cross_entropy_with_integer_labels(
                 evaluate(variables, validation.image), validation.label
             ).mean()
-            return _after_epoch(state, variables, moments, loss, spec)
+            trained = batches.num_batches(used.sum(), spec.batch_size) > 0
+            return _after_epoch(state, variables, moments, jnp.where(trained, loss, jnp.nan), spec)
 
         return jax.lax.cond(state.stopped, lambda state: state, run, state)
 

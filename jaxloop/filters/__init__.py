@@ -4,8 +4,11 @@ An expert is `score(key, seen) -> float32 [n]`, higher = keep. A filter asks one
 none, and then drops nothing.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
+
+import jax.numpy as jnp
 
 from jaxloop import config
 from jaxloop.errors import InputError
@@ -19,7 +22,7 @@ class Seen(NamedTuple):
     label: int32 [n], the classes that the images were asked to show, in turns (`select.labels`).
     logits: [n L], what last generation's classifier says of them; the log of its mean prediction where dropout was on.
     similarity: float32 [n] in [-1, 1], CLIP's, of an image and the text of its class.
-    votes: float32 [n] in [-1, 1], the mean over people of 1 for keep and -1 for drop; 0 where nobody voted.
+    votes: float32 [n] in [-1, 1], the mean over people of 1 for keep and -1 for drop; NaN where nobody voted.
     """
 
     label: Array
@@ -32,17 +35,19 @@ CLASSIFIER, DROPOUT, CLIP, PEOPLE = "classifier", "classifier with dropout on", 
 
 
 class Expert(NamedTuple):
-    """score: see above. asks: whom (one of the words above), which is what must be there; None: nobody."""
+    """score: see above; NaN where there is none. asks: whom (one of the words above), which is what must be there; None: nobody.
+    missing: what an image without a score is ranked by."""
 
     score: Callable[[Array, Seen], Array]
     asks: str | None = None
+    missing: float = -math.inf
 
 
 EXPERTS: dict[str, Expert] = {
     "uncertainty": Expert(lambda key, seen: scores.negative_entropy(seen.logits), CLASSIFIER),
     "mc_dropout": Expert(lambda key, seen: scores.negative_entropy(seen.logits), DROPOUT),
     "clip": Expert(lambda key, seen: seen.similarity, CLIP),
-    "human": Expert(lambda key, seen: seen.votes, PEOPLE),
+    "human": Expert(lambda key, seen: seen.votes, PEOPLE, missing=0.0),  # between kept and dropped
     "random": Expert(lambda key, seen: scores.at_random(key, len(seen.label))),
 }
 FILTERS: dict[str, tuple[str, ...]] = {
@@ -79,18 +84,41 @@ def create(spec: config.Filter) -> Filter:
     return Filter({name: EXPERTS[name] for name in names}, weights, spec.ranking)
 
 
-def score(chosen: Filter, key: Array, seen: Seen, num_classes: int) -> tuple[Array, dict[str, Array]]:
-    """What a filter thinks of n images, higher = keep -> (float32 [n], each expert's own score float32 [n]).
+class Scores(NamedTuple):
+    """What a filter thinks of n images.
 
-    Of one expert it is that expert's score; of several the weighted mean of their ranks, in [0, 1]: scores of different experts
-    have no common unit, ranks have. Ranks are taken where the filter ranks: within a class, or over all.
+    score: float32 [n], higher = keep; never NaN.
+    own: each expert's own, float32 [n], NaN where it has none.
+    lost: bool [], nobody whose word counts could be asked; then `score` says nothing.
     """
-    own = {name: expert.score(key, seen) for name, expert in chosen.experts.items()}
+
+    score: Array
+    own: dict[str, Array]
+    lost: Array
+
+
+def score(chosen: Filter, key: Array, seen: Seen, num_classes: int, diverged: Array) -> Scores:
+    """Asks the experts of a filter.
+
+    Of one expert the score is that expert's; of several the weighted mean of their ranks, in [0, 1]: scores of different experts
+    have no common unit, ranks have. Ranks are taken where the filter ranks: within a class, or over all.
+
+    Args:
+      diverged: bool [], of the classifier: its experts have no scores then, and are ranked without.
+    """
+    own, filled, weights = {}, [], []
+    for (name, expert), weight in zip(chosen.experts.items(), chosen.weights, strict=True):
+        gone = diverged & (expert.asks in (CLASSIFIER, DROPOUT))
+        own[name] = jnp.where(gone, jnp.nan, expert.score(key, seen))
+        filled.append(jnp.where(jnp.isnan(own[name]), expert.missing, own[name]))
+        weights.append(jnp.where(gone, 0.0, weight))
     if not own:
-        return scores.indifferent(len(seen.label)), own
+        return Scores(scores.indifferent(len(seen.label)), own, jnp.bool_(False))
+    total = sum(weights)
     if len(own) == 1:
-        return next(iter(own.values())), own
+        return Scores(filled[0], own, total == 0)
     groups = num_classes if chosen.ranking == "class" else 1
-    ranks = [select.rank(one, groups) for one in own.values()]
-    weighted = sum(weight * rank for weight, rank in zip(chosen.weights, ranks, strict=True))
-    return weighted / sum(chosen.weights), own
+    # Places are halves of whole numbers: their sum is exact, and equal sums are equal on every backend.
+    places = sum(weight * select.place(one, groups) for weight, one in zip(weights, filled, strict=True))
+    last = max(1, len(seen.label) // groups - 1)
+    return Scores(places / (jnp.where(total > 0, total, 1.0) * last), own, total == 0)

@@ -35,16 +35,15 @@ def best(score: Array, keep: int, groups: int) -> Array:
     return jnp.sort((ranked * groups + jnp.arange(groups)[:, None]).reshape(-1))
 
 
-def rank(score: Array, groups: int) -> Array:
-    """Each score's rank in its group: float32 [n], 0 = lowest of the group, 1 = highest; ties share the mean of their ranks.
+def place(score: Array, groups: int) -> Array:
+    """Each score's place in its group: float32 [n], 0 = the lowest; equal scores share the mean of their places.
 
-    Args: as of `best`. A group of one image has rank 1/2. NaN ranks highest.
+    Args: as of `best`. No score may be NaN.
     """
 
     def of_group(score: Array) -> Array:
         ordered = jnp.sort(score)
         below, up_to = (jnp.searchsorted(ordered, score, side=side) for side in ("left", "right"))
-        place = (below + up_to - 1) / 2
-        return place / (len(score) - 1) if len(score) > 1 else jnp.full_like(score, 0.5)
+        return (below + up_to - 1) / 2
 
     return jax.vmap(of_group, in_axes=1, out_axes=1)(score.reshape(-1, groups)).reshape(-1).astype(jnp.float32)

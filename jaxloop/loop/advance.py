@@ -31,7 +31,7 @@ def initial(parts: Parts) -> LoopState:
     classifiers = {
         name: shape_of(start_classifier(name), seed, generation, parts.weights.get(name)) for name in parts.trainers
     }
-    pending, diverged = shape_of(sample, seed, generator, generation)
+    pending, diverged = shape_of(sample, seed, generator, one_queue, generation)
     reference = shape_of(refer, seed, classifiers[parts.reference], parts.train)
     seeds = len(parts.spec.seeds)
 
@@ -69,7 +69,7 @@ def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState, votes
         state = state._replace(generator=generator)
         done = number + 1 >= generator_epochs(parts, generation, state.queue)
     elif name == "sample":
-        pending, diverged = compiled.sample((seeds, state.generator), scalar[0])
+        pending, diverged = compiled.sample((seeds, state.generator, state.queue), scalar[0])
         state = state._replace(pending=pending, generator_diverged=diverged)
         done = True
     elif name == "filter":

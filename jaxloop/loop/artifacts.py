@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from jaxloop import config
 from jaxloop.devices import unstack
 from jaxloop.files import write_atomic
 from jaxloop.loop.parts import Parts
@@ -46,11 +47,11 @@ def write_filtered(parts: Parts, state: LoopState, workdir: Path) -> None:
     """Writes what the stage "filter" gave, for every seed: samples/gNN_sS.png, and the verdicts in provenance/gNN_sS.jsonl."""
     for name, seed, pending, diverged in _by_seed(parts, state):
         write_atomic(workdir / "samples" / f"{name}.png", grid(shown_by_class(pending, parts.num_classes)))
-        reasons = why(parts.spec.filter, bool(pending.lost), diverged)
+        reasons = why(parts.spec.filter, pending, parts.num_classes, diverged)
         lines = provenance(pending, state.cursor.generation, seed)
         told = (
-            {**line, "kept": kept and not diverged, "why": reasons[kept]}
-            for line, kept in zip(lines, pending.kept.tolist(), strict=True)
+            {**line, "kept": kept and not diverged, "why": reason}
+            for line, kept, reason in zip(lines, pending.kept.tolist(), reasons, strict=True)
         )
         store.write_lines(workdir / "provenance" / f"{name}.jsonl", told)
 
@@ -98,14 +99,31 @@ def provenance(pending: Pending, generation: int, seed: int) -> Iterator[dict]:
         }
 
 
-def why(filter_, lost: bool, diverged: bool) -> dict[bool, str]:
-    """{kept: the reason}. `filter_`: config.Filter."""
+def why(filter_: config.Filter, pending: Pending, num_classes: int, diverged: bool) -> list[str]:
+    """The reason of the verdict on each image. Host arrays in `pending`."""
     if diverged:
-        return dict.fromkeys((True, False), "the generator diverged")
-    if lost:
-        return dict.fromkeys((True, False), "a random choice: the classifier that scores diverged")
-    among = "of its class " if filter_.ranking == "class" else ""
-    return {True: f"among the best {among}by {filter_.name}", False: f"among the worst {among}by {filter_.name}"}
+        return ["the generator diverged"] * len(pending.kept)
+    if pending.lost:
+        return ["a random choice: the classifier that scores diverged"] * len(pending.kept)
+    groups, among = (num_classes, "of its class ") if filter_.ranking == "class" else (1, "")
+    reasons = {
+        (kept, tied): f"among the {word} {among}by {filter_.name}"
+        + (f": of several with its score the {order}" if tied else "")
+        for kept, word, order in ((True, "best", "earlier"), (False, "worst", "later"))
+        for tied in (True, False)
+    }
+    tied = _tied(pending.score, pending.kept, groups)
+    return [reasons[verdict] for verdict in zip(pending.kept.tolist(), tied.tolist(), strict=True)]
+
+
+def _tied(score: np.ndarray, kept: np.ndarray, groups: int) -> np.ndarray:
+    """bool [n]: images of a score of which, in their group (`select.best`), some are kept and others are not."""
+    tied = np.zeros_like(kept)
+    for group in range(groups):
+        of_group = slice(group, None, groups)
+        both = np.intersect1d(score[of_group][kept[of_group]], score[of_group][~kept[of_group]])
+        tied[of_group] = np.isin(score[of_group], both)
+    return tied
 
 
 def _number(value: float) -> float | None:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxloop import config, filters
-from jaxloop.errors import Waiting
+from jaxloop.errors import InputError, Waiting
 from jaxloop.loop import advance, artifacts, distances, measure, people, setup, tensorboard, workdir
 from jaxloop.loop.checkpoint import Checkpoints
 from jaxloop.loop.generation import Compiled, compile_filter, compile_stages
@@ -37,7 +37,7 @@ def run(spec: config.Spec, path: Path) -> None:
     """Runs an experiment in the folder `path`, or goes on with the one that is there, to its report.
 
     Raises:
-      InputError: before any work starts; afterwards a model that fails is recorded, and the run goes on.
+      InputError: before any work starts, or where votes.jsonl cannot be read; a model that fails is recorded, and the run goes on.
       Waiting: people must vote before it can go on. All that can be done without them is done.
     """
     parts, description = setup.build(spec)
@@ -54,6 +54,11 @@ def run(spec: config.Spec, path: Path) -> None:
     artifacts.write_real(parts, path)
     waits = _play(arm, events, control)
     if control:
+        if waits:  # people may vote in the meantime
+            print(
+                f"jaxloop: {waits}\nThe control arm goes on now; the run can be started again when it is through.",
+                file=sys.stderr,
+            )
         _play(control, name=CONTROL)
         page.write(control.path)
     page.write(path)
@@ -77,9 +82,12 @@ def _play(arm: Arm, events=None, control: Arm | None = None, name: str = "") -> 
     while not advance.finished(parts, state.cursor):
         try:
             votes = _votes(parts, state, path)
+        except InputError:  # a file of votes that cannot be read: nothing that was done is lost
+            checkpoints.save(state)
+            raise
         except Waiting as reason:
             checkpoints.save(state)
-            waits = reason
+            waits = reason.with_traceback(None)  # which would keep the state on the device while the other arm plays
             break
         before, state = state, advance.step(parts, compiled, seeds, state, votes)
         if state.cursor[:2] != before.cursor[:2]:
@@ -93,8 +101,11 @@ def _play(arm: Arm, events=None, control: Arm | None = None, name: str = "") -> 
             if new and control and before.cursor.generation == 0:
                 _fork(state, written, control)
             timing.add(before.cursor.generation, *progress.stage_done(before.cursor))
+        # Votes may change later, and so may the device that a run goes on with: what was made of the former, and what both arms
+        # start from, is done once.
+        once = votes is not None or (control and state.cursor == (1, 0, 0))
         over = advance.finished(parts, state.cursor)
-        if over or time.monotonic() - saved_at >= parts.spec.checkpoint.every_seconds:
+        if over or once or time.monotonic() - saved_at >= parts.spec.checkpoint.every_seconds:
             checkpoints.save(state)
             saved_at = time.monotonic()
         progress.show(state.cursor)
@@ -112,13 +123,11 @@ def _votes(parts: Parts, state: LoopState, path: Path) -> np.ndarray | None:
 
 def _fork(state: LoopState, written: list[dict], control: Arm) -> None:
     """Leaves the control arm generation 0: its records, and the state after it. Before the filtered arm's own next checkpoint, so
-    that wherever a kill comes, an arm past generation 0 has left it."""
+    that wherever a kill comes, an arm past generation 0 has left it; one that is killed in between leaves it anew."""
     checkpoints = Checkpoints(control.path / "checkpoints")
-    start = advance.initial(control.parts)
-    if checkpoints.latest(start) is None:
-        records.write(control.log, [record for record in written if record["generation"] == 0])
-        shared = {name: getattr(state, name) for name in ("cursor", "classifiers", "reference")}
-        checkpoints.save(start._replace(**shared))
+    records.write(control.log, [record for record in written if record["generation"] == 0])
+    shared = {name: getattr(state, name) for name in ("cursor", "classifiers", "reference")}
+    checkpoints.save(advance.initial(control.parts)._replace(**shared))
     checkpoints.close()
 
 
@@ -136,15 +145,15 @@ def _leave(arm: Arm, seeds, state: LoopState) -> list[dict]:
         return []
     of_data = measure.of_data(parts) if state.cursor.generation == 0 else []
     new = of_data + measure.of_generation(parts, arm.compiled, state, seeds)
-    _warn_of_deleted(new)
+    _warn_of_deleted(new, arm.path)
     return new
 
 
-def _warn_of_deleted(new: list[dict]) -> None:
+def _warn_of_deleted(new: list[dict], path: Path) -> None:
     for record in new:
         if record["metric"] == "deleted_classes" and record["value"]:
             print(
-                f"jaxloop: warning: generation {record['generation']}, seed {record['seed']}: the filter kept no image of "
+                f"jaxloop: warning: {path}: generation {record['generation']}, seed {record['seed']}: the filter kept no image of "
                 f"{record['value']:.0f} classes (filter.ranking is all)",
                 file=sys.stderr,
             )

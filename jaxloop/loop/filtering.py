@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxloop import devices, filters, keys
 from jaxloop.classifiers import training
 from jaxloop.filters import select
+from jaxloop.loop import policy
 from jaxloop.loop import queue as queues
 from jaxloop.loop.parts import Parts
 from jaxloop.loop.state import Pending, all_finite
@@ -15,8 +16,14 @@ SAMPLING_BATCH = 256
 CLIP_BATCH = 32  # images of 224x224 that are looked at together
 
 
-def sample(parts: Parts, seed: Array, generator: PyTree, generation: Array) -> tuple[Pending, Array]:
-    """What the generator paints, not filtered yet -> (Pending, bool []: the generator diverged, some weight is not finite)."""
+def sample(
+    parts: Parts, seed: Array, generator: PyTree, queue: queues.Queue, generation: Array
+) -> tuple[Pending, Array]:
+    """What the generator paints, not filtered yet -> (Pending, bool []: the generator diverged).
+
+    It has diverged if a weight is not finite; or if it could not train, for all generators before it diverged and the loop has
+    nothing else.
+    """
     (z_key,) = keys.parts(_key(seed, generation), "z")
     label = select.labels(parts.made_per_class, parts.num_classes)
 
@@ -34,7 +41,8 @@ def sample(parts: Parts, seed: Array, generator: PyTree, generation: Array) -> t
         kept=jnp.zeros(len(label), bool),
         kept_index=jnp.zeros(parts.kept, jnp.int32),
     )
-    return pending, ~all_finite(generator)
+    used = policy.trained_on(parts.spec.loop, seed, "generator", generation, len(parts.train.label), queue.valid)
+    return pending, ~all_finite(generator) | (used.sum() < parts.spec.generator.batch_size)
 
 
 def filter_and_push(
@@ -52,8 +60,8 @@ def filter_and_push(
 
     Args:
       diverged: bool []; of a generator that diverged nothing is pushed.
-      judge: last generation's classifier. Where the filter asks it and it has diverged there are no scores, and the kept images
-        are a random choice.
+      judge: last generation's classifier. Where it has diverged, the filter ranks by what its other experts say; without any
+        the kept images are a random choice.
       votes: float32 [n], what people said (`filters.Seen`); None where the filter does not ask them.
       clip: the variables of `parts.clip`, None where the filter does not ask it.
     """
@@ -67,10 +75,9 @@ def filter_and_push(
         else None,
         votes=votes,
     )
-    score, scores = filters.score(parts.filter, score_key, seen, parts.num_classes)
-    lost = judge.diverged & parts.filter.asks(filters.CLASSIFIER, filters.DROPOUT)
-    score, scores = jax.tree.map(lambda x: jnp.where(lost, jnp.nan, x), (score, scores))
-    ranking = jnp.where(lost, jax.random.uniform(lost_key, score.shape), jnp.nan_to_num(score, nan=-jnp.inf))
+    score, scores, lost = filters.score(parts.filter, score_key, seen, parts.num_classes, judge.diverged)
+    ranking = jnp.where(lost, jax.random.uniform(lost_key, score.shape), score)
+    score = jnp.where(lost, jnp.nan, score)
 
     groups = parts.num_classes if parts.filter.ranking == "class" else 1
     kept_index = select.best(ranking, parts.kept // groups, groups)

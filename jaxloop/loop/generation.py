@@ -18,7 +18,7 @@ from jaxloop.loop import policy
 from jaxloop.loop import queue as queues
 from jaxloop.loop.filtering import filter_and_push, sample
 from jaxloop.loop.parts import Parts
-from jaxloop.loop.state import Pending, Reference
+from jaxloop.loop.state import Reference
 from jaxloop.metrics import counts, embedded
 from jaxloop.types import Array, Samples
 
@@ -130,9 +130,9 @@ def refer(parts: Parts, seed, state: training.State, train: Samples) -> Referenc
     )
 
 
-def look(parts: Parts, seed, reference: Reference, pending: Pending):
+def look(parts: Parts, seed, reference: Reference, samples: Samples, kept_index: Array):
     """What the reference sees in the kept samples -> (predicted int32 [m], Embedded)."""
-    kept = jax.tree.map(lambda x: x[pending.kept_index], pending.samples)
+    kept = jax.tree.map(lambda x: x[kept_index], samples)
     trainer = parts.trainers[parts.reference]
     predicted = trainer.logits(reference.variables, kept.image).argmax(axis=-1)
     features = trainer.features(reference.variables, kept.image)

@@ -2,15 +2,14 @@
 
 import numpy as np
 
-from jaxloop import filters, keys
+from jaxloop import keys
 from jaxloop.devices import unstack
-from jaxloop.loop import distances
+from jaxloop.loop import audit, distances
 from jaxloop.loop.generation import Compiled
 from jaxloop.loop.log import Log
 from jaxloop.loop.parts import Parts
 from jaxloop.loop.state import LoopState
 from jaxloop.metrics import bootstrap, embedded, fairness, generated
-from jaxloop.provenance import study
 from jaxloop.types import Samples
 
 PER_CLASS = ("meo_per_class", "di_per_class", "md_per_class")
@@ -23,6 +22,7 @@ def of_data(parts: Parts) -> list[dict]:
     for seed in parts.spec.seeds:
         log = Log(seed, 0)
         _add_shares(log, "real", shares)
+        audit.add_real(log, parts)
         for network, real in parts.real.items():
             distances.add_real(log, network, real)
         records += log.records
@@ -37,7 +37,11 @@ def of_generation(parts: Parts, compiled: Compiled, state: LoopState, own_seeds)
         for name in parts.trainers
     }
     stopped = {name: unstack(state.classifiers[name]) for name in parts.trainers}
-    looked = unstack(compiled.look((own_seeds, state.reference, state.pending))) if generation else None
+    looked = (
+        unstack(compiled.look((own_seeds, state.reference, state.pending.samples, state.pending.kept_index)))
+        if generation
+        else None
+    )
     rest = unstack((state.pending, state.reference, state.generator_diverged))
     resamples = parts.spec.measure.bootstrap
     records = []
@@ -51,14 +55,18 @@ def of_generation(parts: Parts, compiled: Compiled, state: LoopState, own_seeds)
             distances.add_real(log, parts.reference, None if bool(reference.diverged) else reference.real)
         if looked:
             _add_generator(log, parts, *looked[i], pending, reference, bool(diverged))
-            _add_filter(log, parts, pending, bool(diverged))
+            audit.add(log, parts, pending, bool(diverged))
         records += log.records
     return records
 
 
 def _add_classifier(log: Log, name: str, counted, state, key, resamples: int) -> None:
     diverged = bool(state.diverged)
-    broken = f"diverged in epoch {int(state.epoch)}: no measure of it exists" if diverged else None
+    broken = (
+        f"diverged in epoch {int(state.epoch)} (or had nothing to train on): no measure of it exists"
+        if diverged
+        else None
+    )
     log.add(name, "diverged", diverged)
     log.add(name, "epochs_trained", state.epoch)
     log.add(name, "validation_loss", np.nan if diverged else state.best_loss, broken)
@@ -92,7 +100,11 @@ def _add_classifier(log: Log, name: str, counted, state, key, resamples: int) ->
 
 def _add_generator(log: Log, parts: Parts, predicted, seen, pending, reference, diverged: bool) -> None:
     """Measures of the kept images. Those that need the reference do not exist if it diverged."""
-    broken = "the generator diverged: nothing of this generation was pushed" if diverged else None
+    broken = (
+        "the generator diverged (or had nothing to train on): nothing of this generation was pushed"
+        if diverged
+        else None
+    )
     blind = f"{parts.reference} diverged in generation 0: nobody can judge" if bool(reference.diverged) else None
     unjudged = broken or blind
     log.add("generator", "diverged", diverged)
@@ -111,7 +123,7 @@ def _add_generator(log: Log, parts: Parts, predicted, seen, pending, reference, 
     shares = generated.subgroup_share(kept.group, kept.label, parts.num_classes, parts.num_groups)
     if diverged:
         shares = generated.Shares(*(np.full_like(share, np.nan) for share in shares))
-    _add_shares(log, "generator", shares, broken)
+    _add_shares(log, "generator", shares, broken or "no image of the class was kept")
 
 
 def _add_shares(log: Log, subject: str, shares: generated.Shares, why: str | None = None) -> None:
@@ -120,39 +132,3 @@ def _add_shares(log: Log, subject: str, shares: generated.Shares, why: str | Non
     for (label, group), value in np.ndenumerate(np.asarray(shares.by_class)):
         log.add(subject, "subgroup_share", value, why, **{"class": label, "group": group})
     log.add(subject, "unknown_share", shares.unknown, why)
-
-
-def _add_filter(log: Log, parts: Parts, pending, diverged: bool) -> None:
-    """The audit: whom the filter dropped, over all, by class, by subgroup and by both.
-
-    Intervals are Wilson's, of a share of this generation's images. Over all, and of a class that is ranked by itself, the rate
-    is set and no estimate, and has none.
-    """
-    broken = "the generator diverged: there was nothing to filter" if diverged else None
-    nobody = "no image of the subgroup" if parts.image_group else "pixels do not tell the subgroup of a generated image"
-    samples = pending.samples
-    made, dropped = map(
-        np.asarray, generated.drops(pending.kept, samples.label, samples.group, parts.num_classes, parts.num_groups)
-    )
-
-    def add(made: int, dropped: int, chosen: bool = True, **where: int) -> None:
-        value = np.nan if diverged or not made else dropped / made
-        interval = study.wilson(int(dropped), int(made)) if made and chosen else None
-        log.add("filter", "drop_rate", value, broken or nobody, interval, **where)
-
-    add(made.sum(), dropped.sum(), chosen=False)
-    for group in range(parts.num_groups):
-        add(made[:, group].sum(), dropped[:, group].sum(), group=group)
-    for label in range(parts.num_classes):
-        add(made[label].sum(), dropped[label].sum(), chosen=parts.filter.ranking == "all", **{"class": label})
-        for group in range(parts.num_groups):
-            add(made[label, group], dropped[label, group], **{"class": label, "group": group})
-    deleted = int((dropped.sum(axis=1) == made.sum(axis=1)).sum())
-    log.add("filter", "deleted_classes", np.nan if diverged else deleted, broken)
-    if parts.filter.asks(filters.PEOPLE):
-        unwanted = (np.asarray(pending.score) < 0) & np.asarray(pending.kept)
-        log.add("filter", "voted_out_kept", np.nan if diverged else unwanted.sum(), broken)
-    if not diverged and bool(pending.lost):
-        log.note(
-            "filter", "drop_rate", f"last generation's {parts.judge} diverged: the kept images are a random choice"
-        )

@@ -34,26 +34,28 @@ def _loop_notes(spec: config.Spec, num_real: int) -> list[str]:
     """How the run leaves the paper's loop: fifo, all real images, no sampling bias."""
     loop, notes = spec.loop, []
     if loop.policy == "replace":
-        notes.append("Of the generated images only the last generation's are trained on (loop.policy = replace).")
+        notes.append("Of the generated images only the youngest generation's are trained on (loop.policy = replace).")
     elif loop.policy == "accumulate":
         notes.append(
             "All generated images stay in the training set (loop.policy = accumulate): a generation costs more than the last."
         )
     elif loop.policy == policy.SUBSAMPLE:
         notes.append(
-            f"Each generation trains on {num_real} images at most, drawn from real and all generated ones alike "
+            f"Each generation trains on {num_real} images at most, drawn anew from all that are in play, real and generated alike "
             "(loop.policy = accumulate_subsample)."
         )
     stopping = "Early stopping looks at real validation images even so."
     if loop.real == "none":
-        notes.append(f"Real images train generation 0 and the first generator only (loop.real = none). {stopping}")
+        notes.append(
+            f"Real images are in play in generation 0 and for the first generator only (loop.real = none). {stopping}"
+        )
     elif loop.real == "fresh":
         share = policy.num_fresh(loop, num_real)
         all_used = num_real // share
         again = f" From generation {all_used} on they come round again." if all_used <= loop.generations else ""
         notes.append(
-            f"Each generation is given {share} of the {num_real} real training images, others each time "
-            f"(loop.real = fresh).{again} {stopping}"
+            f"Each generation is given {share} of the {num_real} real training images, dealt out in turns (loop.real = fresh).{again} "
+            f"{stopping}"
         )
     if spec.generator.truncation:
         notes.append(f"Sampling is biased: the latent vector is truncated at {spec.generator.truncation:g}.")

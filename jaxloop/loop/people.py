@@ -13,8 +13,11 @@ from jaxloop.provenance import sheets, votes
 def asked(parts: Parts, state: LoopState, workdir: Path) -> np.ndarray:
     """What people said of the images that wait for the filter: float32 [S n], as `filters.Seen.votes`.
 
+    Nobody is asked about a generator that diverged: nothing of it will be pushed.
+
     Raises:
-      Waiting: fewer than the share filter.reviewed of the images, over all seeds, have a vote.
+      InputError: votes.jsonl cannot be read.
+      Waiting: of some seed fewer than the share filter.reviewed of the images have a vote.
     """
     samples = state.pending.samples
     image, label = np.asarray(samples.image), np.asarray(samples.label)
@@ -23,11 +26,14 @@ def asked(parts: Parts, state: LoopState, workdir: Path) -> np.ndarray:
         votes.score(given, [sheets.sha256(one) for one in images], labels)
         for images, labels in zip(image, label, strict=True)
     ])  # fmt: skip
-    progress = votes.progress(scores, parts.spec.filter.reviewed)
-    if not progress.enough:
+    alive = scores[~np.asarray(state.generator_diverged)]
+    progress = [votes.progress(of_seed, parts.spec.filter.reviewed) for of_seed in alive]
+    if not all(of_seed.enough for of_seed in progress):
+        voted, needed = (sum(getattr(of_seed, name) for of_seed in progress) for name in ("voted", "needed"))
+        each = f", {progress[0].needed} of each seed" if len(progress) > 1 else ""
         raise Waiting(
-            f"generation {state.cursor.generation} waits for people: {progress.voted} of {progress.of} images have a vote, "
-            f"{progress.needed} must. Vote with\n    python -m jaxloop.review {workdir}\n"
+            f"generation {state.cursor.generation} waits for people: {voted} of {alive.size} images have a vote, "
+            f"{needed} must{each}. Vote with\n    python -m jaxloop.review {workdir}\n"
             "and then start the run again with the same command."
         )
-    return np.nan_to_num(scores).astype(np.float32)
+    return scores

@@ -99,6 +99,10 @@ def _filter(spec: config.Spec) -> filters.Filter:
         raise InputError(
             "config.filter.control", True, f"False where filter.name is {name}, which is no expert's choice"
         )
+    if spec.filter.control and spec.filter.drop == 0:
+        raise InputError(
+            "config.filter.drop", 0.0, "more than 0 where filter.control is True: else both arms keep everything"
+        )
     if chosen.asks(filters.PEOPLE) and not spec.loop.images:
         raise InputError("config.loop.images", False, f"True where filter.name is {name}: people must see the images")
     return chosen
@@ -162,6 +166,8 @@ def _fingerprint(dataset: Dataset) -> str:
 
 def _refuse_small(spec: config.Spec, num_real: int, kept: int) -> None:
     images = policy.smallest(spec.loop, num_real, kept)
+    if images < 2 and spec.loop.real == "fresh":
+        raise InputError("config.loop.fresh", spec.loop.fresh, f"a share that gives 2 or more of {num_real} images")
     for kind in ("generator", "classifier"):
         size = getattr(spec, kind).batch_size
         if size > images:

@@ -58,9 +58,28 @@ def test_provenance_tells_every_image(pending):
     assert {line["score"] for line in lost} == {None}
 
 
-def test_the_verdict_has_a_reason():
-    said = artifacts.why(config.Filter(name="clip"), lost=False, diverged=False)
-    assert said == {True: "among the best of its class by clip", False: "among the worst of its class by clip"}
-    assert artifacts.why(config.Filter(name="clip", ranking="all"), False, False)[True] == "among the best by clip"
-    assert "random choice" in artifacts.why(config.Filter(), lost=True, diverged=False)[True]
-    assert set(artifacts.why(config.Filter(), lost=True, diverged=True).values()) == {"the generator diverged"}
+def test_the_verdict_has_a_reason(pending):
+    def why(pending=pending, ranking="class", diverged=False):
+        return artifacts.why(config.Filter(name="clip", ranking=ranking), pending, CLASSES, diverged)
+
+    words = np.where(pending.kept, "best", "worst")
+    assert why() == [f"among the {word} of its class by clip" for word in words]
+    assert why(ranking="all") == [f"among the {word} by clip" for word in words]
+    assert set(why(pending._replace(lost=np.bool_(True)))) == {"a random choice: the classifier that scores diverged"}
+    assert set(why(diverged=True)) == {"the generator diverged"}
+
+
+def test_equal_scores_are_no_judgement(pending):
+    """Class 0: nine alike, of which six are kept. Class 1: two alike, both dropped, the lowest of their class."""
+    score = pending.score.copy()
+    score[0::CLASSES] = 1.0
+    lowest = np.flatnonzero(~pending.kept[1::CLASSES])[:2]
+    score[1::CLASSES][lowest] = -9.0
+    index = np.asarray(select.best(score, KEPT, CLASSES))
+    kept = np.zeros_like(pending.kept)
+    kept[index] = True
+    said = artifacts.why(config.Filter(name="human"), pending._replace(score=score, kept=kept), CLASSES, False)
+    assert said[0::CLASSES] == [
+        "among the best of its class by human: of several with its score the earlier"
+    ] * KEPT + ["among the worst of its class by human: of several with its score the later"] * (MADE - KEPT)
+    assert not any("several" in reason for i, reason in enumerate(said) if i % CLASSES)

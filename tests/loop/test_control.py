@@ -50,9 +50,14 @@ def test_chance_has_no_control(name):
         setup.build(config.resolve({"filter": {"name": name, "control": True}}))
 
 
+def test_two_arms_that_keep_everything_are_refused():
+    with pytest.raises(InputError, match=r"config.filter.drop=0.0 .* filter.control is True"):
+        setup.build(config.resolve({"filter": {"drop": 0.0, "control": True}}))
+
+
 def test_a_deleted_class_is_warned_of(capsys):
     record = {"seed": 3, "generation": 2, "subject": "filter", "metric": "deleted_classes"}
-    driver._warn_of_deleted([{**record, "value": 0.0}, {**record, "value": None}])
+    driver._warn_of_deleted([{**record, "value": 0.0}, {**record, "value": None}], "runs/w")
     assert capsys.readouterr().err == ""
-    driver._warn_of_deleted([{**record, "value": 4.0}])
-    assert "generation 2, seed 3: the filter kept no image of 4 classes" in capsys.readouterr().err
+    driver._warn_of_deleted([{**record, "value": 4.0}], "runs/w")
+    assert "runs/w: generation 2, seed 3: the filter kept no image of 4 classes" in capsys.readouterr().err

@@ -1,11 +1,13 @@
 """The filter that asks people: the run stops after sampling, and goes on with their votes."""
 
+import jax
 import numpy as np
 import pytest
 
+from jaxloop import filters
 from jaxloop.errors import InputError, Waiting
-from jaxloop.loop import driver, setup
-from jaxloop.provenance import store, votes
+from jaxloop.loop import advance, driver, people, setup
+from jaxloop.provenance import sheets, store, votes
 from tests.conftest import tiny
 from tests.loop.test_control import SMALL, lines
 
@@ -62,3 +64,30 @@ def test_a_run_waits_for_votes_and_goes_on_with_them(tmp_path, one_device):
 def test_people_must_see_the_images():
     with pytest.raises(InputError, match=r"config.loop.images=False .* filter.name is human"):
         setup.build(tiny(**{"filter.name": "human", "loop.images": False}))
+
+
+@pytest.fixture
+def waiting(tiny_parts):
+    """Parts whose filter asks people for two images in five, and a state of black images in seed 0 and white ones in seed 1."""
+    spec = tiny(**{"filter.name": "human", "filter.reviewed": 0.4})
+    parts = tiny_parts._replace(spec=spec, filter=filters.create(spec.filter))
+    state = jax.tree.map(np.array, advance.initial(parts))
+    state.pending.samples.image[1] = 255
+    return parts, state
+
+
+def test_every_seed_must_be_voted_on(waiting, tmp_path):
+    parts, state = waiting
+    vote(tmp_path, {"sha256": sheets.sha256(state.pending.samples.image[0, 0]), "class": 0, "index": 0}, "drop")
+    with pytest.raises(Waiting, match=r"440 of 880 images have a vote, 352 must, 176 of each seed"):
+        people.asked(parts, state, tmp_path)
+    vote(tmp_path, {"sha256": sheets.sha256(state.pending.samples.image[1, 0]), "class": 0, "index": 0}, "keep")
+    scores = people.asked(parts, state, tmp_path)
+    assert (scores[0] == -1).all() and (scores[1] == 1).all()
+
+
+def test_nobody_is_asked_about_a_generator_that_diverged(waiting, tmp_path):
+    parts, state = waiting
+    with pytest.raises(Waiting, match=r"0 of 440 images have a vote, 176 must\. "):
+        people.asked(parts, state._replace(generator_diverged=np.array([True, False])), tmp_path)
+    people.asked(parts, state._replace(generator_diverged=np.array([True, True])), tmp_path)

@@ -1,7 +1,5 @@
 """What a generation trains on: as masks, and through the loop."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 
 from jaxloop import config
 from jaxloop.errors import InputError
-from jaxloop.loop import advance, policy, setup
+from jaxloop.loop import policy, setup
 from jaxloop.loop.generation import compile_stages
 from tests.conftest import tiny
 from tests.loop.playing import play
@@ -90,6 +88,8 @@ def test_batches_larger_than_any_generation_trains_on_are_refused_before_work():
         setup.build(tiny(**{"loop.real": "none", "generator.batch_size": 500}), devices=jax.devices()[:1])
     with pytest.raises(InputError, match=r"config.generator.batch_size=128 .* at most the 65 images"):
         setup.build(tiny(**{"loop.real": "fresh", "loop.fresh": 0.05}), devices=jax.devices()[:1])
+    with pytest.raises(InputError, match=r"config.loop.fresh=0.0005 .* 2 or more of 1293"):
+        setup.build(tiny(**{"loop.real": "fresh", "loop.fresh": 0.0005}), devices=jax.devices()[:1])
 
 
 @pytest.mark.slow
@@ -116,10 +116,18 @@ def test_through_the_loop_with_one_trace(name, real, born):
     assert accuracy.keys() == {0, 1} and accuracy[0] != accuracy[1]
 
 
-def test_a_generator_that_always_diverges_leaves_a_fully_synthetic_loop_nothing(tiny_parts):
-    """No image to train on: the stages do nothing and come to their end."""
-    loop = dataclasses.replace(tiny_parts.spec.loop, real="none")
-    parts = tiny_parts._replace(spec=dataclasses.replace(tiny_parts.spec, loop=loop))
-    assert policy.count(loop, "classifier", 2, 1294, 0) == 0
-    empty = advance.initial(parts).queue
-    assert advance.generator_epochs(parts, 2, empty) == parts.spec.generator.epochs
+@pytest.mark.slow
+def test_a_fully_synthetic_loop_whose_generators_diverge_has_nothing_and_says_so():
+    changes = {"loop.real": "none", "generator.learning_rate": 1e30, "classifiers": ("lenet",), "measure.bootstrap": 0}
+    spec = tiny(**changes, **{"seeds": (0,), "generator.epochs": 1, "classifier.epochs": 1})
+    state, records = play(setup.build(spec, devices=jax.devices()[:1])[0])
+    assert state.cursor.generation == 3 and int(state.queue.size[0]) == 0
+    value = {
+        (r["generation"], r["subject"], r["metric"]): r["value"] for r in records if not {"class", "group"} & r.keys()
+    }
+    for generation in (1, 2):
+        assert value[generation, "generator", "diverged"] == value[generation, "lenet", "diverged"] == 1.0
+        assert value[generation, "lenet", "accuracy"] is None
+        assert "nothing to train on" in value[generation, "lenet", "accuracy_note"]
+        assert "nothing to train on" in value[generation, "generator", "label_agreement_note"]
+    assert value[0, "lenet", "diverged"] == 0.0
