@@ -18,7 +18,7 @@ from jaxloop.provenance import sheets, store
 GRID_COLUMNS = 10
 GRID_SIDE = 28  # pixels, at least, of one picture in a grid: small ones are enlarged by a whole factor
 REAL_IMAGES = 1000  # at most, left beside the generated ones, to be mixed among them unseen
-WAITING = "waits for the filter"
+WAITING, DIVERGED = "waits for the filter", "the generator diverged"
 
 
 def write_real(parts: Parts, workdir: Path) -> None:
@@ -35,12 +35,14 @@ def write_real(parts: Parts, workdir: Path) -> None:
 
 
 def write_made(parts: Parts, state: LoopState, workdir: Path) -> None:
-    """Writes what the stage "sample" gave, for every seed: images/gNN_sS.png, and provenance/gNN_sS.jsonl without a verdict."""
-    for name, seed, pending, _ in _by_seed(parts, state):
+    """Writes what the stage "sample" gave, for every seed: images/gNN_sS.png, and provenance/gNN_sS.jsonl without a verdict
+    (but of a generator that diverged, of which nothing is kept)."""
+    for name, seed, pending, diverged in _by_seed(parts, state):
         if parts.spec.loop.images:
             write_atomic(workdir / "images" / f"{name}.png", sheets.encode(pending.samples.image))
+        verdict = {"kept": False, "why": DIVERGED} if diverged else {"kept": None, "why": WAITING}
         lines = provenance(pending, state.cursor.generation, seed)
-        store.write_lines(workdir / "provenance" / f"{name}.jsonl", ({**line, "why": WAITING} for line in lines))
+        store.write_lines(workdir / "provenance" / f"{name}.jsonl", (line | verdict for line in lines))
 
 
 def write_filtered(parts: Parts, state: LoopState, workdir: Path) -> None:
@@ -102,7 +104,7 @@ def provenance(pending: Pending, generation: int, seed: int) -> Iterator[dict]:
 def why(filter_: config.Filter, pending: Pending, num_classes: int, diverged: bool) -> list[str]:
     """The reason of the verdict on each image. Host arrays in `pending`."""
     if diverged:
-        return ["the generator diverged"] * len(pending.kept)
+        return [DIVERGED] * len(pending.kept)
     if pending.lost:
         return ["a random choice: the classifier that scores diverged"] * len(pending.kept)
     groups, among = (num_classes, "of its class ") if filter_.ranking == "class" else (1, "")
