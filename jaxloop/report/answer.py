@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from jaxloop.report import results, statistics
 from jaxloop.report.results import Verdict
-from jaxloop.report.statistics import GREW, NO_TREND, ONE_SEED, SHRANK
+from jaxloop.report.statistics import CANNOT_TELL, GREW, NO_SPREAD, NO_TREND, ONE_SEED, SHRANK
 from jaxloop.report.workdir import Run
 
 QUESTION = "When each generation of models is trained on data that the last generation made, does bias grow?"
@@ -13,7 +13,10 @@ ENOUGH_SEEDS = 10  # fewer are named as a reason why a trend cannot be told
 
 
 class Answer(NamedTuple):
-    """headline: one sentence over all classifiers.  why: a sentence on few seeds, or "".  sentences: one a classifier."""
+    """headline: one sentence over all classifiers.  why: what keeps trends from being told, or "".
+
+    sentences: one a classifier.
+    """
 
     headline: str
     why: str
@@ -36,6 +39,8 @@ def _headline(found: list[Verdict]) -> str:
         return "Cannot tell: no measure of bias has a value in two generations or more."
     if all(v.decision.word == ONE_SEED for v in found):
         return f"Cannot tell: one seed gives slopes ({num} comparisons) but no interval."
+    if all(v.decision.word == NO_SPREAD for v in found):
+        return f"Cannot tell: in each of {num} comparisons {_SAME}."
     if undecided == num:
         return f"Cannot tell{seeds}: in none of {num} comparisons can the trend be told from no change."
     rest = f"; in {undecided} the trend cannot be told from no change{seeds}" if undecided else ""
@@ -44,6 +49,9 @@ def _headline(found: list[Verdict]) -> str:
     if grew:
         return f"{'Yes' if grew == num else 'In part'}: bias grew in {grew} of {num} comparisons{rest}."
     return f"No growth seen: bias shrank in {shrank} of {num} comparisons{rest}."
+
+
+_SAME = "all seeds gave the same slope, and without spread there is no test"
 
 
 def _few_seeds(found: list[Verdict]) -> str:
@@ -57,9 +65,21 @@ def _num_seeds(found: list[Verdict]) -> int:
 
 
 def _why(found: list[Verdict]) -> str:
+    return " ".join(filter(None, (_why_few(found), _why_untested(found))))
+
+
+def _why_untested(found: list[Verdict]) -> str:
+    """On slopes that are the same in all seeds, beside others."""
+    same = sum(v.decision.word == NO_SPREAD for v in found)
+    if same in (0, len(found)):
+        return ""
+    return f"In {same} of {len(found)} comparisons {_SAME}."
+
+
+def _why_few(found: list[Verdict]) -> str:
     tested = sum(v.decision.p is not None for v in found)
-    undecided = any(v.decision.word not in (GREW, SHRANK) for v in found)
-    if not (undecided and _few_seeds(found) and tested):
+    undecided = any(v.decision.word == CANNOT_TELL for v in found)
+    if not (undecided and _few_seeds(found)):
         return ""
     num = _num_seeds(found)
     now, then = (statistics.errors_needed(n, tested) for n in (num, ENOUGH_SEEDS))

@@ -51,7 +51,7 @@ def as_json(run: Run, conjecture: Sequence[Dynamics], audited: Audit) -> dict:
 def estimate(e: Estimate) -> dict:
     """Mean and interval; null where there is none."""
     return {
-        "mean": e.mean, "half_width": e.half_width, "low": e.low, "high": e.high,
+        "mean": e.mean, "half_width": e.half_width or None, "low": e.low, "high": e.high,
         "num_seeds": e.num, "num_seeds_missing": e.num_missing,
     }  # fmt: skip
 
@@ -68,13 +68,18 @@ def comparison(c: Comparison) -> dict:
 
 
 def _filter(run: Run, audited: Audit) -> dict:
-    """Drop rates over generations and seeds, and the comparison with the control arm (null without one)."""
+    """Drop rates over generations and seeds, and the comparison with the control arm (null without one).
+
+    primary: whether a comparison is in the family that the sentence speaks of; each table is corrected within itself.
+    """
     rates = [*audited.groups, *audited.classes, *audited.cells]
     control = run.control and {
         "sentence": arms.sentence(run, audited.arms),
-        "comparisons": [comparison(c) for family in audited.arms for c in family],
+        "comparisons": [comparison(c) | {"table": family.what, "primary": family.primary}
+                        for family in audited.arms for c in family.comparisons],
+        "not_compared": audited.not_compared,
         "means": _means(run.control),
-    }
+    }  # fmt: skip
     return {
         "asked": drops.asked(run), "drop_rate": estimate(drops.overall(run)), "drop_rates": list(map(_rate, rates)),
         "control": control,

@@ -68,7 +68,7 @@ def generator(run: Run) -> list[Panel]:
     shown = {*first, "diverged", "unknown_share"}
     # How sure a distance is has no curve of its own.
     found = [m for m in results.scalar_metrics(run, "generator") if not m.startswith("kid_std_")]
-    others = [metric for metric in found if metric not in shown]
+    others = [metric for metric in found if metric not in shown and measures.rarity(metric) is None]
     crosses = frozenset(results.diverged(run, "generator"))
     lines = {
         metric: _line(run, Name("generator", metric), "", drawing.style(0), crosses) for metric in (*first, *others)
@@ -77,13 +77,18 @@ def generator(run: Run) -> list[Panel]:
 
 
 def generated_groups(run: Run) -> list[Panel]:
-    """By subgroup: its share among the kept images, and the share of it that the filter dropped."""
+    """By subgroup, by name and by rarity: its share among the kept images, and the share of it that the filter dropped."""
     unknown = _line(run, Name("generator", "unknown_share"), "unknown subgroup", ("#777777", "x", "dotted"))
     total = _line(run, Name("filter", "drop_rate"), "all subgroups", (drawing.BLACK, "+", "dotted"))
-    return [
-        Panel("share among kept", [*_by_group(run, "generator", "subgroup_share"), unknown], 0, 1),
-        Panel("share dropped", [*_by_group(run, "filter", "drop_rate"), total], 0, 1),
-    ]
+    panels = []
+    for lines_of, how in ((_by_group, ""), (_by_rarity, ", by rarity")):
+        kept, dropped = lines_of(run, "generator", "subgroup_share"), lines_of(run, "filter", "drop_rate")
+        if kept or dropped:
+            panels += [
+                Panel(f"share among kept{how}", [*kept, unknown], 0, 1),
+                Panel(f"share dropped{how}", [*dropped, total], 0, 1),
+            ]
+    return panels
 
 
 def with_control(run: Run) -> list[Panel]:
@@ -126,8 +131,9 @@ FIGURES = (
     ),
     Figure(
         "generated-groups", "Subgroups among the kept images, and what the filter dropped",
-        "Left: the share of each subgroup among the images that were kept; one that shrinks is being forgotten. Right: the share "
-        "of each that the filter dropped; a filter that drops one subgroup more often than another is itself biased.", generated_groups, 4,
+        "The share of each subgroup among the images that were kept: one that shrinks is being forgotten. And the share of each "
+        "that the filter dropped: a filter that drops one subgroup more often than another is itself biased. By rarity: the rarest "
+        "subgroups of every class in the real data together, the second-rarest, and so on.", generated_groups, 4,
     ),
     Figure(
         "training", "Training", "Epochs until early stopping, and measures that no other figure shows.", training, 4,
@@ -214,6 +220,15 @@ def _by_group(run: Run, subject: str, metric: str) -> list[Line]:
     return [
         _line(run, Name(subject, metric, None, g), name, drawing.style(i, drawing.COLOR_WORDS[name] if own else None))
         for i, (g, name) in enumerate(zip(groups, names, strict=True))
+    ]
+
+
+def _by_rarity(run: Run, subject: str, metric: str) -> list[Line]:
+    own = [n for n in results.scalar_metrics(run, subject) if n.partition(measures.RARITY)[0] == metric]
+    ranks = sorted(k for k in map(measures.rarity, own) if k)
+    return [
+        _line(run, Name(subject, f"{metric}{measures.RARITY}{k}"), measures.rarity_name(k), drawing.style(k - 1))
+        for k in ranks
     ]
 
 

@@ -23,12 +23,12 @@ def with_interval(e: Estimate, digits: int = 3) -> str:
     """ "0.972 ± 0.010"; the mean alone where there is no interval; a dash where there is no value."""
     if e.mean is None:
         return NO_VALUE
-    return f"{e.mean:.{digits}f}" + ("" if e.half_width is None else f" ± {e.half_width:.{digits}f}")
+    return f"{e.mean:.{digits}f}" + (f" ± {e.half_width:.{digits}f}" if e.half_width else "")
 
 
 def interval(e: Estimate, digits: int = 4) -> str:
     """ "[-0.0021, +0.0045]", or a dash where there is none."""
-    return NO_VALUE if e.half_width is None else f"[{signed(e.low, digits)}, {signed(e.high, digits)}]"
+    return NO_VALUE if e.low is None else f"[{signed(e.low, digits)}, {signed(e.high, digits)}]"
 
 
 def p_value(p: float | None) -> str:

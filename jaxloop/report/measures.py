@@ -78,14 +78,21 @@ _OTHERS = (
     Measure("subgroup_share", "subgroup share", "", 0, 1, "share of a subgroup among the generated images that were kept"),
     Measure("unknown_share", "share of unknown subgroup", "lower", 0, 1, "share of generated images of no clear subgroup"),
     Measure("drop_rate", "share dropped", "", 0, 1, "share of the generated images that the filter dropped"),
+    Measure("voted_share", "share voted on", "", 0, 1, "share of the generated images that somebody voted on"),
     Measure("deleted_classes", "deleted classes", "lower", 0, None, "classes of which the filter kept no image at all"),
     Measure(
         "voted_out_kept", "voted out and kept", "lower", 0, None,
         "images that people voted out and that were kept all the same, since the number to be kept is fixed",
     ),
+    Measure(
+        "voted_in_dropped", "voted in and dropped", "lower", 0, None,
+        "images that people voted in and that were dropped all the same, since the number to be kept is fixed",
+    ),
 )  # fmt: skip
 
 _BY_METRIC = {measure.metric: measure for measure in (*_CLASSIFIER, *_OTHERS)}
+
+RARITY = "_rarity_"
 
 OVERALL = ("accuracy", "meo", "di", "md")
 PER_CLASS = ("meo_per_class", "di_per_class", "md_per_class")
@@ -125,6 +132,11 @@ def measure(metric: str) -> Measure:
         rank = metric.removeprefix("acc_rank_")
         meaning = f"accuracy of each class's {_nth_worst(rank)} subgroup, averaged over classes (eq. 5)"
         return Measure(metric, "worst-subgroup accuracy" if rank == "1" else f"rank {rank}", "higher", 0, 1, meaning)
+    if (k := rarity(metric)) is not None:
+        whole = _BY_METRIC.get(metric.rpartition(RARITY)[0])
+        if whole:
+            of = f"of the {rarity_name(k)} subgroup of every class in the real data, pooled over classes"
+            return Measure(metric, f"{whole.title}, {rarity_name(k)}", "", 0, 1, f"{whole.meaning}; {of}")
     if metric == "fid":
         return Measure(
             metric, "FID", "lower", 0, None, "Fréchet distance to real images, Inception-V3 features (eq. 1)"
@@ -154,6 +166,16 @@ def rank(metric: str) -> int | None:
     """k of "acc_rank_k"; None for any other metric."""
     number = metric.removeprefix("acc_rank_")
     return int(number) if number != metric and number.isdigit() else None
+
+
+def rarity(metric: str) -> int | None:
+    """k of "<metric>_rarity_k", of the k-th rarest subgroups of their classes; None for any other metric."""
+    of, _, number = metric.rpartition(RARITY)
+    return int(number) if of and number.isdigit() else None
+
+
+def rarity_name(k: int) -> str:
+    return {1: "rarest", 2: "second-rarest", 3: "third-rarest"}.get(k, f"{k}th-rarest")
 
 
 def _nth_worst(rank: str) -> str:

@@ -97,7 +97,8 @@ def _reading(run: Run) -> Iterator[str]:
         "A verdict comes from a straight line fitted by least squares to each seed's values over generations 0 to the "
         "last one measured (for the generator: from 1). “grew” or “shrank” means that a t-test of the mean slope over "
         "seeds tells it from 0; otherwise nobody can tell from this run. “Cannot tell” is not “no change”: more seeds "
-        "narrow the interval.",
+        "narrow the interval. “No spread” means that all seeds gave the same number: fractions of few images do so by "
+        "chance, and there is neither an interval nor a test.",
         "p is corrected for the number of verdicts by Holm's procedure, and a verdict needs p < 0.05: where nothing changes "
         "and slopes are about normal over seeds, the chance that any verdict of a table says “grew” or “shrank” is at most 5%. The intervals of slopes are the plain 95% "
         "ones, so that one may lie beside 0 where the verdict is “cannot tell”.",

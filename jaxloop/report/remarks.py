@@ -76,11 +76,12 @@ def diverged_sentences(run: Run) -> list[str]:
 def noted(run: Run) -> list[str]:
     """Notes on values that exist ("n < d"), one sentence for each measure and note, with where; votes not followed."""
     said = [f"{of}: {note}, in {_where(places)}." for of, note, places in _grouped(_notes_on_values(run))]
-    if kept := _numbers(run, Name("filter", "voted_out_kept")):
-        said.append(
-            f"{sum(kept.values())} images that people had voted out were kept all the same, since the number to be kept "
-            f"is fixed: in {_where(set(kept))}."
-        )
+    for metric, what in (("voted_out_kept", "voted out were kept"), ("voted_in_dropped", "voted in were dropped")):
+        if found := _numbers(run, Name("filter", metric)):
+            said.append(
+                f"{sum(found.values())} images that people had {what} all the same, since the number to be kept is "
+                f"fixed: in {_where(set(found))}."
+            )
     return said
 
 

@@ -4,11 +4,15 @@ All intervals are two-sided 95 % Student-t intervals of a mean over seeds, mean 
 standard deviation of the n seeds (n - 1 in its denominator). They are not clipped to a measure's range. Values that are
 None, NaN or infinite are left out and counted.
 
+Where all seeds give the same number there is neither an interval nor a test: a measure that is a fraction of few images
+takes few values, and that two or three seeds meet in one of them by chance says nothing on how far chance reaches.
+
 Verdicts come in families, and are taken at the 5 % level by Holm's step-down procedure ("A simple sequentially rejective
 multiple test procedure", 1979): where nothing changes, the chance of one wrong verdict or more in a family is at most 5 %,
 however the tests depend on each other. Intervals are not corrected.
 """
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -22,9 +26,9 @@ GREW, SHRANK, CANNOT_TELL = "grew", "shrank", "cannot tell"
 HIGHER, LOWER = "higher", "lower"
 ONE_SEED = f"{CANNOT_TELL} (one seed)"
 NO_TREND = f"{CANNOT_TELL} (no trend)"
+NO_SPREAD = f"{CANNOT_TELL} (no spread)"
 
-# A measure that never moves has a slope of rounding error, the same for every seed: an interval of width 0 beside 0,
-# which would read as a sure trend. Nothing measured here moves by less than this a generation.
+# Nothing measured here moves by less than this a generation, nor differs by less between two seeds: that is rounding.
 NEGLIGIBLE = 1e-12
 
 
@@ -32,7 +36,8 @@ class Estimate(NamedTuple):
     """A mean over seeds.
 
     mean: None if no seed has a value.
-    half_width: of the 95 % interval; None if fewer than two seeds have a value, for then there is no interval.
+    half_width: of the 95 % interval; None if fewer than two seeds have a value, 0 if all that have one gave the same.
+      There is no interval then, and low and high are None.
     num: seeds that have a value.  num_missing: seeds that have none.
     """
 
@@ -43,18 +48,18 @@ class Estimate(NamedTuple):
 
     @property
     def low(self) -> float | None:
-        return None if self.half_width is None else self.mean - self.half_width
+        return self.mean - self.half_width if self.half_width else None
 
     @property
     def high(self) -> float | None:
-        return None if self.half_width is None else self.mean + self.half_width
+        return self.mean + self.half_width if self.half_width else None
 
 
 class Trend(NamedTuple):
     """How a measure moves over generations.
 
     slope: the mean over seeds of each seed's least-squares slope, in the measure's unit per generation.
-    p: of the two-sided t-test that the slope is 0; None with fewer than two seeds.
+    p: of the two-sided t-test that the slope is 0; None with fewer than two seeds or without spread.
     num_points: values (seed x generation) that went into the slopes.  num_points_missing: those that were left out.
     """
 
@@ -89,7 +94,7 @@ def estimate(values: Sequence[float | None]) -> Estimate:
         return Estimate(None, None, 0, num_missing)
     if num == 1:
         return Estimate(present[0], None, 1, num_missing)
-    half_width = _quantile(num - 1) * np.std(present, ddof=1) / math.sqrt(num)
+    half_width = _quantile(num - 1) * np.std(present, ddof=1) / math.sqrt(num) if _spread(present) else 0
     return Estimate(float(np.mean(present)), float(half_width), num, num_missing)
 
 
@@ -116,8 +121,8 @@ def trend(values_by_seed: Sequence[Mapping[int, float | None]]) -> Trend:
 
 
 def p_value(e: Estimate) -> float | None:
-    """Of the two-sided t-test that a mean over seeds is 0, with n - 1 degrees of freedom. None with fewer than two seeds."""
-    if e.half_width is None:
+    """Of the two-sided t-test that a mean over seeds is 0, with n - 1 degrees of freedom. None without an interval."""
+    if not e.half_width:
         return None
     return _two_sided(e.mean, e.half_width / _quantile(e.num - 1), e.num - 1)
 
@@ -125,7 +130,8 @@ def p_value(e: Estimate) -> float | None:
 def welch(values: Sequence[float | None], others: Sequence[float | None]) -> Difference:
     """The mean of `others` less that of `values`, one value a seed: Welch's unpaired t interval and test.
 
-    Neither exists where one side has fewer than two values. Degrees of freedom by Welch and Satterthwaite.
+    Neither exists where one side has fewer than two values, or none has any spread. Degrees of freedom by Welch and
+    Satterthwaite.
     """
     sides = [[float(value) for value in side if is_number(value)] for side in (values, others)]
     num = sum(map(len, sides))
@@ -136,10 +142,10 @@ def welch(values: Sequence[float | None], others: Sequence[float | None]) -> Dif
     mean = 0.0 if abs(mean) < NEGLIGIBLE else mean
     if min(map(len, sides)) < 2:
         return Difference(Estimate(mean, None, num, missing), None)
+    if not any(map(_spread, sides)):
+        return Difference(Estimate(mean, 0.0, num, missing), None)
     squares = [np.var(side, ddof=1) / len(side) for side in sides]
     error = math.sqrt(sum(squares))
-    if error < NEGLIGIBLE:
-        return Difference(Estimate(mean, 0.0, num, missing), _two_sided(mean, 0.0, num - 2))
     degrees = error**4 / sum(square**2 / (len(side) - 1) for square, side in zip(squares, sides, strict=True))
     half_width = float(_quantile(degrees) * error)
     return Difference(Estimate(mean, half_width, num, missing), _two_sided(mean, error, degrees))
@@ -148,16 +154,13 @@ def welch(values: Sequence[float | None], others: Sequence[float | None]) -> Dif
 def paired(values: Sequence[float | None], others: Sequence[float | None]) -> Difference:
     """The mean of `others` less that of `values`, two values a seed in one order: the paired t interval and test.
 
-    A pair that lacks a value is left out and counted as missing. No interval with fewer than two pairs.
+    A pair that lacks a value is left out and counted as missing. Neither exists with fewer than two pairs, or where all
+    differ alike.
     """
     pairs = zip(values, others, strict=True)
     e = estimate([b - a if is_number(a) and is_number(b) else None for a, b in pairs])
-    if e.mean is None:
-        return Difference(e, None)
-    e = e._replace(
-        mean=0.0 if abs(e.mean) < NEGLIGIBLE else e.mean,
-        half_width=0.0 if e.half_width is not None and e.half_width < NEGLIGIBLE else e.half_width,
-    )
+    if e.mean is not None and abs(e.mean) < NEGLIGIBLE:
+        e = e._replace(mean=0.0)
     return Difference(e, p_value(e))
 
 
@@ -179,7 +182,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def decide(family: Sequence[tuple[Estimate, float | None]], up: str = GREW, down: str = SHRANK) -> list[Decision]:
     """A verdict for each (estimate, p value) of a family: `up`, `down` or CANNOT_TELL by the sign of its mean.
 
-    Where there is no test, the verdict says why: ONE_SEED, or NO_TREND where there is no mean either.
+    Where there is no test, the verdict says why (see `untested`), and the others do not pay for it.
     """
     adjusted = holm([p for _, p in family])
     return [Decision(_word(e, p, up, down), p) for (e, _), p in zip(family, adjusted, strict=True)]
@@ -190,23 +193,32 @@ def errors_needed(num_seeds: int, num_verdicts: int) -> float:
     return float(stats.t.isf((1 - CONFIDENCE) / 2 / num_verdicts, num_seeds - 1))
 
 
-def _word(e: Estimate, p: float | None, up: str, down: str) -> str:
+def untested(e: Estimate) -> str:
+    """Why there is no test of a mean over seeds: NO_SPREAD, ONE_SEED, or NO_TREND where there is no mean either."""
     if e.mean is None:
         return NO_TREND
+    return ONE_SEED if e.half_width is None else NO_SPREAD
+
+
+def _word(e: Estimate, p: float | None, up: str, down: str) -> str:
     if p is None:
-        return ONE_SEED
+        return untested(e)
     if p >= 1 - CONFIDENCE:
         return CANNOT_TELL
     return up if e.mean > 0 else down
 
 
+@functools.lru_cache  # a page asks for the same few thousands of times
 def _quantile(degrees: float) -> float:
     return stats.t.ppf((1 + CONFIDENCE) / 2, degrees)
 
 
+def _spread(values: Sequence[float]) -> bool:
+    """Whether seeds differ at all, by more than rounding error."""
+    return float(np.ptp(values)) >= NEGLIGIBLE
+
+
 def _two_sided(mean: float, error: float, degrees: float) -> float:
-    if error == 0:  # every seed gave the same
-        return 1.0 if mean == 0 else 0.0
     return float(2 * stats.t.sf(abs(mean) / error, degrees))
 
 

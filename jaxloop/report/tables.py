@@ -30,7 +30,7 @@ def verdict_table(run: Run, ends: bool = True) -> Table:
 
 
 def _corrected(num: int) -> str:
-    return f"; uncorrected interval; verdict and p corrected for {num} verdicts (Holm)"
+    return f"; uncorrected interval; verdict and p corrected for {num} verdicts (Holm)" if num else ""
 
 
 def _end(point: Point | None) -> str:
@@ -122,9 +122,7 @@ def trend_table(run: Run) -> Table:
     # "it grew" is good news for some measures and bad for others: no column "verdict" here, which would be coloured.
     columns = ["subject", "metric", "subgroup", "it", "slope", "95% interval", "p", "points", "left out"]
     num = sum(decision.p is not None for _, decision in judged.values())
-    return Table(
-        f"Trends of every measure over generations{_corrected(num) if num else ''}", columns, rows, num_words=4
-    )
+    return Table(f"Trends of every measure over generations{_corrected(num)}", columns, rows, num_words=4)
 
 
 def summary(workdir: str | os.PathLike) -> str:

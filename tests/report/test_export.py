@@ -25,7 +25,7 @@ def test_report_json_is_the_statistics(make_workdir, full_log):
         expected = statistics.estimate(list(by_name[of][entry["generation"]].values()))
         assert (entry["mean"], entry["half_width"], entry["num_seeds"]) == (
             expected.mean,
-            expected.half_width,
+            expected.half_width or None,
             expected.num,
         )
     assert len(report["trends"]) == len(by_name)
@@ -40,6 +40,13 @@ def test_report_json_is_the_statistics(make_workdir, full_log):
     assert [v["verdict"] for v in report["verdicts"]] == ["grew"] * 4 + ["cannot tell"] * 4
     assert [v["p_adjusted"] for v in report["verdicts"]] == statistics.holm([v["p"] for v in report["verdicts"]])
     assert report["run"]["git_commit"] == "c0ffee" and len(report["timing"]) == 3
+    diversity = next(entry for entry in report["trends"] if entry["metric"] == "within_class_diversity")
+    assert (diversity["verdict"], diversity["p"], diversity["p_adjusted"]) == ("cannot tell (no spread)", None, None)
+    assert (diversity["slope"]["half_width"], diversity["slope"]["low"], diversity["slope"]["high"]) == (
+        None,
+        None,
+        None,
+    )
 
 
 def records_of(folder):

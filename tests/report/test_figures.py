@@ -39,7 +39,8 @@ def test_line_is_the_mean_and_band_its_interval(run, bias_of):
     by_generation = [estimate([1 - bias_of("lenet", seed, g) for seed in (0, 1, 2)]) for g in range(5)]
     np.testing.assert_allclose(axes.lines[0].get_xydata(), [[g, e.mean] for g, e in enumerate(by_generation)])
     corners = axes.collections[0].get_paths()[0].vertices
-    for generation, e in enumerate(by_generation):
+    assert by_generation[0].low is None and not (corners[:, 0] == 0).any()  # all seeds start alike: no spread, no band
+    for generation, e in list(enumerate(by_generation))[1:]:
         here = corners[corners[:, 0] == generation, 1]
         np.testing.assert_allclose([here.min(), here.max()], [e.low, e.high])
 

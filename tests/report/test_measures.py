@@ -35,3 +35,10 @@ def test_biases_are_of_known_measures_turned_so_that_larger_is_worse():
     assert [bias.metric for bias in measures.BIASES] == ["meo", "md", "acc_rank_1", "di"]
     for bias in measures.BIASES:
         assert bias.complement == (measures.measure(bias.metric).better == "higher")
+
+
+def test_rarity_is_read_off_the_name():
+    assert measures.rarity("drop_rate_rarity_2") == 2 and measures.rarity("drop_rate") is None
+    assert measures.rarity("_rarity_2") is None and measures.rarity("drop_rate_rarity_x") is None
+    told = measures.measure("subgroup_share_rarity_1")
+    assert told.title == "subgroup share, rarest" and "of the rarest subgroup of every class" in told.meaning

@@ -19,7 +19,7 @@ def test_generator_table_starts_at_generation_one(make_workdir):
     table = tables.generator_table(workdir.load(make_workdir()))
     assert table.columns == ["gen", "fd_lenet", "label agreement", "diversity"]
     assert [row[0] for row in table.rows] == ["1", "2", "3", "4"]
-    assert table.rows[0][1:] == ["14.00 ± 2.48", "0.910 ± 0.025", "0.750 ± 0.000"]
+    assert table.rows[0][1:] == ["14.00 ± 2.48", "0.910 ± 0.025", "0.750"]
 
 
 def test_missing_cells_are_dashes_and_one_seed_has_no_interval(make_workdir, full_log):
@@ -103,9 +103,13 @@ def test_feature_table_has_what_is_recorded(make_workdir, full_log):
 def test_trend_table_says_for_how_many_verdicts_p_is_corrected(make_workdir):
     table = tables.trend_table(workdir.load(make_workdir()))
     num = sum(row[table.columns.index("p")] != "–" for row in table.rows)
-    assert f"corrected for {num} verdicts (Holm)" in table.caption and num > 20
+    assert f"corrected for {num} verdicts (Holm)" in table.caption and num >= 20
+    same = next(row for row in table.rows if row[1] == "within_class_diversity")
+    assert same[3] == "cannot tell (no spread)" and same[5:7] == ["–", "–"]
 
 
 def test_numbers_as_cells():
     assert [layout.p_value(p) for p in (None, 0.0004, 0.0321)] == ["–", "< 0.001", "0.032"]
+    same = estimate([0.5, 0.5])  # no spread, so no interval
+    assert (layout.with_interval(same), layout.interval(same)) == ("0.500", "–")
     assert [layout.signed(x, 3) for x in (None, -0.0004, 0.0004, -0.5)] == ["–", "+0.000", "+0.000", "-0.500"]

@@ -5,36 +5,45 @@ from typing import NamedTuple
 
 from jaxloop.report import figures
 from jaxloop.report.audit import arms, drops, people
+from jaxloop.report.audit.arms import Family
 from jaxloop.report.audit.drops import Rate
 from jaxloop.report.audit.people import People
-from jaxloop.report.comparison.compare import LEVEL, MEAN, SLOPE, Comparison
+from jaxloop.report.comparison.compare import LEVEL, SLOPE
 from jaxloop.report.layout import to_html
 from jaxloop.report.markup import bullets, figure, folded, heading
 from jaxloop.report.workdir import Run
 
 
 class Audit(NamedTuple):
-    """groups, classes, cells: drop rates (see drops.py).  people: what they said, if anybody voted.
+    """groups, classes, cells: drop rates (see drops.py), none where nothing was dropped.
 
-    arms: comparisons with the control arm, a list a table (see arms.py).
+    arms: comparisons with the control arm, a family a table (see arms.py).  not_compared: a sentence on what is in none
+      of them, or "".
+    people: what they said, if anybody voted.
     """
 
     groups: list[Rate]
     classes: list[Rate]
     cells: list[Rate]
-    arms: list[list[Comparison]]
+    arms: list[Family]
+    not_compared: str
     people: People | None
 
 
 def audit(run: Run) -> Audit:
     """Raises InputError on a broken votes.jsonl."""
-    rates = drops.by_group(run), drops.by_class(run), drops.by_cell(run)
-    return Audit(*rates, arms.families(run), people.people(run))
+    dropped = drops.overall(run).mean
+    rates = (drops.by_group(run), drops.by_class(run), drops.by_cell(run)) if dropped else ([], [], [])
+    compared = arms.families(run)
+    return Audit(*rates, compared, arms.left_out(run, compared), people.people(run))
 
 
 def blocks(run: Run, found: Audit) -> Iterator[str]:
-    """A section on the filter, unless it dropped nothing (yet); and one on votes, if there are any."""
-    if drops.overall(run).mean:
+    """A section on the filter, if it dropped anything or is compared with its control arm.
+
+    And one on votes, if there are any.
+    """
+    if drops.overall(run).mean or found.arms or found.not_compared:
         yield from _filter(run, found)
     if found.people:
         yield heading("What people said", "people")
@@ -45,8 +54,8 @@ def blocks(run: Run, found: Audit) -> Iterator[str]:
 
 def _filter(run: Run, found: Audit) -> Iterator[str]:
     yield heading("What the filter did", "filter")
-    said = arms.sentence(run, found.arms)
-    yield bullets([*([said] if said else []), *drops.sentences(run, found.groups)])
+    of_arms = filter(None, (arms.sentence(run, found.arms), found.not_compared))
+    yield bullets([*of_arms, *drops.sentences(run, found.groups)])
     if table := drops.group_table(run, found.groups):
         yield to_html(table)
     details = {
@@ -68,19 +77,29 @@ def _unknown(run: Run) -> bool:
     return filter_.get("name") not in (None, "none", "random") and not filter_.get("control")
 
 
-def _against_control(run: Run, families: list[list[Comparison]]) -> Iterator[str]:
+def _against_control(run: Run, families: list[Family]) -> Iterator[str]:
     yield "<h3>Against a random choice</h3>"
     yield (
         '<p class="small">The control arm is the same run from generation 0 on, but for the choice of the images that '
         "are dropped, which is random. A difference is filtered less control within a seed; bias is turned so that "
-        "larger is worse. Verdicts are corrected within each table. “Cannot tell” is not “equal”.</p>"
+        "larger is worse; of an accuracy (↑) higher is better. “Pairs” are the seeds that have a value in both arms. "
+        "“Cannot tell” is not “equal”.</p>"
     )
-    shown: dict[str, str] = {}
-    for family in families:
-        shown[family[0].of] = shown.get(family[0].of, "") + to_html(arms.table(family))
-    yield shown.pop(MEAN, "")
+    yield from (to_html(arms.table(family)) for family in families if family.primary)
     if drawn := figures.draw(run, figures.CONTROL):
         caption = f"{figures.CONTROL.caption} {figures.seeds_caption(drawn.nums)}"
         yield figure(drawn, figures.CONTROL.name, figures.CONTROL.heading, [caption])
-    for of, tables in shown.items():
-        yield folded({LEVEL: "In the last generation", SLOPE: "Slopes over generations"}[of], tables)
+    yield (
+        '<p class="small">The first sentence of this section speaks of one table alone, the mean over generations of '
+        "accuracy and bias of all classifiers: where filtering changes nothing, the chance of any false verdict in it "
+        "is at most 5%. The tables below are secondary: each is corrected within itself alone, so that over all of them "
+        "a false verdict is likelier. Take what they say as a hint.</p>"
+    )
+    shown: dict[str, str] = {}
+    for family in (family for family in families if not family.primary):
+        title = _FOLDED.get(family.of) or f"{family.what}, mean over generations"
+        shown[title] = shown.get(title, "") + to_html(arms.table(family))
+    yield from (folded(title, tables) for title, tables in shown.items())
+
+
+_FOLDED = {LEVEL: "In the last generation", SLOPE: "Slopes over generations"}

@@ -1,5 +1,6 @@
 """What people said of a run's images: how many voted, whether they agree, whether they tell generated from real ones.
 
+Agreement and detection rest on blind votes alone: who has seen the audit knows more of a picture than its looks.
 Raters go by number, in the order of their names: a report is passed on, and their names are nobody else's business.
 """
 
@@ -12,10 +13,16 @@ from jaxloop.report.workdir import Run
 
 
 class People(NamedTuple):
-    """num_generated, num_real: standing votes on such images.  detections: one a rater, and last of all together."""
+    """num_generated, num_real: each rater's last blind votes, on such images.
+
+    num_seen: standing votes that are not blind.  torn: lines of votes.jsonl that were cut short and are left out.
+    agreement, detections: of the blind votes; the latter one a rater, and last of all together.
+    """
 
     num_generated: int
     num_real: int
+    num_seen: int
+    torn: int
     agreement: Agreement
     detections: list[Detection]
 
@@ -25,21 +32,43 @@ class People(NamedTuple):
 
 
 def people(run: Run) -> People | None:
-    """Of votes.jsonl in a workdir; None where no vote stands. Raises InputError on a line that is no vote."""
-    standing = votes.standing(votes.read(run.path))
-    if not standing:
+    """Of votes.jsonl in a workdir; None where it holds no vote that counts and no torn line.
+
+    Raises InputError on a line that is no vote.
+    """
+    given = votes.since(run.path)
+    if not (given.standing or given.blind or given.torn):
         return None
-    num_real = sum(vote.real for vote in standing.values())
-    return People(len(standing) - num_real, num_real, study.agreement(standing), study.detection(standing))
+    num_real = sum(vote.real for vote in given.blind.values())
+    num_seen = sum(not vote.blind for vote in given.standing.values())
+    nums = len(given.blind) - num_real, num_real, num_seen, given.torn
+    return People(*nums, study.agreement(given.blind), study.detection(given.blind))
 
 
 def sentences(found: People) -> list[str]:
+    """On blind votes, then on what is left out of these."""
     num, pooled = len(found.raters), found.detections[-1]
-    return [
-        f"{num} rater{'s' * (num > 1)}, {found.num_generated} votes on generated and {found.num_real} on real images.",
+    said = [
+        f"{num} rater{'s' * (num != 1)}, {found.num_generated} blind votes on generated and {found.num_real} on real "
+        "images.",
         f"Agreement: {_agreement(found.agreement)}",
         f"Generated from real: {pooled.why or _told(found.raters)}",
     ]
+    if seen := found.num_seen:
+        them = "them" if seen > 1 else "it"
+        said.append(
+            f"{seen} vote{'s' * (seen > 1)} that stand{'s' * (seen == 1)}, given after a look at the audit or the "
+            f"summary, {_were(seen)} not blind: the filter follows {them}, the lines above do not."
+        )
+    if found.torn:
+        said.append(
+            f"{found.torn} line{'s' * (found.torn > 1)} of votes.jsonl {_were(found.torn)} not whole and left out."
+        )
+    return said
+
+
+def _were(num: int) -> str:
+    return "was" if num == 1 else "were"
 
 
 def _agreement(a: Agreement) -> str:
@@ -74,8 +103,8 @@ def table(found: People) -> Table | None:
         if d.accuracy is not None
     ]  # fmt: skip
     caption = (
-        "Generated from real images, where “drop” says “looks generated”: balanced accuracy (chance: 0.5) and its 95% "
-        "interval, not corrected for the number of raters"
+        "Generated from real images, where a blind “drop” says “looks generated”: balanced accuracy (chance: 0.5) and "
+        "its 95% interval, not corrected for the number of raters"
     )
     if several:
         caption += (

@@ -6,7 +6,7 @@ equal spread; where seeds of two runs do rise and fall together, they are wider 
 generation 0 and all random numbers, as a run and its control arm do, seeds are paired (see arms.py).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from jaxloop.report import results, statistics
@@ -14,7 +14,7 @@ from jaxloop.report.answer import ENOUGH_SEEDS, listed_words
 from jaxloop.report.comparison import labels
 from jaxloop.report.layout import Table, interval, p_value, signed
 from jaxloop.report.measures import BIASES, Bias
-from jaxloop.report.statistics import HIGHER, LOWER, Decision, Difference, Estimate
+from jaxloop.report.statistics import HIGHER, LOWER, NO_SPREAD, Decision, Difference, Estimate
 from jaxloop.report.workdir import Name, Run
 
 ACCURACY = Bias("accuracy", "accuracy", False)
@@ -52,25 +52,20 @@ class Comparison(NamedTuple):
 def compare(runs: Sequence[Run]) -> list[Comparison]:
     """Every run against the first; all verdicts are one family. Classifiers and measures that a pair lacks are left out."""
     names = labels.labels(runs)
-    pairs = zip(runs[1:], names[1:], strict=True)
-    return decided([
-        c for other, name in pairs for c in of_classifiers(runs[0], other, (names[0], name), (LEVEL, SLOPE))
-    ])  # fmt: skip
-
-
-def of_classifiers(
-    first: Run, other: Run, names: tuple[str, str], kinds: Sequence[str], paired: bool = False
-) -> Iterator[Comparison]:
-    """Two runs called `names`, by classifiers that both have, COMPARED and `kinds` of value; nothing is decided yet."""
-    for subject in first.classifiers:
-        if subject in other.classifiers:
+    found = []
+    for other, name in zip(runs[1:], names[1:], strict=True):
+        for subject in (s for s in runs[0].classifiers if s in other.classifiers):
             for measure in COMPARED:
-                sides = [
-                    results.values_by_seed(r, Name(subject, measure.metric), measure.complement) for r in (first, other)
-                ]
-                for of in kinds:
-                    if compared := difference(*sides, of, paired):
-                        yield Comparison(*names, subject, measure, of, *compared, paired=paired)
+                sides = [series(run, subject, measure) for run in (runs[0], other)]
+                for of in (LEVEL, SLOPE):
+                    if compared := difference(*sides, of):
+                        found.append(Comparison(names[0], name, subject, measure, of, *compared))
+    return decided(found)
+
+
+def series(run: Run, subject: str, measure: Bias, group: int | None = None) -> list[Series]:
+    """One {generation: value} a seed, turned as the measure says."""
+    return results.values_by_seed(run, Name(subject, measure.metric, None, group), measure.complement)
 
 
 def decided(found: Sequence[Comparison]) -> list[Comparison]:
@@ -152,12 +147,13 @@ def sentences(found: Sequence[Comparison]) -> list[str]:
 
 
 def told(own: Sequence[Comparison]) -> str:
-    """The rest of a sentence on the comparisons of one pair of runs, and one more on those that say nothing."""
+    """The rest of a sentence on the comparisons of one pair of runs, and more on those that say nothing."""
     sure = [c for c in own if c.decision.word in (HIGHER, LOWER)]
+    untested = no_spread([c.decision for c in own])
     if not sure:
-        return f"in none of {len(own)} comparisons can a difference be told{_few(own)}."
+        return f"in none of {len(own)} comparisons can a difference be told{_few(own)}.{untested}"
     rest = f" In the other {len(own) - len(sure)} nothing can be told{_few(own)}." if len(sure) < len(own) else ""
-    return f"{len(sure)} of {len(own)} differences can be told: {_named(sure)}.{rest}"
+    return f"{len(sure)} of {len(own)} differences can be told: {_named(sure)}.{rest}{untested}"
 
 
 def _named(sure: Sequence[Comparison]) -> str:
@@ -177,12 +173,26 @@ def _named(sure: Sequence[Comparison]) -> str:
 _PART = {MEAN: "average ", LEVEL: "", SLOPE: "slope of "}
 
 
+def few_pairs(found: Sequence[Difference]) -> str:
+    """ " with 2 to 3 seeds", as many as paired differences rest on; "" where all rest on enough."""
+    low, high = (pick(d.estimate.num for d in found) for pick in (min, max))
+    if low >= ENOUGH_SEEDS:
+        return ""
+    return f" with {low if low == high else f'{low} to {high}'} seed{'s' * (high > 1)}"
+
+
+def no_spread(decisions: Sequence[Decision]) -> str:
+    """A sentence on those that were not tested for want of spread, or ""."""
+    num = sum(d.word == NO_SPREAD for d in decisions)
+    return f" Not tested, since seeds show no spread: {num} of {len(decisions)}." if num else ""
+
+
 def _few(own: Sequence[Comparison]) -> str:
+    if own[0].paired:
+        return few_pairs([c.difference for c in own])
     nums = [max(getattr(c, side).num for c in own) for side in ("first", "other")]
     if min(nums) >= ENOUGH_SEEDS:
         return ""
-    if own[0].paired:
-        return f" with {nums[0]} seed{'s' * (nums[0] > 1)}"
     return f" with {nums[0]} seeds a run" if nums[0] == nums[1] else f" with {nums[0]} and {nums[1]} seeds"
 
 
@@ -210,11 +220,15 @@ def table(own: Sequence[Comparison], family: Sequence[Comparison]) -> Table:
     rest = (
         f"uncorrected {test}; verdict and p corrected for {num} verdicts (Holm)"
         if num
-        else "one seed in a run, so no interval"
+        else "neither interval nor test: one seed alone, or no spread over seeds"
     )
     caption = f"{what}: “{other}” against “{first}”; {rest}"
     columns = ["classifier", "measure", "verdict", first, other, "difference", "95% interval", "p"]
-    return Table(caption, columns, [_row(c) for c in own], 3)
+    rows = [_row(c) for c in own]
+    if own[0].paired:
+        columns.append("pairs")
+        rows = [[*row, str(c.difference.estimate.num)] for row, c in zip(rows, own, strict=True)]
+    return Table(caption, columns, rows, 3)
 
 
 def _row(c: Comparison) -> list[str]:

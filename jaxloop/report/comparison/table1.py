@@ -173,7 +173,7 @@ def _number(e: Estimate | None, digits: int) -> str:
 
 
 def _half_width(e: Estimate | None, digits: int) -> str:
-    return "" if e is None or e.half_width is None else rf"{{\tiny $\pm${e.half_width:.{digits}f}}}"
+    return rf"{{\tiny $\pm${e.half_width:.{digits}f}}}" if e is not None and e.half_width else ""
 
 
 _TEX = {

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, stats
 
-from jaxloop.report.statistics import CONFIDENCE
+from jaxloop.report.statistics import CONFIDENCE, NEGLIGIBLE
 
 Q, U = "delta_Q", "delta_U"
 LETTER = {Q: "q", U: "u"}
@@ -166,10 +166,10 @@ def without_each_cluster(steps: Sequence[Step], datasets: Sequence[str]) -> list
 def jackknife(value: float, replicates: Sequence[float]) -> Interval:
     """`value` with its 95 % interval, value ± t(0.975, n - 1) s, s² = (n - 1) / n sum (replicate - their mean)².
 
-    Without an interval below two replicates, or where one of them does not exist (NaN).
+    Without an interval below two replicates, where one of them does not exist (NaN), or where all are the same.
     """
     n = len(replicates)
-    if n < 2 or not np.all(np.isfinite(replicates)):
+    if n < 2 or not np.all(np.isfinite(replicates)) or np.ptp(replicates) < NEGLIGIBLE:
         return Interval(value, None, None)
     half_width = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * math.sqrt((n - 1) * np.var(replicates)))
     return Interval(value, value - half_width, value + half_width)

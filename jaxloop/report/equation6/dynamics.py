@@ -154,9 +154,16 @@ def _parameter(name: str, value: float, replicates: list[float]) -> Parameter:
         low, high = (None, None) if low is None else (1 - high, 1 - low)
     else:
         _, low, high = conjecture.jackknife(value, replicates)
-    lonely, broken = "one seed of one run", "without one of the seeds it cannot be estimated"
-    why = f"no interval: {lonely if len(replicates) < 2 else broken}" if low is None else ""
-    return Parameter(name, value, low, high, why)
+    return Parameter(name, value, low, high, _no_interval(replicates) if low is None else "")
+
+
+def _no_interval(replicates: list[float]) -> str:
+    """Why a parameter has none."""
+    if len(replicates) < 2:
+        return "no interval: one seed of one run"
+    if np.all(np.isfinite(replicates)):
+        return "no interval: without any one of the seeds it is the same"
+    return "no interval: without one of the seeds it cannot be estimated"
 
 
 def _factors(used: Sequence[Step], names: list[str], found: Fit | Broken, replicates) -> list[Factor]:

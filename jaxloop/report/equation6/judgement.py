@@ -98,8 +98,8 @@ def _score(errors: dict[tuple[int, int], list[float]]) -> float:
 
 
 def _verdict(difference: Estimate, rival: str) -> str:
-    if difference.half_width is None:
-        return f"{CANNOT_TELL} (one seed)"
+    if difference.low is None:
+        return statistics.untested(difference)
     if difference.high < 0:
         return f"predicts better than {rival}"
     return f"predicts worse than {rival}" if difference.low > 0 else CANNOT_TELL

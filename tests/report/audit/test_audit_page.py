@@ -35,14 +35,21 @@ def section(text):
     return text[text.index('<h2 id="filter">') : text.index('<h2 id="overall">')]
 
 
-SAID = "Filtering by uncertainty against a random choice at the same r = 0.1: 3 of 45 differences can be told: lenet, average"
+SAID = (
+    "Filtering by uncertainty against a random choice at the same r = 0.1, in accuracy and bias averaged over the "
+    "generations: 1 of 10 differences can be told: lenet, average largest gap (MD) higher. In the other 9 nothing can "
+    "be told with 3 seeds."
+)
 
 
 def test_the_page_says_what_filtering_changed_before_it_shows_it(html):
     own = section(html)
     places = [own.index(text) for text in (
-        SAID, "Asked to drop a share r = 0.1", "Drop rate by subgroup", "Against a random choice", "Classifiers. Mean over",
-        "What the generator makes. Mean over", "dashed: its control arm", "In the last generation", "Slopes over generations",
+        SAID, "Not compared, since no seed has it in both arms: mean, last value and slope of imbalance u",
+        "Asked to drop a share r = 0.1", "Drop rate by subgroup", "Against a random choice", "Classifiers. Mean over",
+        "dashed: its control arm", "The first sentence of this section speaks of one table alone",
+        "The tables below are secondary: each is corrected within itself alone", "What the generator makes. Mean over",
+        "Further measures of bias. Mean over", "In the last generation", "Slopes over generations",
     )]  # fmt: skip
     assert places == sorted(places)
     assert own.count('<span class="verdict decided">') >= 3 and "nobody can tell what filtering changed" not in own
@@ -76,7 +83,10 @@ def test_json_holds_what_the_page_shows(written):
         (0, pytest.approx(0.08), "lower"), (1, pytest.approx(0.12), "higher")
     ]  # fmt: skip
     control = report["control"]
-    assert control["sentence"].startswith(SAID) and len(control["comparisons"]) == 45
+    assert control["sentence"].startswith(SAID) and len(control["comparisons"]) == 57
+    primary = [(c["metric"], c["of"], c["table"]) for c in control["comparisons"] if c["primary"]]
+    assert primary == [(m, "mean", "Classifiers") for m in ("accuracy", "meo", "md", "acc_rank_1", "di")] * 2
+    assert control["not_compared"].endswith("imbalance u of subgroups (generator).")
     sure = [(c["subject"], c["metric"], c["of"]) for c in control["comparisons"] if c["verdict"] in ("higher", "lower")]
     assert sure == [("lenet", "md", of) for of in ("mean", "level", "slope")]
     assert {c.get("group") for c in control["comparisons"]} == {None, 0, 1}
@@ -133,20 +143,42 @@ def test_deleted_classes_and_overruled_votes_are_told(make_workdir, full_log):
         for s in range(3)
         for g in range(1, 5)
     ]
-    rows += [r | {"metric": "voted_out_kept", "value": 5 * (r["generation"] == 2)} for r in rows]
+    overruled = {"voted_out_kept": 2, "voted_in_dropped": 3}
+    rows += [r | {"metric": m, "value": 5 * (r["generation"] == g)} for m, g in overruled.items() for r in rows]
     run = workdir.load(make_workdir([*full_log, *rows]))
     said = remarks.missing(run)
     assert "The filter deleted 1 class, of which no image was kept, in generation 4 (seeds 0, 1 and 2)." in said
     assert "The filter deleted 2 classes, of which no image was kept, in generation 3 (seed 1)." in said
-    assert (
-        "15 images that people had voted out were kept all the same, since the number to be kept is fixed: in generation 2 "
+    assert remarks.noted(run) == [
+        f"15 images that people had voted {what} all the same, since the number to be kept is fixed: in generation {g} "
         "(seeds 0, 1 and 2)."
-    ) in remarks.noted(run)
+        for what, g in (("out were kept", 2), ("in were dropped", 3))
+    ]
 
 
 def test_nothing_is_said_of_a_filter_that_drops_nothing(make_workdir, full_log):
     log = [r | {"value": 0} if r["subject"] == "filter" else r for r in full_log]
     assert part(make_workdir(log, filter={"name": "none"}))[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (
+            0,
+            "Asked to drop a share r = 0.1, the filter dropped none of the generated images: there are no drop rates "
+            "to compare.",
+        ),
+        (None, "No generation has a drop rate: whom the filter dropped is not known."),
+    ],
+)
+def test_arms_are_shown_where_nothing_was_dropped(make_arms, full_log, value, why):
+    """On the page as in the numbers; the part on drop rates says why it has none."""
+    log = [r | {"value": value} if r["subject"] == "filter" else r for r in full_log]
+    text, numbers = part(make_arms(noisy(log, 0), noisy(log, 1, by=0.1)))
+    assert why in text and "Drop rate" not in text and "Further measures of bias. Mean over" in text
+    assert numbers["filter"]["control"]["sentence"].startswith(SAID) and SAID in text
+    assert numbers["filter"]["drop_rates"] == []
 
 
 def test_votes_have_a_part_of_their_own(make_workdir):

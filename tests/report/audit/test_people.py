@@ -7,9 +7,10 @@ from jaxloop.report.audit import people
 TIME = "2026-01-31T12:00:00+00:00"
 
 
-def vote(folder, rater, number, verdict, real):
+def vote(folder, rater, number, verdict, real, blind=True):
     place = (None, None) if real else (1, 0)
-    votes.append(folder, votes.Vote(TIME, rater, f"{'r' if real else 'g'}{number}", 0, verdict, real, *place, number))
+    picture = f"{'r' if real else 'g'}{number}"
+    votes.append(folder, votes.Vote(TIME, rater, picture, 0, verdict, real, *place, number, blind))
 
 
 @pytest.fixture
@@ -36,9 +37,43 @@ def test_who_tells_generated_from_real(voted):
     assert table.rows[0][:3] == ["rater 1", "cannot tell", "0.50"]
     assert table.rows[2][:3] == ["all together", "–", "0.70"]
     said = people.sentences(found)
-    assert said[0] == "2 raters, 80 votes on generated and 40 on real images."
+    assert said[0] == "2 raters, 80 blind votes on generated and 40 on real images." and len(said) == 3
     assert "60 images with votes of two raters or more" in said[1]
     assert said[2] == "Generated from real: 1 of 2 raters told them apart better than chance."
+
+
+def test_votes_that_are_not_blind_are_counted_and_judge_nothing(voted):
+    """ada, who cannot tell, drops every generated image once the audit has shown her which are generated."""
+    before = people.people(voted)
+    for number in range(40):
+        vote(voted.path, "ada", number, "drop", False, blind=False)
+    found = people.people(voted)
+    assert found == before._replace(num_seen=40)
+    assert not found.raters[0].differs and found.raters[0].accuracy == 0.5
+    assert people.sentences(found)[3] == (
+        "40 votes that stand, given after a look at the audit or the summary, were not blind: the filter follows them, "
+        "the lines above do not."
+    )
+    only = (
+        "1 vote that stands, given after a look at the audit or the summary, was not blind: the filter follows it, the"
+    )
+    assert people.sentences(found._replace(num_seen=1))[3].startswith(only)
+
+
+def test_lines_that_were_cut_short_are_told(voted):
+    file = voted.path / votes.FILE
+    whole = file.read_text()
+    file.write_text(whole + '{"time": "2026-\n' + whole[: whole.index("\n") // 2])
+    found = people.people(voted)
+    assert found.torn == votes.torn(voted.path) == 2 and found.num_generated == 80
+    assert people.sentences(found)[-1] == "2 lines of votes.jsonl were not whole and left out."
+    file.write_text('{"time": "2026-')
+    assert people.sentences(people.people(voted)) == [
+        "0 raters, 0 blind votes on generated and 0 on real images.",
+        "Agreement: No image has votes of two raters.",
+        "Generated from real: No generated and no real image has a vote.",
+        "1 line of votes.jsonl was not whole and left out.",
+    ]
 
 
 def test_names_stay_out(voted):

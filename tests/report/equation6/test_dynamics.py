@@ -312,6 +312,17 @@ def test_a_parameter_that_rests_on_one_seed_has_no_interval(both):
     assert next(p for p in d.parameters if p.name == "delta_Q").low is not None
 
 
+def test_two_seeds_that_are_the_same_tell_no_more_than_one():
+    alone = simulated(seeds=(0,))
+    twice = {name: {g: dict.fromkeys((0, 1), v[0]) for g, v in of.items()} for name, of in alone.values.items()}
+    config = alone.config | {"config": alone.config["config"] | {"seeds": [0, 1]}}
+    d = dynamics.estimate([alone._replace(values=twice, config=config)], MD)
+    assert d.num_clusters == 2 and d.judgement.scores and d.judgement.verdict == "cannot tell (no spread)"
+    assert {f.low for f in d.factors} == {p.low for p in d.parameters} == {None}
+    assert next(p for p in d.parameters if p.name == "delta_Q").reason.endswith("any one of the seeds it is the same")
+    assert says(d, "cannot be told (no spread)")
+
+
 def test_jackknife_of_a_mean_is_the_t_interval_of_the_mean():
     x = np.random.default_rng(0).normal(size=7)
     found = conjecture.jackknife(x.mean(), [np.delete(x, i).mean() for i in range(7)])
