@@ -227,7 +227,12 @@ def _by_rarity(run: Run, subject: str, metric: str) -> list[Line]:
     own = [n for n in results.scalar_metrics(run, subject) if n.partition(measures.RARITY)[0] == metric]
     ranks = sorted(k for k in map(measures.rarity, own) if k)
     return [
-        _line(run, Name(subject, f"{metric}{measures.RARITY}{k}"), measures.rarity_name(k), drawing.style(k - 1))
+        _line(
+            run,
+            Name(subject, f"{metric}{measures.RARITY}{k}"),
+            measures.rarity_name(k, len(run.group_names)),
+            drawing.style(k - 1),
+        )
         for k in ranks
     ]
 

@@ -174,7 +174,10 @@ def rarity(metric: str) -> int | None:
     return int(number) if of and number.isdigit() else None
 
 
-def rarity_name(k: int) -> str:
+def rarity_name(k: int, num: int = 0) -> str:
+    """The k-th rarest of `num` subgroups, 0 = of nobody knows how many."""
+    if k == num > 1:
+        return "commonest"
     return {1: "rarest", 2: "second-rarest", 3: "third-rarest"}.get(k, f"{k}th-rarest")
 
 

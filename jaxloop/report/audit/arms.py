@@ -135,7 +135,9 @@ def _measured(run: Run) -> Iterator[_Measured]:
     rarities = sorted({measures.rarity(n.metric) or 0 for n in _recorded(run, GENERATOR)})
     for k in filter(None, rarities):
         share = Bias(
-            f"share of the {measures.rarity_name(k)} of each class", f"subgroup_share{measures.RARITY}{k}", False
+            f"share of the {measures.rarity_name(k, len(run.group_names))} of each class",
+            f"subgroup_share{measures.RARITY}{k}",
+            False,
         )
         yield _in_both(run, GENERATED, GENERATOR, share)
     found = [steps.imbalances(arm, "real").values for arm in (run.control, run)]

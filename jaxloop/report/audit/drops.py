@@ -197,4 +197,8 @@ def _averaged(run: Run, family: Sequence[Rate]) -> str:
 
 def _group(run: Run, name: Name) -> str:
     k = measures.rarity(name.metric)
-    return f"{measures.rarity_name(k)} of its class" if k else results.group_name(run, name.group, name.class_)
+    return (
+        f"{measures.rarity_name(k, len(run.group_names))} of its class"
+        if k
+        else results.group_name(run, name.group, name.class_)
+    )

@@ -84,9 +84,9 @@ def test_minorities_that_names_hide_are_told_by_rarity(make_workdir, full_log):
     assert [(r.name.metric[-1], r.decision.word) for r in found] == [
         ("e", "cannot tell"), ("e", "cannot tell"), ("1", "higher"), ("2", "lower")
     ]  # fmt: skip
-    assert "rarest of its class higher; second-rarest of its class lower" in drops.sentences(run, found)[2]
+    assert "rarest of its class higher; commonest of its class lower" in drops.sentences(run, found)[2]
     assert [row[0] for row in drops.group_table(run, found).rows[2:]] == [
-        "red", "blue", "rarest of its class", "second-rarest of its class"
+        "red", "blue", "rarest of its class", "commonest of its class"
     ]  # fmt: skip
     assert [panel.title for panel in figures.generated_groups(run)][2:] == [
         "share among kept, by rarity", "share dropped, by rarity"
