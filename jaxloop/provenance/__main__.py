@@ -19,7 +19,9 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("workdir", metavar="WORKDIR", help="folder of a run, with provenance/")
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder to write into, no run's own; it may exist")
+    parser.add_argument(
+        "--out", metavar="DIR", required=True, help="folder to write into, no run's own nor in it; it may exist"
+    )
     parser.add_argument("--format", metavar="FORMAT", default="jsonl", help="jsonl (default) or parquet")
     arguments = parser.parse_args(argv)
     try:

@@ -2,8 +2,9 @@
 
 Columns, in every table: arm ("main", or "control" for the run's control arm), the fields of the provenance lines,
 class_name and group_name (null where config.json names none), votes_keep and votes_drop (raters whose standing vote on
-the picture says so), raters (how many voted on it), picture (its file, relative to the table; null where the run kept
-none), and score_NAME for each expert that scored any image of the run.
+the picture says so), raters (how many voted on it), blind_keep and blind_drop (as votes_keep and votes_drop, of blind
+votes alone), picture (its file, relative to the table; null where the run kept none), and score_NAME for each expert
+that scored any image of the run.
 
 People vote on a picture, whichever arm it is of: both arms count the votes of the run's one votes.jsonl.
 """
@@ -24,7 +25,8 @@ KINDS = {
     "arm": "string", "born": "int64", "seed": "int64", "index": "int64",
     "class": "int64", "class_name": "string", "group": "int64", "group_name": "string",
     "sha256": "string", "score": "float64", "kept": "bool", "why": "string",
-    "votes_keep": "int64", "votes_drop": "int64", "raters": "int64", "picture": "string",
+    "votes_keep": "int64", "votes_drop": "int64", "raters": "int64", "blind_keep": "int64", "blind_drop": "int64",
+    "picture": "string",
 }  # fmt: skip
 
 
@@ -35,7 +37,7 @@ def write(workdir: str | os.PathLike, out: str | os.PathLike, format: str = "jso
 
     Raises:
       InputError: an unknown format, a `workdir` without generated images or with a broken file, an `out` that is no
-        folder or is the workdir of a run.
+        folder, is the workdir of a run, or lies within `workdir`.
     """
     if format not in FORMATS:
         raise InputError("--format", format, FORMATS)
@@ -44,8 +46,9 @@ def write(workdir: str | os.PathLike, out: str | os.PathLike, format: str = "jso
     workdir, out = Path(workdir), Path(out)
     if not store.made(workdir):
         raise InputError("WORKDIR", str(workdir), "the folder of a run that has generated images")
-    if (out.exists() and not out.is_dir()) or any((out / name).exists() for name in ("config.json", "provenance")):
-        raise InputError("--out", str(out), "a folder, and none that is a run's own")
+    is_own = any((out / name).exists() for name in ("config.json", "provenance"))
+    if (out.exists() and not out.is_dir()) or is_own or out.resolve().is_relative_to(workdir.resolve()):
+        raise InputError("--out", str(out), "a folder, and none that is a run's own or in it")
     arms = {"main": workdir, "control": workdir / "control"}
     made = [(arm, folder, *pair) for arm, folder in arms.items() for pair in store.made(folder)]
     names, tally = _names(workdir), _tally(workdir)
@@ -70,8 +73,10 @@ def _names(workdir: Path) -> dict:
 
 
 def _tally(workdir: Path) -> Counter:
-    """{(sha256, class, "keep" or "drop"): raters whose standing vote that is}."""
-    return Counter((*key[1:], vote.verdict) for key, vote in votes.standing(votes.read(workdir)).items())
+    """{("votes" or "blind", sha256, class, "keep" or "drop"): raters whose standing vote, or blind one, that is}."""
+    given = votes.since(workdir)
+    kinds = {"votes": given.standing, "blind": given.blind}
+    return Counter((kind, *key[1:], vote.verdict) for kind, stands in kinds.items() for key, vote in stands.items())
 
 
 def _rows(arm: str, folder: Path, generation: int, seed: int, names: dict, tally: Counter, out: Path) -> list[dict]:
@@ -100,13 +105,16 @@ def _saved(place: Path, folder: Path, generation: int, seed: int, lines: list[di
 def _row(arm: str, line: dict, names: dict, tally: Counter, picture: str | None) -> dict:
     class_, group = line["class"], line.get("group", -1)
     subgroups = _at(names.get("subgroup_names"), class_) or names.get("group_names")
-    keep, drop = (tally[line["sha256"], class_, verdict] for verdict in ("keep", "drop"))
+    counts = {
+        f"{kind}_{verdict}": tally[kind, line["sha256"], class_, verdict]
+        for kind in ("votes", "blind") for verdict in ("keep", "drop")
+    }  # fmt: skip
     named = {
         "class_name": _at(names.get("class_names"), class_), "group_name": _at(subgroups, group),
-        "votes_keep": keep, "votes_drop": drop, "raters": keep + drop, "picture": picture,
+        "raters": counts["votes_keep"] + counts["votes_drop"], "picture": picture,
     }  # fmt: skip
     scores = {f"score_{expert}": score for expert, score in line.get("scores", {}).items()}
-    return {"arm": arm, **line, **named, **scores}
+    return {"arm": arm, **line, **named, **counts, **scores}
 
 
 def _at(names: Sequence | None, number: int):

@@ -18,10 +18,10 @@ def sha256(image: np.ndarray) -> str:
     return hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
 
 
-def png(image: np.ndarray) -> bytes:
-    """One picture, uint8 [h w 3], as PNG."""
+def png(image: np.ndarray, packed: bool = True) -> bytes:
+    """One picture, uint8 [h w 3], as PNG. Not `packed`, its length in bytes depends on h and w alone."""
     _check(image, num_axes=3)
-    return _png(image)
+    return _png(image, level=COMPRESS_LEVEL if packed else 0)
 
 
 def encode(image: np.ndarray) -> bytes:
@@ -61,9 +61,9 @@ def decode(content: bytes) -> np.ndarray:
     return mosaic.reshape(rows, h, columns, w, 3).swapaxes(1, 2).reshape(-1, h, w, 3)[:n]
 
 
-def _png(pixels: np.ndarray, text: PngImagePlugin.PngInfo | None = None) -> bytes:
+def _png(pixels: np.ndarray, text: PngImagePlugin.PngInfo | None = None, level: int = COMPRESS_LEVEL) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(out, format="png", pnginfo=text, compress_level=COMPRESS_LEVEL)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, format="png", pnginfo=text, compress_level=level)
     return out.getvalue()
 
 

@@ -1,6 +1,7 @@
 """What votes amount to: whether raters agree, whether they tell generated from real images, and bins by score.
 
-All of it is computed from standing votes (`votes.standing`): take those of one generation, and it is of that alone.
+All of it is computed from standing votes: take those of one generation, and it is of that alone. Take those of
+`votes.blind`: who has seen the audit or the summary no longer judges a picture by its looks, nor apart from others.
 Intervals are two-sided, of 95 %. A value that does not exist is None, and `why` says so in a sentence; else it is "".
 """
 
@@ -85,8 +86,11 @@ def detection(standing: Mapping[Key, Vote]) -> list[Detection]:
     The interval takes votes as independent. One rater's are, so far as the images are a random choice. Pooled ones are
     not: those on one image hang together, and those of one rater; the interval is too narrow. Prefer the raters' own.
     """
-    raters = sorted({vote.rater for vote in standing.values()})
-    return [_detection(rater, [v for v in standing.values() if rater in (None, v.rater)]) for rater in [*raters, None]]
+    of_rater: dict[str, list[Vote]] = {}
+    for vote in standing.values():
+        of_rater.setdefault(vote.rater, []).append(vote)
+    raters = [_detection(rater, given) for rater, given in sorted(of_rater.items())]
+    return [*raters, _detection(None, list(standing.values()))]
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """votes.jsonl: what people voted, one line a vote, appended and never rewritten.
 
     {"time": "2026-01-31T12:00:00+00:00", "rater": "ada", "sha256": "...", "class": 3,
-     "verdict": "keep" | "drop" | "undo", "real": false, "generation": 1 or null, "seed": 0 or null, "index": 17}
+     "verdict": "keep" | "drop" | "undo", "real": false, "generation": 1 or null, "seed": 0 or null, "index": 17,
+     "blind": true}
 
 A vote is on a picture (by its hash) as a picture of a class. generation and seed are null for a real image.
 """
@@ -22,13 +23,13 @@ FILE = "votes.jsonl"
 VERDICTS = ("keep", "drop", "undo")
 SHAPE = (
     'a JSON object {"time": str, "rater": str, "sha256": str, "class": int, "verdict": "keep", "drop" or "undo", '
-    '"real": bool, "generation": int, "seed": int, "index": int}, generation and seed null if real'
+    '"real": bool, "generation": int, "seed": int, "index": int, "blind": bool}, generation and seed null if real'
 )
 
 
 class Vote(NamedTuple):
     """time: ISO 8601, UTC.  generation, seed: None if `real`.  index: among the images of that generation and seed, or
-    among the real ones."""
+    among the real ones.  blind: given among pictures of which nothing told the rater whether they are real."""
 
     time: str
     rater: str
@@ -39,6 +40,7 @@ class Vote(NamedTuple):
     generation: int | None
     seed: int | None
     index: int
+    blind: bool = True
 
 
 class Progress(NamedTuple):
@@ -57,6 +59,31 @@ class Progress(NamedTuple):
 Key = tuple[str, str, int]  # rater, sha256, class
 
 
+class Given(NamedTuple):
+    """All that votes.jsonl holds.
+
+    votes: in the order in which they came.  standing, blind: what the functions of these names make of them.
+    cut: lines that a kill cut short, but for the last line, which `open` is about.  end, line: what is read for good,
+    in bytes and in lines.
+    """
+
+    votes: list[Vote]
+    standing: dict[Key, Vote]
+    blind: dict[Key, Vote]
+    cut: int
+    open: bool
+    end: int
+    line: int
+
+    @property
+    def torn(self) -> int:
+        """How many lines were cut short, and left out."""
+        return self.cut + self.open
+
+
+NOTHING = Given([], {}, {}, 0, False, 0, 0)
+
+
 def append(workdir: str | os.PathLike, vote: Vote) -> None:
     """Adds a vote at the end of the file; when this returns it is on the disk. Several processes may do so at once.
 
@@ -73,18 +100,50 @@ def read(workdir: str | os.PathLike) -> list[Vote]:
 
     Raises InputError on a line that is JSON and no vote, by file and line number.
     """
-    path, found = Path(workdir, FILE), []
-    for number, fields in files.appended(path)[0]:
-        if not _is_vote(fields):
-            raise InputError(f"{path}:{number}", files.shortened(json.dumps(fields)), SHAPE)
-        found.append(Vote(**{"class_" if name == "class" else name: x for name, x in fields.items()}))
-    return found
+    return since(workdir).votes
+
+
+def torn(workdir: str | os.PathLike) -> int:
+    """How many lines of the file were cut short by a kill, and are left out. Raises InputError as `read` does."""
+    return since(workdir).torn
+
+
+def since(workdir: str | os.PathLike, before: Given = NOTHING) -> Given:
+    """All that the file holds. `before`: the same of an earlier look; only what was appended after it is parsed.
+
+    Raises InputError as `read` does.
+    """
+    path = Path(workdir, FILE)
+    size = path.stat().st_size if path.exists() else 0
+    if size < before.end:
+        before = NOTHING  # it is another file
+    if size == before.end:
+        return before._replace(open=False)
+    with open(path, "rb") as file:
+        file.seek(before.end)
+        content = file.read()
+    lines, found, cut = content.split(b"\n"), [], []
+    for number, line in enumerate(lines, start=before.line + 1):
+        try:
+            if line.strip():
+                found.append(_vote(json.loads(line), f"{path}:{number}"))
+        except ValueError:  # half a JSON object is never JSON
+            cut.append(number)
+    line = before.line + len(lines) - 1
+    is_open = line + 1 in cut  # another process may be about to write the rest of it
+    end = before.end + len(content) - is_open * len(lines[-1])
+    stands, blind_ = _after(before.standing, found), _after(before.blind, (vote for vote in found if vote.blind))
+    return Given(before.votes + found, stands, blind_, before.cut + len(cut) - is_open, is_open, end, line)
 
 
 def standing(votes: Iterable[Vote]) -> dict[Key, Vote]:
     """{(rater, sha256, class): the last vote}. An undo takes the vote away: it does not bring back the one before."""
-    last = {(vote.rater, vote.sha256, vote.class_): vote for vote in votes}
-    return {key: vote for key, vote in last.items() if vote.verdict != "undo"}
+    return _after({}, votes)
+
+
+def blind(votes: Iterable[Vote]) -> dict[Key, Vote]:
+    """As `standing`, of the blind votes alone: what a rater said later, knowing more, changes nothing of it."""
+    return _after({}, (vote for vote in votes if vote.blind))
 
 
 def score(votes: Iterable[Vote], sha256: Sequence[str], class_: Sequence[int]) -> np.ndarray:
@@ -111,6 +170,25 @@ def progress(score: np.ndarray, reviewed: float) -> Progress:
     return Progress(int(np.isfinite(score).sum()), score.size, math.ceil(reviewed * score.size))
 
 
+def _after(standing: Mapping[Key, Vote], votes: Iterable[Vote]) -> dict[Key, Vote]:
+    """What stands after `votes` of what stood before them."""
+    found = dict(standing)
+    for vote in votes:
+        key = (vote.rater, vote.sha256, vote.class_)
+        if vote.verdict == "undo":
+            found.pop(key, None)
+        else:
+            found[key] = vote
+    return found
+
+
+def _vote(fields: object, place: str) -> Vote:
+    """Raises InputError, naming the place, on what is JSON and no vote."""
+    if not _is_vote(fields):
+        raise InputError(place, files.shortened(json.dumps(fields)), SHAPE)
+    return Vote(**{"class_" if name == "class" else name: x for name, x in fields.items()})
+
+
 def _is_vote(fields) -> bool:
     if not isinstance(fields, Mapping) or {name.rstrip("_") for name in Vote._fields} != set(fields):
         return False
@@ -119,6 +197,6 @@ def _is_vote(fields) -> bool:
         all(type(fields[name]) is str for name in ("time", "rater", "sha256"))
         and all(type(fields[name]) is int for name in ("class", "index"))
         and all(type(fields[name]) is whose for name in ("generation", "seed"))
-        and type(fields["real"]) is bool
+        and all(type(fields[name]) is bool for name in ("real", "blind"))
         and fields["verdict"] in VERDICTS
     )

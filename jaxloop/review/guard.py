@@ -2,6 +2,9 @@
 
 Any page that is open in the same browser can send requests to 127.0.0.1. So a request must name this server as its host
 (a foreign name that was bent to 127.0.0.1 does not), and a vote must come from a page that this very process served.
+What a page of another origin may do is link here: not load anything from here into itself, which would count as seen.
+
+There are no passwords: whoever has an account on this machine can reach the server, and vote under any name.
 """
 
 import hmac
@@ -28,10 +31,13 @@ def refusal(method: str, headers: Mapping[str, str], port: int, token: str) -> t
         return 403, f"this server answers as http://{ADDRESS}:{port}/ only"
     if method not in ("GET", "POST"):
         return 405, "only GET and POST are answered"
+    is_own = headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+    if method == "GET" and not is_own and headers.get("Sec-Fetch-Dest") != "document":
+        return 403, "this is asked for by a page of another site"
     if method == "POST":
         if headers.get("Origin", f"http://{host}") != f"http://{host}":
             return 403, "this comes from a page of another origin"
-        if headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        if not is_own:
             return 403, "this comes from a page of another site"
         if not hmac.compare_digest(headers.get(TOKEN, "").encode(), token.encode()):
             return 403, "this page is of an earlier start of the server; load it again"

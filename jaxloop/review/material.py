@@ -10,32 +10,55 @@ import numpy as np
 
 from jaxloop.errors import InputError
 from jaxloop.provenance import store, votes
-from jaxloop.provenance.votes import Progress, Vote
+from jaxloop.provenance.votes import Key
 from jaxloop.review import deck
 from jaxloop.review.deck import Picture
 
 
 class Material(NamedTuple):
     """class_names: of the classes, by number.  filter: the group `filter` of the run's configuration.
-    lines: of every image of the generation, seed after seed.  pictures: what raters see of it, real ones among them.
-    sheets: {seed: its images, None: the real ones}, uint8 [n h w 3] each."""
+    lines: of every image of the generation, seed after seed.  block: what every rater is to see of it, real ones among
+    it.  rest: the other generated ones.  sheets: {seed: its images, None: the real ones}, uint8 [n h w 3] each."""
 
     workdir: Path
     generation: int
     class_names: list[str]
     filter: dict
     lines: list[dict]
-    pictures: list[Picture]
+    block: list[Picture]
+    rest: list[Picture]
     sheets: dict[int | None, np.ndarray]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        return self.block + self.rest
+
+    @property
+    def num_real(self) -> int:
+        return sum(picture.real for picture in self.block)
 
     def image(self, picture: Picture) -> np.ndarray:
         """uint8 [h w 3]."""
         return self.sheets[picture.seed][picture.index]
 
     @property
+    def by_class(self) -> bool:
+        """Whether the filter ranks within each class; runs of versions without the field did."""
+        return self.filter.get("ranking", "class") == "class"
+
+    @property
     def waits(self) -> bool:
         """Whether the run waited, when it was read, for people to vote on this generation."""
         return self.filter["name"] == "human" and any(line["kept"] is None for line in self.lines)
+
+
+class Reviewed(NamedTuple):
+    """As votes.Progress, of all seeds together, but `enough` only where each seed has enough."""
+
+    voted: int
+    of: int
+    needed: int
+    enough: bool
 
 
 def load(workdir: str | os.PathLike, generation: int | None, share: float) -> Material:
@@ -51,20 +74,35 @@ def load(workdir: str | os.PathLike, generation: int | None, share: float) -> Ma
     generation = seeds[0][0]
     sheets = {seed: store.pictures(path, generation, seed) for _, seed in seeds}
     lines = [line for _, seed in seeds for line in store.lines(path, generation, seed)]
-    pictures = deck.generated(lines)
+    made, real = deck.generated(lines), []
     if share > 0:
-        real, sheets[None] = store.real(path)
-        if not real:
+        stock, sheets[None] = store.real(path)
+        if not stock:
             raise InputError("--real", share, f"0 for this run: no real pictures lie in {path / 'images'}")
-        pictures += deck.real(real, pictures, share, generation, config["config"]["loop"]["generations"])
+        real = deck.real(stock, made, share, generation, config["config"]["loop"]["generations"])
+        if not real:
+            raise InputError("--real", share, f"0 for generation {generation}: none of the real pictures falls to it")
+    block = deck.block(made, real, share)
+    known = set(block)
+    rest = [picture for picture in made if picture not in known]
     class_names, filter_ = config["data"]["class_names"], config["config"]["filter"]
-    return Material(path, generation, class_names, filter_, lines, pictures, sheets)
+    return Material(path, generation, class_names, filter_, lines, block, rest, sheets)
 
 
-def progress(material: Material, given: Iterable[Vote]) -> Progress:
-    """What people have seen to of the generation, as a run that waits for them counts it."""
-    sha256, class_ = zip(*((line["sha256"], line["class"]) for line in material.lines), strict=True)
-    return votes.progress(votes.score(given, sha256, class_), material.filter.get("reviewed", 0))
+def progress(material: Material, standing: Iterable[Key]) -> Reviewed:
+    """How far people are with the generation, as a run that waits for them counts it. standing: of which votes stand.
+
+    A run does not wait for votes on what a generator made that diverged, of which nothing is kept.
+    """
+    voted = {key[1:] for key in standing}
+    of_seed: dict[int, list[bool]] = {}
+    waiting = [line for line in material.lines if line["kept"] is None]
+    for line in waiting or material.lines:
+        of_seed.setdefault(line["seed"], []).append((line["sha256"], line["class"]) in voted)
+    score = (np.where(seen, 0, np.nan) for seen in of_seed.values())  # whichever: that there is one is what counts
+    each = [votes.progress(of_seed, material.filter.get("reviewed", 0)) for of_seed in score]
+    total = (sum(getattr(of_seed, name) for of_seed in each) for name in ("voted", "of", "needed"))
+    return Reviewed(*total, all(of_seed.enough for of_seed in each))
 
 
 def _config(path: Path) -> dict:

@@ -23,7 +23,8 @@ def serve(of: Material, port: int, rater: str | None) -> None:
         application = app.create(of, port, rater)
         # By its file descriptor: werkzeug's own bind would end the process where the port is taken.
         server = make_server(ADDRESS, port, application, threaded=True, request_handler=_Quiet, fd=listener.fileno())
-        print(f"{_described(of)} at http://{ADDRESS}:{port}/", flush=True)
+        torn = application.extensions["review"].ballots.look().torn
+        print(f"{_described(of, torn)} at http://{ADDRESS}:{port}/", flush=True)
         server.serve_forever()
 
 
@@ -34,8 +35,10 @@ def _listening(port: int) -> socket.socket:
         raise InputError("--port", port, f"a free port, or 0 for any ({os.strerror(error.errno)})") from None
 
 
-def _described(of: Material) -> str:
-    """Whose share of real pictures is told here and not on the page: fewer may lie there than were asked for."""
-    num, num_real = len(of.pictures), sum(picture.real for picture in of.pictures)
+def _described(of: Material, torn: int) -> str:
+    """Whose share of real pictures is told here, and on the page to who is done: it may not be what was asked for."""
+    num, num_real = len(of.block), of.num_real
     shown = f"{num - num_real} generated and {num_real} real pictures ({num_real / num:.1%} real)"
-    return f"generation {of.generation}: {shown}"
+    behind = f", and {len(of.rest)} generated ones behind them" if of.rest else ""
+    lost = f"; broken lines of votes.jsonl, left out: {torn};" if torn else ""
+    return f"generation {of.generation}: {shown}{behind}{lost}"

@@ -37,6 +37,6 @@ def config(workdir: Path, **data) -> None:
     (workdir / "config.json").write_text(json.dumps({"config": {}, "data": DATA | data}))
 
 
-def vote(sha256="a", verdict="keep", rater="ada", class_=0, real=False, index=0) -> Vote:
+def vote(sha256="a", verdict="keep", rater="ada", class_=0, real=False, index=0, blind=True) -> Vote:
     born = (None, None) if real else (1, 0)
-    return Vote("2026-01-31T12:00:00+00:00", rater, sha256, class_, verdict, real, *born, index)
+    return Vote("2026-01-31T12:00:00+00:00", rater, sha256, class_, verdict, real, *born, index, blind)

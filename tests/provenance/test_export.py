@@ -24,7 +24,7 @@ def workdir(tmp_path):
     fake.config(path)
     for verdict, rater, of in (("keep", "ada", 2), ("drop", "bob", 2), ("drop", "cyd", 2), ("drop", "ada", 3)):
         line = lines[of]
-        append(path, fake.vote(line["sha256"], verdict, rater, line["class"], index=of))
+        append(path, fake.vote(line["sha256"], verdict, rater, line["class"], index=of, blind=rater != "cyd"))
     append(path, fake.vote(lines[3]["sha256"], "undo", "ada", 1, index=3))
     append(path, fake.vote(lines[4]["sha256"], "keep", "ada", 1, index=4))  # as a picture of another class
     return path
@@ -45,7 +45,7 @@ def test_a_row_for_each_generated_image(workdir, tmp_path):
     assert table[2] == {
         "arm": "main", **{name: line[name] for name in line if name != "scores"},
         "class_name": "zero", "group_name": "green", "score_clip": 2 / 3, "score_random": None,
-        "votes_keep": 1, "votes_drop": 2, "raters": 3, "picture": "pictures/main/g01_s0/00002.png",
+        "votes_keep": 1, "votes_drop": 2, "raters": 3, "blind_keep": 1, "blind_drop": 1, "picture": "pictures/main/g01_s0/00002.png",
     }  # fmt: skip
     assert all(list(row) == list(table[0]) for row in table)
     assert [row["group_name"] for row in table[:4]] == [None, "red", "green", "blue"]
@@ -128,8 +128,11 @@ def test_bad_input_is_one_line_and_exit_code_2(workdir, tmp_path, capsys):
     assert "WORKDIR" in refused(capsys, tmp_path / "nothing", "--out", out)
     assert "WORKDIR" in refused(capsys, tmp_path, "--out", out)
     assert "--format" in refused(capsys, workdir, "--out", out, "--format", "csv")
-    for own in (workdir, workdir / "control"):
+    (tmp_path / "link").symlink_to(workdir / "images")
+    inside = (workdir / "images", workdir / "control" / "images", workdir / "new" / "folder", tmp_path / "link")
+    for own in (workdir, workdir / "control", *inside, workdir / ".." / workdir.name / "new"):
         assert "run's own" in refused(capsys, workdir, "--out", own)
+    assert not (workdir / "new").exists()
     assert "--out" in refused(capsys, workdir, "--out", "")
     file = tmp_path / "file"
     file.touch()

@@ -42,6 +42,15 @@ def test_views_are_encoded_as_what_they_show():
     np.testing.assert_array_equal(np.array(Image.open(io.BytesIO(sheets.png(view[0])))), view[0])
 
 
+def test_an_unpacked_picture_s_length_tells_its_shape_alone():
+    for h, w in [(8, 8), (28, 28), (33, 20), (200, 150)]:
+        flat, slope = np.full((h, w, 3), 7, np.uint8), np.arange(h * w * 3, dtype=np.uint8).reshape(h, w, 3)
+        contents = [sheets.png(image, packed=False) for image in (noise(h, w, 3), flat, slope)]
+        assert len({len(content) for content in contents}) == 1
+        np.testing.assert_array_equal(np.array(Image.open(io.BytesIO(contents[2]))), slope)
+        assert len(sheets.png(flat)) < len(sheets.png(noise(h, w, 3)))
+
+
 def test_a_name_is_of_pixels_and_shape():
     image = noise(4, 6, 3)
     assert sheets.sha256(image) == hashlib.sha256(b"(4, 6, 3)" + bytes(image.ravel().tolist())).hexdigest()

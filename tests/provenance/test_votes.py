@@ -8,9 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from jaxloop import files
 from jaxloop.errors import InputError
-from jaxloop.provenance.votes import append, read, score, standing
+from jaxloop.provenance.votes import NOTHING, append, blind, read, score, since, standing, torn
 from tests.provenance.fake import vote
 
 # Appends votes for as long as it lives, and says which are acknowledged: index 0, 1, 2, ... by one rater.
@@ -29,21 +28,16 @@ def voter(workdir, rater, num=0):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def torn(workdir) -> int:
-    """How many lines were cut short."""
-    return files.appended(workdir / "votes.jsonl")[1]
-
-
 def test_votes_come_back_in_their_order(tmp_path):
     assert read(tmp_path) == [] and torn(tmp_path) == 0
-    given = [vote(), vote(verdict="drop", rater='bø"b\n'), vote(verdict="undo", real=True, index=5), vote()]
+    given = [vote(), vote(verdict="drop", rater='bø"b\n'), vote(verdict="undo", real=True, index=5), vote(blind=False)]
     for v in given:
         append(tmp_path, v)
     assert read(tmp_path) == given
     lines = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
     assert lines[0] == {
         "time": "2026-01-31T12:00:00+00:00", "rater": "ada", "sha256": "a", "class": 0, "verdict": "keep",
-        "real": False, "generation": 1, "seed": 0, "index": 0,
+        "real": False, "generation": 1, "seed": 0, "index": 0, "blind": True,
     }  # fmt: skip
     assert lines[2]["generation"] is None and len(lines) == 4
 
@@ -81,6 +75,7 @@ def test_a_torn_line_takes_no_vote_with_it(tmp_path):
     [
         {"verdict": "maybe"}, {"class": None}, {"class": True}, {"rater": 3}, {"index": 1.5}, {"real": 0},
         {"seed": None}, {"real": True}, {"real": True, "generation": None}, {"generation": "1"}, {"note": "hm"},
+        {"blind": None}, {"blind": 1},
     ],
 )  # fmt: skip
 def test_json_that_is_no_vote_is_refused_by_its_line(tmp_path, change):
@@ -89,6 +84,15 @@ def test_json_that_is_no_vote_is_refused_by_its_line(tmp_path, change):
     with open(tmp_path / "votes.jsonl", "a") as file:
         file.write(json.dumps(line) + "\n")
     with pytest.raises(InputError, match=r"votes.jsonl:2"):
+        read(tmp_path)
+
+
+def test_a_vote_that_does_not_say_whether_it_is_blind_is_refused(tmp_path):
+    append(tmp_path, vote())
+    line = json.loads((tmp_path / "votes.jsonl").read_text())
+    del line["blind"]
+    (tmp_path / "votes.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(InputError, match=r"votes.jsonl:1"):
         read(tmp_path)
 
 
@@ -155,6 +159,72 @@ def test_the_last_vote_stands_and_an_undo_takes_it_away():
     assert {key: v.verdict for key, v in standing(given).items()} == {
         ("ada", "a", 0): "drop", ("ada", "c", 0): "drop", ("bob", "a", 0): "keep", ("ada", "a", 1): "keep",
     }  # fmt: skip
+
+
+def test_later_votes_of_who_knows_more_leave_the_blind_ones_as_they_were():
+    given = [
+        vote("a", "keep"), vote("a", "drop", blind=False),  # changed in the audit
+        vote("b", "keep"), vote("b", "drop"), vote("b", "undo", blind=False),
+        vote("c", "keep"), vote("c", "undo"), vote("c", "drop", blind=False),
+        vote("d", "drop", blind=False), vote("a", "drop", rater="bob", blind=False),
+    ]  # fmt: skip
+    assert {key: v.verdict for key, v in blind(given).items()} == {("ada", "a", 0): "keep", ("ada", "b", 0): "drop"}
+    assert set(standing(given)) == {("ada", "a", 0), ("ada", "c", 0), ("ada", "d", 0), ("bob", "a", 0)}
+
+
+def test_a_second_look_says_what_a_first_one_would(tmp_path):
+    rng = np.random.default_rng(0)
+    path, given, seen = tmp_path / "votes.jsonl", [], NOTHING
+    for step in range(60):
+        for _ in range(rng.integers(3)):
+            given.append(
+                vote("abc"[rng.integers(3)], ["keep", "drop", "undo"][rng.integers(3)], blind=rng.random() < 0.5)
+            )
+            append(tmp_path, given[-1])
+        if step % 7 == 3:
+            with open(path, "ab") as file:
+                file.write(b'{"time": "20')  # torn, and closed by the next append
+        seen = since(tmp_path, seen)
+        assert seen == since(tmp_path)
+        assert (seen.votes, seen.standing, seen.blind) == (given, standing(given), blind(given))
+    assert seen.torn == torn(tmp_path) == 9 and len(given) > 40
+    assert since(tmp_path, seen) == seen
+    with pytest.raises(InputError, match=rf"votes.jsonl:{seen.line + 2}\b"):
+        with open(path, "a") as file:
+            file.write("\n[]\n")
+        since(tmp_path, seen)
+
+
+def test_what_was_seen_is_not_parsed_again(tmp_path):
+    append(tmp_path, vote("a"))
+    seen, path = since(tmp_path), tmp_path / "votes.jsonl"
+    path.write_bytes(b"[" * (path.stat().st_size - 1) + b"\n")
+    append(tmp_path, vote("b"))
+    assert since(tmp_path, seen).votes == [vote("a"), vote("b")]
+    path.unlink()
+    assert since(tmp_path, seen) == NOTHING
+    append(tmp_path, vote())
+    append(tmp_path, vote())
+    append(tmp_path, vote("b"))
+    seen = since(tmp_path)
+    path.write_bytes(path.read_bytes()[: seen.end // 3])  # another, shorter file
+    assert since(tmp_path, seen).votes == [vote()]
+
+
+def test_a_line_that_is_still_written_is_not_lost(tmp_path):
+    append(tmp_path, vote("a"))
+    line = (tmp_path / "votes.jsonl").read_bytes()
+    with open(tmp_path / "votes.jsonl", "ab", buffering=0) as file:
+        file.write(line[:50])
+        seen = since(tmp_path)
+        assert (len(seen.votes), seen.torn) == (1, 1)
+        file.write(line[50:-1])
+        seen = since(tmp_path, seen)
+        assert (len(seen.votes), seen.torn) == (2, 0)
+        file.write(line[-1:])
+    append(tmp_path, vote("b"))
+    assert since(tmp_path, seen) == since(tmp_path)
+    assert since(tmp_path, seen).votes == [vote("a"), vote("a"), vote("b")]
 
 
 def test_score_is_the_mean_over_raters():

@@ -133,5 +133,11 @@ class Page:
         self.command("Input.dispatchKeyEvent", type="keyDown" if typed else "rawKeyDown", **known, **typed)
         self.command("Input.dispatchKeyEvent", type="keyUp", **known)
 
+    def slow_down(self, milliseconds: int) -> None:
+        """Lets each request take so long, at least. The server is then still at work while a person goes on."""
+        self.command("Network.enable")
+        speed = {"downloadThroughput": -1, "uploadThroughput": -1}
+        self.command("Network.emulateNetworkConditions", offline=False, latency=milliseconds, **speed)
+
     def type(self, text: str) -> None:
         self.command("Input.insertText", text=text)

@@ -18,12 +18,26 @@ def colours(num: int, of: int) -> np.ndarray:
     return np.tile(colour[:, None, None], (1, SIDE, SIDE, 1))
 
 
+def noise(num: int, of: int) -> np.ndarray:
+    """As `colours`, but of pixels that no packing makes smaller."""
+    return np.random.default_rng(of).integers(0, 256, (num, SIDE, SIDE, 3), dtype=np.uint8)
+
+
 def write(
-    workdir: Path, num: int = 30, seeds=(0, 1), generations=(1, 2), num_real: int = 60, name="uncertainty"
+    workdir: Path,
+    num: int = 30,
+    seeds=(0, 1),
+    generations=(1, 2),
+    num_real: int = 60,
+    name="uncertainty",
+    look=colours,
+    digits: int = 9,
+    scores=("clip",),
 ) -> Path:
     """`num` pictures of each generation and seed, classes in turn; the score rises with the index, two have none.
 
-    The expert "clip" scores the other way round, and all. A run with `name` human waits.
+    The expert "clip" scores the other way round, and all. A run with `name` human waits. look: of generated pictures.
+    digits: of the filter's score; few make ties. scores: of which experts there are.
     """
     for folder in ("provenance", "images"):
         (workdir / folder).mkdir(parents=True)
@@ -34,12 +48,12 @@ def write(
     (workdir / "config.json").write_text(json.dumps({"config": config, "data": {"class_names": CLASSES}}))
     for generation in generations:
         for seed in seeds:
-            image = colours(num, 10 * generation + seed)
+            image = look(num, 10 * generation + seed)
             lines = [
                 {
                     "born": generation, "seed": seed, "index": i, "class": i % 2, "group": -1,
-                    "sha256": sheets.sha256(x), "score": None if i < 2 or name == "human" else i / 8,
-                    "scores": {"clip": -i / 4}, "kept": None if name == "human" else i > 3, "why": "",
+                    "sha256": sheets.sha256(x), "score": None if i < 2 or name == "human" else round(i / 8, digits),
+                    "scores": {name: -i / 4 for name in scores}, "kept": None if name == "human" else i > 3, "why": "",
                 }
                 for i, x in enumerate(image)
             ]  # fmt: skip

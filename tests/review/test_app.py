@@ -72,8 +72,11 @@ def test_raters_have_their_own_order_and_see_no_others_votes(client, make):
 
 
 def test_nothing_that_is_sent_tells_which_are_real(make, workdir):
-    """The word is nowhere; tiles, headers and answers of real and generated pictures differ in nothing but names."""
-    client = Client(make(fake.write(workdir.parent / "waiting", name="human")))
+    """The word is nowhere; tiles, headers and answers of real and generated pictures differ in nothing but names.
+
+    The pictures are as different as may be: real ones of one colour, generated ones of noise.
+    """
+    client = Client(make(fake.write(workdir.parent / "waiting", name="human", look=fake.noise)))
     real, generated = (next(p for p in client.served.material.pictures if p.real is side) for side in (True, False))
     said = []
     for picture in (real, generated):
@@ -93,11 +96,8 @@ def test_nothing_that_is_sent_tells_which_are_real(make, workdir):
     tiles = re.findall(r"<button.*?</button>", pages[1].text, re.DOTALL)
     shapes = {re.sub(r'p-\w+|/pictures/\w+|"\d+"|zero|one', "", tile) for tile in tiles if "/pictures/" in tile}
     assert len(shapes) == 1
-    headers = {
-        tuple((k, v) for k, v in client.get(f"/pictures/{i}.png").headers if k != "Content-Length")
-        for i in client.served.picture
-    }
-    assert len(headers) == 1
+    headers = {tuple((k, v) for k, v in client.get(f"/pictures/{i}.png").headers) for i in client.served.picture}
+    assert len(headers) == 1 and "Content-Length" in str(headers)
 
 
 def test_a_vote_is_in_the_file_before_the_answer(client, monkeypatch):
@@ -105,8 +105,8 @@ def test_a_vote_is_in_the_file_before_the_answer(client, monkeypatch):
     assert client.vote(pictures[0], "drop").json == {"verdict": "drop"}
     assert client.vote(pictures[-1], "keep").json == {"verdict": "keep"}
     first, last = votes.read(workdir)
-    assert first[1:] == ("ada", *pictures[0][:2], "drop", False, 2, 0, 0)
-    assert last[1:] == ("ada", *pictures[-1][:2], "keep", True, None, None, pictures[-1].index)
+    assert first[1:] == ("ada", *pictures[0][:2], "drop", True, None, None, pictures[0].index, True)
+    assert last[1:] == ("ada", *pictures[-1][:2], "keep", False, 2, *pictures[-1][4:], True)
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -143,6 +143,7 @@ def test_the_summary_opens_when_all_is_voted_on(client, make):
     assert client.get("/").location == "/summary"
     text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", client.get("/summary").text)))
     assert "60 of them were generated, 16 were real" in text
+    assert "real training images (21.1 %)" in text and "left out" not in text
     assert "ada 50.0 % of 60 25.0 % of 16 62.5 % [" in text  # (0.5 + 1 - 0.25) / 2
     assert "60 of the generation’s 60 images have a vote" in text
     assert "No image has votes of two raters." in text
@@ -158,8 +159,7 @@ def test_the_audit_warns_then_shows_bins_and_says_what_has_no_score(client):
     assert "no longer votes blind" in closed and "/pictures/" not in closed
     page = client.get("/audit?open=yes").text
     tiles = [client.served.picture[i] for i in re.findall(r'id="p-(\w+)"', page)]
-    # 56 have a score, which rises with the index; of equal ones the first seed's comes first.
-    tenth = [(2 * (tile.index - 2) + tile.seed) * 10 // 56 for tile in tiles]
+    tenth = [(tile.index - 2) * 10 // 28 for tile in tiles]  # of each seed 28 have a score, which rises with the index
     assert tenth == sorted(tenth)
     assert len(set(tiles)) == 56 and min(t.index for t in tiles) == 2  # few enough for all to be shown
     assert "4 of the 60 pictures of this generation have no score by uncertainty" in page
@@ -167,34 +167,48 @@ def test_the_audit_warns_then_shows_bins_and_says_what_has_no_score(client):
     assert re.findall(r'data-drop="(0\.\d)"', page) == [f"0.{k}" for k in range(1, 10)]
     clip = client.get("/audit?open=yes&score=clip").text
     assert "no score" not in clip
-    assert client.served.picture[re.search(r'id="p-(\w+)"', clip)[1]].index in (
-        27,
-        28,
-        29,
-    )  # lowest where the index is highest
+    lowest = client.served.picture[re.search(r'id="p-(\w+)"', clip)[1]]
+    assert lowest.index in (27, 28, 29)  # its score is lowest where the index is highest
 
 
 def test_a_chosen_rate_is_kept_and_shown_again(client):
     assert client.post("/choice", score="clip", bin=3).json == {"drop": 0.3}
-    (line,) = (client.served.material.workdir / "choices.jsonl").read_text().splitlines()
-    choice = json.loads(line)
+    choice = json.loads((client.served.material.workdir / "choices.jsonl").read_text())
     assert choice.pop("time").endswith("+00:00")
     assert choice == {"rater": "ada", "generation": 2, "score": "clip", "drop": 0.3}
+    for path in ("/audit?open=yes", "/audit?open=yes&score=clip"):  # a second look is no second line
+        client.get(path)
+    assert len((client.served.material.workdir / "choices.jsonl").read_text().splitlines()) == 2
     assert 'data-drop="0.3"></div>' in client.get("/audit?open=yes&score=clip").text
     assert 'data-drop=""></div>' in client.get("/audit?open=yes&score=uncertainty").text
+
+
+def test_no_rate_is_offered_among_equal_scores(make, workdir):
+    """Scores of whole numbers, 0 to 4, of 28 pictures of each seed: 3, 7, 9, 7 and 2 of the same score."""
+    client = Client(make(fake.write(workdir.parent / "ties", digits=0)))
+    page = re.sub(r"\s+", " ", client.get("/audit?open=yes").text)
+    assert "Some pictures have the same score by uncertainty" in page
+    # By tenths, 3 6 9 12 14 17 20 23 26 pictures of a seed would go: at 3 and 26 the score changes.
+    assert re.findall(r'data-bin="(\d+)"', page) == ["1", "9"] and page.count("no rate here") == 7
+    assert client.post("/choice", score="uncertainty", bin=1).json == {"drop": 0.1}
+    assert client.post("/choice", score="uncertainty", bin=2).status_code == 400
+    other = client.get("/audit?open=yes&score=clip").text
+    assert other.count('class="choose"') == 9 and "same score" not in other
+    assert client.post("/choice", score="clip", bin=2).status_code == 200
 
 
 def test_a_run_that_waits_is_told_of_until_enough_is_voted_on(make, workdir):
     client = Client(make(fake.write(workdir.parent / "waiting", name="human"), share=0.0))
     pictures = client.served.material.pictures
+    of_seed = [[picture for picture in pictures if picture.seed == seed] for seed in (0, 1)]
 
     def notice():
         return re.sub(r"\s+", " ", client.get("/page/1").text)
 
-    assert "waits until 50 % of the generated pictures" in notice() and "fewer than 10 %" in notice()
-    for picture in pictures[:29]:
+    assert "waits until 50 % of the generated pictures" in notice() and "So far 0 of 60" in notice()
+    for picture in of_seed[0] + of_seed[1][:14]:
         client.vote(picture)
-    assert "at least 40 %" in notice()  # 29 of 60, rounded down
-    client.vote(pictures[29])
+    assert "So far 44 of 60" in notice() and "start it again" not in notice()  # each seed must have its half
+    client.vote(of_seed[1][14])
     assert "start it again with the same command" in notice()
     assert "not made by a model" not in notice()  # nothing is mixed in

@@ -52,11 +52,38 @@ def test_the_choice_within_a_bin_is_not_by_score():
     assert np.mean(ranks) == pytest.approx(49.5, abs=5)
 
 
-def test_bins_by_class_hold_the_same_share_of_each():
-    score = np.arange(40.0)
+def test_bins_hold_the_same_share_of_each_class_of_each_seed():
+    """As the filter ranks, however far apart the scores of classes and seeds lie."""
+    score = np.arange(80.0)
     score[1::2] += 1000
-    by_class = audit.bins(lines(score, classes=2), score, by_class=True)
-    assert [sorted(p.class_ for p in b.pictures) for b in by_class] == [[0, 0, 1, 1]] * 10
+    score[40:] += 5000
+    made = [line | {"seed": i // 40} for i, line in enumerate(lines(score, classes=2))]
+    by_class = audit.bins(made, score, by_class=True)
+    groups = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [sorted((p.seed, p.class_) for p in b.pictures) for b in by_class] == [sorted(2 * groups)] * 10
+    over_all = audit.bins(made, score, by_class=False)
+    seeds_and_classes = [[(seed, k // 5) for seed in (0, 1) for _ in range(4)] for k in range(10)]
+    assert [sorted((p.seed, p.class_) for p in b.pictures) for b in over_all] == seeds_and_classes
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+@pytest.mark.parametrize("values", [3, 400, 10**6])
+def test_a_bin_is_parted_from_those_above_where_no_score_lies_on_both_sides(by_class, values):
+    rng = np.random.default_rng(values)
+    score = rng.integers(values, size=240).astype(float)
+    score[::11] = np.nan
+    made = [line | {"seed": i % 3} for i, line in enumerate(lines(score, classes=2))]
+    groups: dict = {}
+    for line, s in zip(made, score, strict=True):
+        if not math.isnan(s):
+            groups.setdefault((line["seed"], line["class"] * by_class), []).append(s)
+    expected = []
+    for k in range(1, 11):
+        cut = [(sorted(group), math.ceil(k * len(group) / 10)) for group in groups.values()]
+        expected.append(all(not set(group[:num]) & set(group[num:]) for group, num in cut))
+    found = audit.bins(made, score, by_class)
+    assert [b.parted for b in found] == expected
+    assert (True in expected[:-1], False in expected[:-1]) == (values > 3, values < 10**6)
 
 
 def test_few_pictures_leave_bins_out_and_a_twin_is_shown_once():
@@ -77,4 +104,9 @@ def test_the_last_choice_of_a_rater_counts(tmp_path):
         audit.choose(tmp_path, choice | change)
     assert audit.chosen(tmp_path, "ada", 1, "clip") == 0.4
     assert audit.chosen(tmp_path, "ada", 1, "uncertainty") is None
+    assert not audit.opened(tmp_path, "ada", 1)
+    audit.choose(tmp_path, {"time": "now", "rater": "ada", "generation": 1, "opened": "audit"})
+    assert audit.opened(tmp_path, "ada", 1) and audit.chosen(tmp_path, "ada", 1, "clip") == 0.4
+    assert not audit.opened(tmp_path, "bob", 1) and not audit.opened(tmp_path, "ada", 2)
+    assert audit.chosen(tmp_path, "ada", 1, None) is None  # where nothing is scored
     assert json.loads((tmp_path / "choices.jsonl").read_text().splitlines()[0]) == choice

@@ -1,9 +1,11 @@
 """Which pictures a rater sees: the share, the order, and nothing that tells."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from jaxloop.provenance.votes import Vote
+from jaxloop.provenance.votes import Vote, standing
 from jaxloop.review import deck
 from jaxloop.review.deck import Picture
 
@@ -47,6 +49,53 @@ def test_a_copy_of_a_generated_picture_is_not_mixed_in():
     assert [p.sha256 for p in deck.real(lines, made(8), 0.5, 1, 1)] == ["taken"]
 
 
+def of_seeds(num: int, classes: int, seeds: int = 3) -> list[Picture]:
+    return [
+        Picture(f"made{seed} {i}", i % classes, False, 1, seed, i) for seed in range(seeds) for i in range(num)
+    ]  # fmt: skip
+
+
+def test_few_real_pictures_make_a_block_with_the_share_evenly_over_classes_and_seeds():
+    """As at the paper's size: more is generated than the real pictures can be mixed into."""
+    generated = of_seeds(200, classes=4)
+    real = deck.real(stock(80, 4), generated, 0.2, 1, GENERATIONS)
+    block = deck.block(generated, real, 0.2)
+    chosen = [picture for picture in block if not picture.real]
+    assert len(real) == 20 and set(block) == {*real, *chosen} and set(chosen) < set(generated)
+    assert Counter(p.class_ for p in chosen) == dict.fromkeys(range(4), 20)  # as many as leave a class's five the share
+    seeds = Counter((p.class_, p.seed) for p in chosen)
+    assert set(seeds.values()) == {6, 7} and len(seeds) == 12
+    assert len({sorted(seeds, key=lambda at: -seeds[at])[i][1] for i in range(8)}) > 1  # not always the first seed's
+    assert np.ptp([p.index for p in chosen]) > 150  # and not the first images
+    assert sorted(deck.block(generated[::-1], real, 0.2), key=repr) == sorted(block, key=repr)
+
+
+def test_all_is_in_the_block_where_real_pictures_are_enough_or_none_are_asked_for():
+    generated = of_seeds(29, classes=2)
+    real = deck.real(stock(400), generated, 0.2, 1, GENERATIONS)
+    assert sorted(deck.block(generated, real, 0.2), key=repr) == sorted([*real, *generated], key=repr)
+    assert sorted(deck.block(generated, [], 0.0)) == sorted(generated)
+
+
+def test_a_class_without_real_pictures_stays_out_of_the_block():
+    """Else its every picture would be known to be generated."""
+    generated = made(80)
+    real = deck.real([line for line in stock(400) if line["class"] == 1][:12], generated, 0.2, 1, GENERATIONS)
+    assert Counter((p.class_, p.real) for p in deck.block(generated, real, 0.2)) == {(1, True): 3, (1, False): 12}
+
+
+def test_a_deck_has_the_block_first_and_no_page_has_both():
+    pictures = made(100)
+    block, rest = pictures[:50], pictures[50:]
+    ada, bob = (deck.dealt(block, rest, rater, 1) for rater in ("ada", "bob"))
+    assert sorted(ada.block) == sorted(bob.block) == sorted(block) and sorted(ada.rest) == sorted(rest)
+    assert ada.block != bob.block and ada.rest != bob.rest
+    assert [len(page) for page in ada.pages] == [40, 10, 40, 10]
+    assert [p for page in ada.pages for p in page] == ada.block + ada.rest
+    places = (ada.block[39], ada.block[40], ada.rest[39], ada.rest[49])
+    assert [ada.page(picture) for picture in places] == [1, 2, 3, 4]
+
+
 def test_the_order_is_the_rater_and_generation_s_alone():
     pictures = made(50)
     order = deck.shuffled(pictures, "ada", 1)
@@ -87,9 +136,12 @@ def test_the_last_vote_that_stands_is_the_rater_s_own_and_on_the_deck():
     def vote(picture, verdict, rater="ada"):
         return Vote("", rater, picture.sha256, picture.class_, verdict, *picture[2:])
 
+    def latest(given, rater, pictures):
+        return deck.latest(given, standing(given), rater, pictures)
+
     given = [vote(one, "keep"), vote(two, "drop"), vote(three, "keep"), vote(one, "keep", "bob")]
-    assert deck.latest(given, "ada", [one, two, three]) == three
-    assert deck.latest(given, "ada", [one, two]) == two
-    assert deck.latest([*given, vote(three, "undo")], "ada", [one, two, three]) == two
-    assert deck.latest([*given, vote(three, "undo"), vote(two, "undo"), vote(one, "drop")], "ada", [one, two]) == one
-    assert deck.latest(given, "eve", [one, two, three]) is None
+    assert latest(given, "ada", [one, two, three]) == three
+    assert latest(given, "ada", [one, two]) == two
+    assert latest([*given, vote(three, "undo")], "ada", [one, two, three]) == two
+    assert latest([*given, vote(three, "undo"), vote(two, "undo"), vote(one, "drop")], "ada", [one, two]) == one
+    assert latest(given, "eve", [one, two, three]) is None

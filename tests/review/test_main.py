@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from jaxloop.review import material, server
 from jaxloop.review.__main__ import main
 from tests.review import fake
 
@@ -39,6 +40,23 @@ def test_flags_out_of_range_are_refused(capsys, workdir, flag, value, allowed):
         capsys, str(workdir), f"{flag}={value}", "--port=0" if flag != "--port" else f"--port={value}", *real
     )
     assert flag in line and allowed in line
+
+
+def test_real_pictures_that_do_not_reach_to_a_generation_are_told_of(capsys, tmp_path):
+    run = fake.write(tmp_path / "run", num_real=2)  # one of each class, for the first of three generations
+    assert "--real" in refused(capsys, str(run), "--generation=2", "--port=0")
+    assert material.load(run, 1, 0.2).num_real == 2
+
+
+def test_the_start_line_tells_what_is_shown_and_what_is_lost(tmp_path):
+    few = material.load(fake.write(tmp_path / "few", num_real=12), 2, 0.2)  # four for each generation
+    assert server._described(few, 0) == (
+        "generation 2: 16 generated and 4 real pictures (20.0% real), and 44 generated ones behind them"
+    )
+    enough = material.load(fake.write(tmp_path / "enough"), 2, 0.2)
+    assert server._described(enough, 3) == (
+        "generation 2: 60 generated and 16 real pictures (21.1% real); broken lines of votes.jsonl, left out: 3;"
+    )
 
 
 def test_no_folder_no_configuration_no_images(capsys, workdir, tmp_path):

@@ -19,7 +19,8 @@ from tests.review.client import BASE, Client
         ("/vote", {"picture": None, "verdict": "undo"}, 400), ("/vote", {"picture": None, "verdict": ["keep"]}, 400),
         ("/choice", {"score": "nobody", "bin": 1}, 400), ("/choice", {"score": ["clip"], "bin": 1}, 400),
         ("/choice", {"score": "clip", "bin": 0}, 400), ("/choice", {"score": "clip", "bin": 10}, 400),
-        ("/choice", {"score": "clip", "bin": "1"}, 400), ("/page/1", {}, 405), ("/nowhere", {}, 404),
+        ("/choice", {"score": "clip", "bin": "1"}, 400), ("/choice", {"score": "clip", "bin": True}, 400),
+        ("/choice", {"score": "clip", "bin": [1]}, 400), ("/page/1", {}, 405), ("/nowhere", {}, 404),
         ("/vote", {"picture": "x" * 20_000, "verdict": "keep"}, 413),
     ],
 )  # fmt: skip
@@ -29,6 +30,21 @@ def test_what_makes_no_sense_is_refused_and_nothing_written(client, path, body, 
     answer = client.post(path, **body)
     assert (answer.status_code, list(answer.json)) == (status, ["error"])
     assert not list(client.served.material.workdir.glob("*s.jsonl"))
+
+
+def test_a_page_of_another_rater_writes_nothing(client):
+    """ada's page is open still, and somebody has said another name in the same browser since."""
+    workdir, identity = client.served.material.workdir, next(iter(client.served.picture))
+    assert client.post("/name", name="bob").status_code == 200
+    for path, body in (
+        ("/vote", {"picture": identity, "verdict": "drop"}), ("/undo", {}), ("/choice", {"score": "clip", "bin": 1}),
+    ):  # fmt: skip
+        for rater in ("ada", None):
+            answer = client.post(path, **body, rater=rater)
+            assert (answer.status_code, answer.json) == (409, {"error": "you are now bob; load this page again"})
+    assert not list(workdir.glob("*s.jsonl"))
+    assert '<meta name="rater" content="bob">' in client.get("/page/1").text
+    assert client.post("/vote", picture=identity, verdict="drop", rater="bob").status_code == 200
 
 
 def test_a_form_or_a_foreign_page_writes_nothing(client):

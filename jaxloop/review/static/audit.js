@@ -1,6 +1,6 @@
 // The audit: what was kept of each bin, and the choice of the rate to drop.
 
-import { post, start, tiles } from "./votes.js";
+import { inTurn, post, start, tiles } from "./votes.js";
 
 const grid = document.getElementById("grid");
 const chosen = document.getElementById("chosen");
@@ -26,7 +26,7 @@ function tellChoice(drop) {
 
 if (grid) {
   document.addEventListener("shown", tellShares);
-  const inTurn = start();
+  start();
   if (tiles.length) tiles[0].tabIndex = 0;
   tiles.slice(1).forEach((tile) => (tile.tabIndex = -1));
   tellChoice(chosen.dataset.drop);

@@ -1,6 +1,6 @@
 // The study: how far the rater is, and the way to the next page.
 
-import { focus, start, tiles, vote } from "./votes.js";
+import { focus, inTurn, leave, mark, start, tiles, vote } from "./votes.js";
 
 const progress = document.getElementById("progress");
 const bar = document.getElementById("bar");
@@ -16,14 +16,18 @@ function tell() {
 
 // Keeps every picture of the page that has no vote, and leaves the page if all were taken.
 async function keepRest() {
-  for (const tile of tiles.filter((tile) => !tile.dataset.verdict)) {
-    if (!(await vote(tile, "keep"))) return;
+  const rest = tiles.filter((tile) => !tile.dataset.verdict);
+  rest.forEach((tile) => mark(tile, 1));
+  let taken = true;
+  for (const tile of rest) {
+    taken &&= await vote(tile, "keep");
+    mark(tile, -1);
   }
-  location.assign(onward.dataset.next);
+  if (taken) leave(onward.dataset.next);
 }
 
 document.addEventListener("shown", tell);
-const inTurn = start(keepRest);
+start(keepRest);
 onward.addEventListener("click", () => inTurn(keepRest));
 const named = tiles.find((tile) => `#${tile.id}` === location.hash);
 focus(named ?? tiles.find((tile) => !tile.dataset.verdict) ?? tiles[0]);
