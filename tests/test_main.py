@@ -91,7 +91,7 @@ def refused(done) -> str:
         (["--config.filter.classifier=vgg"], ["config.filter.classifier", "'vgg'", "lenet, alexnet"]),
         (
             ["--config.generator.batch_size=5000"],
-            ["config.generator.batch_size", "5000", "at most the 1293 training images"],
+            ["config.generator.batch_size", "5000", "at most the 1293 images"],
         ),
         (["--config.classifier.batch_size=5000"], ["config.classifier.batch_size", "5000", "at most the 1293"]),
         (["--config.data.image_size=17"], ["config.data.image_size", "17", "dcgan"]),

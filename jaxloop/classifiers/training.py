@@ -113,6 +113,10 @@ def create(
         return devices.in_batches(piece, EVALUATION_BATCH, image, jnp.arange(len(image)))
 
     def epoch(key: Array, state: State, real: Samples, queue: Samples, used: Array, validation: Samples) -> State:
+        length = len(real.label) + len(queue.label)
+        if used.shape != (length,):
+            raise ValueError(f"used must be bool [{length}], of real and then queue; it is {used.shape}")
+
         def run(state: State) -> State:
             variables, moments = _pass_over(key, state.variables, state.optimizer, real, queue, used)
             loss = optax.softmax_cross_entropy_with_integer_labels(

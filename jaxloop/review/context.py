@@ -159,5 +159,5 @@ def page(template: str, **values) -> str:
         if of.waits:
             # A count that goes up by one with a vote, or does not, would tell which pictures are generated.
             known["reviewed"] = reviewed() if done() or not of.num_real else None
-            known["needed"] = of.filter.get("reviewed", 0)
+            known |= {"needed": of.filter.get("reviewed", 0), "num_seeds": len(of.sheets.keys() - {None})}
     return flask.render_template(template, **known, **values)

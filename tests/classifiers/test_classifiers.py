@@ -33,12 +33,17 @@ def trainer(name: str, **changes) -> training.Trainer:
     return training.create(module, spec, SIZE, make_mesh(1, jax.devices()[:1]))
 
 
+def used(real: Samples, valid) -> jnp.ndarray:
+    """All real images, and those slots of the queue."""
+    return jnp.concatenate([jnp.ones(len(real.label), bool), jnp.asarray(valid)])
+
+
 def train(made: training.Trainer, real: Samples, validation: Samples, epochs: int) -> list[training.State]:
-    queue, valid = samples(10), jnp.zeros(10, bool)
+    queue, valid = samples(10), np.zeros(10, bool)
     step = jax.jit(made.epoch)
     states = [made.init(jax.random.key(0), None)]
     for i in range(epochs):
-        states.append(step(jax.random.key(i), states[-1], real, queue, valid, validation))
+        states.append(step(jax.random.key(i), states[-1], real, queue, used(real, valid), validation))
     return states
 
 
@@ -97,21 +102,31 @@ def test_only_valid_queue_images_are_trained_on():
     queue = samples(40, shuffled=True)
     start = made.init(jax.random.key(0), None)
     step = jax.jit(made.epoch)
-    without = step(jax.random.key(1), start, real, queue, jnp.zeros(40, bool), samples(20))
+    without = step(jax.random.key(1), start, real, queue, used(real, np.zeros(40, bool)), samples(20))
     other = Samples(255 - queue.image, queue.label, queue.group)
-    also_without = step(jax.random.key(1), start, real, other, jnp.zeros(40, bool), samples(20))
+    also_without = step(jax.random.key(1), start, real, other, used(real, np.zeros(40, bool)), samples(20))
     jax.tree.map(np.testing.assert_array_equal, without, also_without)
-    with_queue = step(jax.random.key(1), start, real, queue, jnp.ones(40, bool), samples(20))
+    with_queue = step(jax.random.key(1), start, real, queue, used(real, np.ones(40, bool)), samples(20))
     assert not np.array_equal(jax.tree.leaves(with_queue.variables)[0], jax.tree.leaves(without.variables)[0])
+
+
+def test_without_a_whole_batch_there_is_no_training():
+    made, real = trainer("lenet"), samples(40)
+    start = made.init(jax.random.key(0), None)
+    few = jnp.arange(80) < 19
+    state = jax.jit(made.epoch)(jax.random.key(1), start, real, real, few, real)
+    assert bool(state.diverged) and bool(state.stopped)
+    jax.tree.map(np.testing.assert_array_equal, state.variables, start.variables)
+    with pytest.raises(ValueError, match="used must be bool \\[80\\]"):
+        made.epoch(jax.random.key(1), start, real, real, few[:40], real)
 
 
 def test_augmentation_moves_training_images_and_nothing_else():
     real = samples(40)
     plain, moved = (trainer("lenet", augment=how) for how in ("none", "crop"))
     start = plain.init(jax.random.key(0), None)
-    states = [
-        jax.jit(made.epoch)(jax.random.key(1), start, real, real, jnp.zeros(40, bool), real) for made in (plain, moved)
-    ]
+    of_real = used(real, np.zeros(40, bool))
+    states = [jax.jit(made.epoch)(jax.random.key(1), start, real, real, of_real, real) for made in (plain, moved)]
     assert not np.array_equal(*(jax.tree.leaves(s.variables)[0] for s in states))
     np.testing.assert_array_equal(*(made.logits(start.variables, real.image) for made in (plain, moved)))
 
@@ -132,7 +147,7 @@ def test_the_group_is_not_seen():
     start, real = made.init(jax.random.key(0), None), samples(40)
     step = jax.jit(made.epoch)
     results = [
-        step(jax.random.key(1), start, real._replace(group=group), real, jnp.ones(40, bool), real)
+        step(jax.random.key(1), start, real._replace(group=group), real, jnp.ones(80, bool), real)
         for group in (real.group, real.group + 2)
     ]
     jax.tree.map(np.testing.assert_array_equal, *results)

@@ -168,7 +168,7 @@ def changed_text(**told) -> bytes:
         ({"vocab__json": b"[]"}, ["dog"], "clip", "tokenizer transformers can read"),
         ({"tokenizer__json": b"{}"}, ["dog"], "clip", "tokenizer transformers can read"),
         ({}, ["dog", "dog " * (POSITIONS - 1)], "template", r"at most 24 tokens, .*; this one has 25$"),
-        ({}, ["dog", "dog 5"], "clip", r"knows the text .*; 'dog 5' becomes \["),
+        ({}, ["dog", "dog @"], "clip", r"knows the text .*; 'dog @' becomes \["),
         ({}, ["dog", END], "clip", "knows the text"),
         ({"config__json": changed_text(eos_token_id=5)}, ["dog"], "clip", "where the model looks for the end"),
         ({"config__json": changed_text(vocab_size=ENDS[0])}, ["dog"], "clip", "whose tokenizer knows the text"),

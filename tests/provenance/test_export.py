@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -132,6 +133,7 @@ def test_bad_input_is_one_line_and_exit_code_2(workdir, tmp_path, capsys):
     inside = (workdir / "images", workdir / "control" / "images", workdir / "new" / "folder", tmp_path / "link")
     for own in (workdir, workdir / "control", *inside, workdir / ".." / workdir.name / "new"):
         assert "run's own" in refused(capsys, workdir, "--out", own)
+    assert "run's own" in refused(capsys, os.path.relpath(workdir), "--out", workdir / "images")
     assert not (workdir / "new").exists()
     assert "--out" in refused(capsys, workdir, "--out", "")
     file = tmp_path / "file"

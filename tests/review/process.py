@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,13 @@ class Server:
         self.start()
 
     def start(self) -> None:
+        # Tests that were started in the background ignore interrupts, and so would every process of theirs.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jaxloop.review", str(self.workdir), f"--port={self.port}"],
             env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        signal.signal(signal.SIGINT, before)
         line = self.process.stdout.readline()
         self.url = re.search(r"http://127\.0\.0\.1:(\d+)/$", line)[0]
         self.port = int(self.url.split(":")[2].strip("/"))

@@ -205,7 +205,8 @@ def test_a_run_that_waits_is_told_of_until_enough_is_voted_on(make, workdir):
     def notice():
         return re.sub(r"\s+", " ", client.get("/page/1").text)
 
-    assert "waits until 50 % of the generated pictures" in notice() and "So far 0 of 60" in notice()
+    assert "waits until 50 % of the generated pictures of each seed have a vote" in notice()
+    assert "So far 0 of 60" in notice()
     for picture in of_seed[0] + of_seed[1][:14]:
         client.vote(picture)
     assert "So far 44 of 60" in notice() and "start it again" not in notice()  # each seed must have its half

@@ -3,79 +3,17 @@
 import http.client
 import http.server
 import json
-import os
 import signal
 import socket
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from jaxloop.provenance import sheets
-from tests.review import fake
-from tests.review.browser import CTRL, PROGRAM, Browser
-from tests.review.process import Server
+from tests.review.browser import CTRL
+from tests.review.study_page import MARKED, PROBLEM, READY, in_a_browser, marked, progress, rater, seen
 
-NONE = "no chromium, chromium-browser or google-chrome on the PATH (launch/browser.sh)"
-pytestmark = pytest.mark.skipif(PROGRAM is None and "CI" not in os.environ, reason=NONE)
-
-MARKED = "[...document.querySelectorAll('.tile')].map((tile) => tile.dataset.verdict)"
-READY = "document.getElementById('progress')?.textContent"
-PROBLEM = "document.getElementById('problem').textContent"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(fake.write(tmp_path_factory.mktemp("review") / "run"))
-    yield server
-    server.end(signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def page(server, browser, request):
-    """The study's first page, of a rater of this test's own."""
-    page = browser.page()
-    page.open(server.url + "name")
-    page.wait("document.activeElement.id === 'name' && document.readyState === 'complete'")
-    page.value("document.activeElement.select()")  # the name of the rater before
-    page.type(rater(request))
-    page.key("Enter")
-    page.wait(READY)
-    return page
-
-
-def rater(request) -> str:
-    return request.node.name[-40:]
-
-
-def seen(page) -> list[str]:
-    """The names (sha256) of a page's pictures, by the pixels that the browser shows, read off a canvas."""
-    colour = page.value(
-        "Promise.all([...document.querySelectorAll('.tile img')].map(async (image) => { await image.decode();"
-        "const context = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext('2d');"
-        "context.drawImage(image, 0, 0);"
-        "const pixel = [...context.getImageData(3, 3, 1, 1).data];"
-        "return pixel.slice(0, 3).concat(image.naturalWidth, image.naturalHeight); }))"
-    )
-    assert {tuple(c[3:]) for c in colour} == {(fake.SIDE, fake.SIDE)}
-    return [sheets.sha256(np.full((fake.SIDE, fake.SIDE, 3), c[:3], np.uint8)) for c in colour]
-
-
-def marked(page) -> dict[int, str]:
-    """{place: verdict} of the pictures that show one."""
-    return {i: verdict for i, verdict in enumerate(page.value(MARKED)) if verdict}
-
-
-def progress(page) -> str:
-    return page.value("document.getElementById('progress').textContent")
+pytestmark = in_a_browser
 
 
 def test_votes_by_mouse(page, server, request):
@@ -142,78 +80,6 @@ def test_votes_by_keys(page, server, request):
     page.key("Tab")
     page.key("Enter")
     page.wait(f"location.pathname === '/page/1' && {MARKED}.filter(Boolean).length === 39")  # it was the undo
-
-
-BUSY = "[...document.querySelectorAll('.tile')].map((tile) => tile.ariaBusy === 'true')"
-HELD = "!dispatchEvent(new Event('beforeunload', { cancelable: true }))"  # whether the browser would ask before leaving
-
-
-def test_what_is_clicked_while_the_page_is_to_be_left_is_taken(page, server, request):
-    """Enter keeps the 40 pictures one by one: whatever is clicked in the meantime was meant."""
-    names, own = seen(page), rater(request)
-    page.slow_down(10)
-    page.key("Enter")
-    page.wait(f"{MARKED}[2] === 'keep'")
-    for place in (1, 39, 20):  # one that was kept, the last one, one between
-        page.click(f".tile:nth-child({place + 1})")
-    assert page.value("location.pathname") == "/page/1"  # else this would test nothing
-    page.wait(f"location.pathname === '/page/2' && {READY}")
-    dropped = dict.fromkeys([names[place] for place in (1, 39, 20)], "drop")
-    assert server.standing(own) == dict.fromkeys(names, "keep") | dropped
-
-
-def test_a_link_waits_for_the_votes_before_it(page, server, request):
-    names, own = seen(page), rater(request)
-    page.slow_down(60)
-    assert not page.value(HELD)
-    for place in range(5):
-        page.click(f".tile:nth-child({place + 1})")
-    assert page.value(BUSY)[1:6] == [True, True, True, True, False] and page.value(HELD)
-    page.click("a[href='/audit']")
-    page.click(".tile:nth-child(6)")  # the page is still there
-    page.wait("location.pathname === '/audit'")
-    assert server.standing(own) == dict.fromkeys(names[:6], "drop")
-    page.open(server.url)
-    page.wait(READY)
-    page.click(".tile:nth-child(7)")
-    page.wait(f"{MARKED}[6] === 'drop'")
-    assert not any(page.value(BUSY)) and not page.value(HELD)
-
-
-def test_what_came_after_a_refusal_is_not_sent_and_the_page_stays(page, server, request):
-    """A vote that fails, and Enter at once: it must not become a keep."""
-    page.value(  # fails once, after a while
-        "(() => { const working = fetch; window.fetch = async () => {"
-        "window.fetch = working; await new Promise((done) => setTimeout(done, 100)); throw new TypeError(); }; })()"
-    )
-    page.click(".tile:nth-child(3)")
-    page.click(".tile:nth-child(4)")
-    page.key("Enter")
-    page.wait(f"{PROBLEM}.startsWith('Not taken, nor what came after it: the server does not answer')")
-    page.wait(f"!{BUSY}.includes(true)")
-    page.click(".tile:nth-child(9)")
-    page.wait(f"{MARKED}[8] === 'drop'")
-    assert marked(page) == {8: "drop"} and list(server.standing(rater(request)).values()) == ["drop"]
-    assert page.value("location.pathname") == "/page/1"
-
-
-def test_another_name_in_another_tab(page, server, browser, request):
-    """The page was rendered for one rater, and must not vote for the other."""
-    other = browser.page()
-    other.open(server.url + "name")
-    other.wait("document.activeElement.id === 'name' && document.readyState === 'complete'")
-    other.value("document.activeElement.select()")
-    other.type("bob")
-    other.key("Enter")
-    other.wait(READY)
-    page.click(".tile:nth-child(3)")
-    page.wait(f"{PROBLEM} === 'Not taken: you are now bob; load this page again'")
-    assert marked(page) == {} == server.standing("bob") == server.standing(rater(request))
-    page.open(server.url + "page/1")
-    page.wait(f"{READY} && document.querySelector('.rater').textContent.startsWith('bob')")
-    page.click(".tile:nth-child(3)")
-    page.wait(f"{MARKED}[2] === 'drop'")
-    assert list(server.standing("bob").values()) == ["drop"]
 
 
 def test_a_vote_survives_a_kill_and_the_rater_goes_on(page, server, request):

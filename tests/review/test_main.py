@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from jaxloop.errors import InputError
 from jaxloop.review import material, server
 from jaxloop.review.__main__ import main
 from tests.review import fake
@@ -42,10 +43,12 @@ def test_flags_out_of_range_are_refused(capsys, workdir, flag, value, allowed):
     assert flag in line and allowed in line
 
 
-def test_real_pictures_that_do_not_reach_to_a_generation_are_told_of(capsys, tmp_path):
+def test_real_pictures_that_do_not_reach_to_a_generation_are_told_of(tmp_path):
     run = fake.write(tmp_path / "run", num_real=2)  # one of each class, for the first of three generations
-    assert "--real" in refused(capsys, str(run), "--generation=2", "--port=0")
+    with pytest.raises(InputError, match="--real=0.2 is refused; allowed: 0 for generation 2"):
+        material.load(run, 2, 0.2)
     assert material.load(run, 1, 0.2).num_real == 2
+    assert material.load(run, 2, 0.0).num_real == 0
 
 
 def test_the_start_line_tells_what_is_shown_and_what_is_lost(tmp_path):
