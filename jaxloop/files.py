@@ -50,19 +50,24 @@ def append_line(path: str | os.PathLike, content: object) -> None:
 
 
 def appended(path: str | os.PathLike) -> tuple[list[tuple[int, object]], int]:
-    """What `append_line` wrote: [(line number from 1, parsed JSON)], and how many lines were cut short. No file: none.
+    """What `append_line` wrote: [(line number from 1, parsed JSON)], and how many lines were cut short. No file: none."""
+    found, cut = whole_lines(Path(path).read_bytes() if Path(path).exists() else b"", first=1)
+    return found, len(cut)
 
-    Half a JSON object is never JSON, so that what can be parsed was written whole.
+
+def whole_lines(content: bytes, first: int) -> tuple[list[tuple[int, object]], list[int]]:
+    """[(line number, parsed JSON)] of what `append_line` wrote, and the numbers of lines that were cut short.
+
+    Half a JSON object is never JSON, so that what can be parsed was written whole. first: the number of the first line.
     """
-    found, torn = [], 0
-    content = Path(path).read_bytes() if Path(path).exists() else b""
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    found, cut = [], []
+    for number, line in enumerate(content.split(b"\n"), start=first):
         try:
             if line.strip():
                 found.append((number, json.loads(line)))
         except ValueError:
-            torn += 1
-    return found, torn
+            cut.append(number)
+    return found, cut
 
 
 def read_lines(path: str | os.PathLike, field: str) -> list[tuple[int, object]]:

@@ -30,9 +30,7 @@ class State(NamedTuple):
     since_best: Array  # int32 [], epochs
     epoch: Array  # int32 []
     stopped: Array  # bool []
-    diverged: (
-        Array  # bool []: the validation loss is not finite, and so some weight is not; or there was nothing to train on
-    )
+    diverged: Array  # bool []: the validation loss (and so some weight) is not finite, or there was nothing to train on
 
 
 class Trainer(NamedTuple):

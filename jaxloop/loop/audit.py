@@ -17,9 +17,8 @@ from jaxloop.provenance import study
 
 def add_real(log: Log, parts: Parts) -> None:
     """The share of the real training images that the k-th rarest subgroups of all classes make up."""
-    train = parts.train
-    made, _ = _counts(np.ones(len(train.label), bool), train.label, train.group, parts)
-    _add_shares_by_rarity(log, "real", made, parts, None)
+    made = _real_counts(parts)
+    _add_shares_by_rarity(log, "real", _by_rarity(made, made), made.sum(), None)
 
 
 def add(log: Log, parts: Parts, pending: Pending, diverged: bool) -> None:
@@ -29,8 +28,11 @@ def add(log: Log, parts: Parts, pending: Pending, diverged: bool) -> None:
     if diverged:
         made = dropped = np.zeros_like(made)
     nobody = "no image of the subgroup" if parts.image_group else "pixels do not tell the subgroup of a generated image"
-    _add_rates(log, made, dropped, parts, broken or nobody)
-    _add_shares_by_rarity(log, "generator", made - dropped, parts, broken or nobody)
+    real = _real_counts(parts)
+    of_rarity = _by_rarity(made, real), _by_rarity(dropped, real)
+    _add_rates(log, made, dropped, of_rarity, parts, broken or nobody)
+    total = (made - dropped).sum() if parts.image_group else 0
+    _add_shares_by_rarity(log, "generator", of_rarity[0] - of_rarity[1], total, broken or nobody)
     deleted = (dropped.sum(axis=1) == made.sum(axis=1)).sum()
     log.add("filter", "deleted_classes", np.nan if diverged else deleted, broken)
     if parts.filter.asks(filters.PEOPLE):
@@ -39,7 +41,7 @@ def add(log: Log, parts: Parts, pending: Pending, diverged: bool) -> None:
         _note_of_judge(log, parts, pending)
 
 
-def _add_rates(log: Log, made: np.ndarray, dropped: np.ndarray, parts: Parts, why: str) -> None:
+def _add_rates(log: Log, made, dropped, of_rarity, parts: Parts, why: str) -> None:
     """Drop rates over all, by class, by subgroup, by both and by rarity.
 
     Intervals are Wilson's, of a share of this generation's images; a little wide, since how many are dropped is fixed. Over all,
@@ -58,8 +60,7 @@ def _add_rates(log: Log, made: np.ndarray, dropped: np.ndarray, parts: Parts, wh
         add("drop_rate", made[label].sum(), dropped[label].sum(), over_all, **{"class": label})
         for group in range(parts.num_groups):
             add("drop_rate", made[label, group], dropped[label, group], **{"class": label, "group": group})
-    by_rarity = zip(_by_rarity(made, parts), _by_rarity(dropped, parts), strict=True)
-    for rank, (of_made, of_dropped) in enumerate(by_rarity, start=1):
+    for rank, (of_made, of_dropped) in enumerate(zip(*of_rarity, strict=True), start=1):
         add(f"drop_rate_rarity_{rank}", of_made, of_dropped)
 
 
@@ -90,17 +91,19 @@ def _counts(kept, label, group, parts: Parts) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(made), np.asarray(dropped)
 
 
-def _by_rarity(count: np.ndarray, parts: Parts) -> np.ndarray:
-    """Counts of subgroups, int [L G+1] -> int [G], of the k-th rarest of every class; equally rare ones by their number."""
+def _real_counts(parts: Parts) -> np.ndarray:
+    """Real training images by class and subgroup: int [L G+1]."""
     train = parts.train
-    real, _ = _counts(np.ones(len(train.label), bool), train.label, train.group, parts)
-    order = np.argsort(real[:, : parts.num_groups], axis=1, kind="stable")
+    return _counts(np.ones(len(train.label), bool), train.label, train.group, parts)[0]
+
+
+def _by_rarity(count: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Counts of subgroups, int [L G+1] -> int [G], of the k-th rarest of every class; equally rare ones by their number."""
+    order = np.argsort(real[:, :-1], axis=1, kind="stable")
     return np.take_along_axis(count, order, axis=1).sum(axis=0)
 
 
-def _add_shares_by_rarity(log: Log, subject: str, count: np.ndarray, parts: Parts, why: str | None) -> None:
-    total = count.sum()
-    known = parts.image_group is not None or subject == "real"
-    for rank, of_rank in enumerate(_by_rarity(count, parts), start=1):
-        value = of_rank / total if total and known else np.nan
-        log.add(subject, f"subgroup_share_rarity_{rank}", value, why)
+def _add_shares_by_rarity(log: Log, subject: str, of_rarity: np.ndarray, total: int, why: str | None) -> None:
+    """of_rarity: of _by_rarity.  total: all images, 0 where nothing can be told."""
+    for rank, of_rank in enumerate(of_rarity, start=1):
+        log.add(subject, f"subgroup_share_rarity_{rank}", of_rank / total if total else np.nan, why)

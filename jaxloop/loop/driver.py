@@ -76,7 +76,8 @@ def _play(arm: Arm, events=None, control: Arm | None = None, name: str = "") -> 
     written = records.read(arm.log) if arm.log.exists() else []
     timing = Timing(path / "timing.jsonl")
     seeds, checkpoints, waits = advance.seeds_of(parts), Checkpoints(path / "checkpoints"), None
-    state = checkpoints.latest(advance.initial(parts)) or advance.initial(parts)
+    state = advance.initial(parts)
+    state = checkpoints.latest(state) or state
     progress = Progress(parts.stages(), parts.spec.loop.generations, state.cursor, timing.last, name)
     saved_at = time.monotonic()
     while not advance.finished(parts, state.cursor):

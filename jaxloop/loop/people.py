@@ -27,13 +27,12 @@ def asked(parts: Parts, state: LoopState, workdir: Path) -> np.ndarray:
         for images, labels in zip(image, label, strict=True)
     ])  # fmt: skip
     alive = scores[~np.asarray(state.generator_diverged)]
-    progress = [votes.progress(of_seed, parts.spec.filter.reviewed) for of_seed in alive]
-    if not all(of_seed.enough for of_seed in progress):
-        voted, needed = (sum(getattr(of_seed, name) for of_seed in progress) for name in ("voted", "needed"))
-        each = f", {progress[0].needed} of each seed" if len(progress) > 1 else ""
+    progress = votes.progress(alive, parts.spec.filter.reviewed)
+    if not progress.enough:
+        each = f", {progress.needed // len(alive)} of each seed" if len(alive) > 1 else ""
         raise Waiting(
-            f"generation {state.cursor.generation} waits for people: {voted} of {alive.size} images have a vote, "
-            f"{needed} must{each}. Vote with\n    python -m jaxloop.review {workdir}\n"
+            f"generation {state.cursor.generation} waits for people: {progress.voted} of {progress.of} images have a vote, "
+            f"{progress.needed} must{each}. Vote with\n    python -m jaxloop.review {workdir}\n"
             "and then start the run again with the same command."
         )
     return scores

@@ -45,15 +45,12 @@ class Vote(NamedTuple):
 
 class Progress(NamedTuple):
     """voted: images of a generation that have a standing vote of anybody.  of: all its images.  needed: so many must have one
-    before a run that waits for people goes on."""
+    before a run that waits for people goes on.  enough: whether they have, of each seed."""
 
     voted: int
     of: int
     needed: int
-
-    @property
-    def enough(self) -> bool:
-        return self.voted >= self.needed
+    enough: bool
 
 
 Key = tuple[str, str, int]  # rater, sha256, class
@@ -122,16 +119,11 @@ def since(workdir: str | os.PathLike, before: Given = NOTHING) -> Given:
     with open(path, "rb") as file:
         file.seek(before.end)
         content = file.read()
-    lines, found, cut = content.split(b"\n"), [], []
-    for number, line in enumerate(lines, start=before.line + 1):
-        try:
-            if line.strip():
-                found.append(_vote(json.loads(line), f"{path}:{number}"))
-        except ValueError:  # half a JSON object is never JSON
-            cut.append(number)
-    line = before.line + len(lines) - 1
+    whole, cut = files.whole_lines(content, before.line + 1)
+    found = [_vote(fields, f"{path}:{number}") for number, fields in whole]
+    line = before.line + content.count(b"\n")
     is_open = line + 1 in cut  # another process may be about to write the rest of it
-    end = before.end + len(content) - is_open * len(lines[-1])
+    end = before.end + (content.rfind(b"\n") + 1 if is_open else len(content))
     stands, blind_ = _after(before.standing, found), _after(before.blind, (vote for vote in found if vote.blind))
     return Given(before.votes + found, stands, blind_, before.cut + len(cut) - is_open, is_open, end, line)
 
@@ -160,14 +152,17 @@ def score(votes: Iterable[Vote], sha256: Sequence[str], class_: Sequence[int]) -
     return np.array([means.get(picture, np.nan) for picture in pictures], np.float32)
 
 
-def progress(score: np.ndarray, reviewed: float) -> Progress:
-    """How far people are with images of which `score` says what they think.
+def progress(scores: Sequence[np.ndarray], reviewed: float) -> Progress:
+    """How far people are with the images of a generation.
 
     Args:
-      score: of `score`, any shape.
-      reviewed: the share in [0, 1] that must have a vote: config.filter.reviewed.
+      scores: what `score` says of the images of each seed; NaN where nobody voted.
+      reviewed: the share in [0, 1] of each seed's images that must have a vote: config.filter.reviewed.
     """
-    return Progress(int(np.isfinite(score).sum()), score.size, math.ceil(reviewed * score.size))
+    voted = [int(np.isfinite(of_seed).sum()) for of_seed in scores]
+    needed = [math.ceil(reviewed * len(of_seed)) for of_seed in scores]
+    enough = all(have >= must for have, must in zip(voted, needed, strict=True))
+    return Progress(sum(voted), sum(map(len, scores)), sum(needed), enough)
 
 
 def _after(standing: Mapping[Key, Vote], votes: Iterable[Vote]) -> dict[Key, Vote]:

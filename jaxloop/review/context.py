@@ -11,11 +11,11 @@ from typing import NamedTuple
 import flask
 
 from jaxloop.provenance import votes
-from jaxloop.provenance.votes import Given
+from jaxloop.provenance.votes import Given, Progress
 from jaxloop.review import audit, deck, material
 from jaxloop.review.audit import Bin
 from jaxloop.review.deck import Deck, Picture
-from jaxloop.review.material import Material, Reviewed
+from jaxloop.review.material import Material
 
 RATERS = 64  # whose decks are kept; another's is shuffled anew
 
@@ -144,7 +144,7 @@ def tiles(pictures: Iterable[Picture]) -> list[dict]:
     ]
 
 
-def reviewed() -> Reviewed:
+def reviewed() -> Progress:
     """How far people are with the generation."""
     if "reviewed" not in flask.g:
         flask.g.reviewed = material.progress(served().material, given().standing)

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxloop.errors import InputError
 from jaxloop.provenance import store, votes
-from jaxloop.provenance.votes import Key
+from jaxloop.provenance.votes import Key, Progress
 from jaxloop.review import deck
 from jaxloop.review.deck import Picture
 
@@ -52,15 +52,6 @@ class Material(NamedTuple):
         return self.filter["name"] == "human" and any(line["kept"] is None for line in self.lines)
 
 
-class Reviewed(NamedTuple):
-    """As votes.Progress, of all seeds together, but `enough` only where each seed has enough."""
-
-    voted: int
-    of: int
-    needed: int
-    enough: bool
-
-
 def load(workdir: str | os.PathLike, generation: int | None, share: float) -> Material:
     """Reads a generation, the last one if None, and a `share` in [0, 1) of real pictures for each class beside it.
 
@@ -89,7 +80,7 @@ def load(workdir: str | os.PathLike, generation: int | None, share: float) -> Ma
     return Material(path, generation, class_names, filter_, lines, block, rest, sheets)
 
 
-def progress(material: Material, standing: Iterable[Key]) -> Reviewed:
+def progress(material: Material, standing: Iterable[Key]) -> Progress:
     """How far people are with the generation, as a run that waits for them counts it. standing: of which votes stand.
 
     A run does not wait for votes on what a generator made that diverged, of which nothing is kept.
@@ -99,10 +90,8 @@ def progress(material: Material, standing: Iterable[Key]) -> Reviewed:
     waiting = [line for line in material.lines if line["kept"] is None]
     for line in waiting or material.lines:
         of_seed.setdefault(line["seed"], []).append((line["sha256"], line["class"]) in voted)
-    score = (np.where(seen, 0, np.nan) for seen in of_seed.values())  # whichever: that there is one is what counts
-    each = [votes.progress(of_seed, material.filter.get("reviewed", 0)) for of_seed in score]
-    total = (sum(getattr(of_seed, name) for of_seed in each) for name in ("voted", "of", "needed"))
-    return Reviewed(*total, all(of_seed.enough for of_seed in each))
+    scores = [np.where(seen, 0, np.nan) for seen in of_seed.values()]  # whichever: that there is one is what counts
+    return votes.progress(scores, material.filter.get("reviewed", 0))
 
 
 def _config(path: Path) -> dict:
