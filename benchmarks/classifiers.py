@@ -21,7 +21,7 @@ from torch_networks import NETWORKS
 
 from jaxloop import classifiers
 from jaxloop.classifiers import training
-from jaxloop.pixels import to_unit
+from jaxloop.ops.pixels import to_unit
 
 SIDE = {"lenet": 28, "alexnet": 32, "vgg19": 32, "resnet50": 32}
 CLASSES, LEARNING_RATE = 10, 1e-3
@@ -93,8 +93,12 @@ def measure(name: str, batch: int, rounds: int) -> str:
     for steps in sides:
         steps(2)
     counts = [max(2, round(SECONDS / seconds(steps, 2))) for steps in sides]
-    times = [[seconds(steps, n) for steps, n in zip(sides, counts, strict=True)] for _ in range(rounds)]
-    torch_ms, step_ms, loop_ms = (1e3 * statistics.median(column) for column in zip(*times, strict=True))
+    times = [
+        [seconds(steps, n) for steps, n in zip(sides, counts, strict=True)] for _ in range(rounds)
+    ]
+    torch_ms, step_ms, loop_ms = (
+        1e3 * statistics.median(column) for column in zip(*times, strict=True)
+    )
     ratio = statistics.median(row[0] / row[2] for row in times)
     slower = statistics.median(row[2] / row[1] for row in times)
     return f"| {name} | {SIDE[name]} | {torch_ms:.1f} | {step_ms:.1f} | {loop_ms:.1f} | {ratio:.2f} | {slower:.2f} |"

@@ -1,4 +1,4 @@
-"""How long each lowering of a convolution takes on the CPU: what `jaxloop.convolution.choose` rests on.
+"""How long each lowering of a convolution takes on the CPU: what `jaxloop.ops.convolution.choose` rests on.
 
     python benchmarks/convolutions.py [--batch 64] [--rounds 5]
 
@@ -13,7 +13,7 @@ from functools import partial
 
 import jax
 
-from jaxloop import convolution, lowerings, winograd
+from jaxloop.ops import convolution, lowerings, winograd
 
 # (side, kernel, channels in, channels out) at stride 1: of LeNet, AlexNet, VGG-19 and ResNet-50 on small pictures.
 SHAPES = (
@@ -53,7 +53,11 @@ def in_loop(convolve, padding):
 
 def measure(side: int, kernel: int, c: int, o: int, batch: int, rounds: int) -> str:
     draw = partial(jax.random.normal, jax.random.key(0))
-    arrays = draw((batch, side, side, c)), draw((kernel, kernel, c, o)), draw((batch, side, side, o))
+    arrays = (
+        draw((batch, side, side, c)),
+        draw((kernel, kernel, c, o)),
+        draw((batch, side, side, o)),
+    )
     padding = ((kernel // 2, kernel // 2),) * 2
     times: dict[str, list[float]] = {}
     runs = {name: in_loop(f, padding) for name, f in candidates(side, kernel, c, o).items()}

@@ -36,7 +36,9 @@ def scorer(spec: config.Spec, name: str, expert: str, image: np.ndarray):
             logits = trainer.dropout_logits(jax.random.key(1), variables, image, spec.filter.passes)
         else:
             logits = trainer.logits(variables, image)
-        return filters.EXPERTS[expert].score(jax.random.key(0), filters.Seen(label, logits, None, None))
+        return filters.EXPERTS[expert].score(
+            jax.random.key(0), filters.Seen(label, logits, None, None)
+        )
 
     return lambda: score(variables, image)
 
@@ -47,11 +49,15 @@ def generator_steps(spec: config.Spec):
     draw = np.random.default_rng(0)
     size = spec.generator.batch_size
     label = jnp.asarray(draw.integers(0, CLASSES, size), jnp.int32)
-    batch = Samples(jnp.asarray(draw.integers(0, 256, (size, SIDE, SIDE, 3)), jnp.uint8), label, label)
+    batch = Samples(
+        jnp.asarray(draw.integers(0, 256, (size, SIDE, SIDE, 3)), jnp.uint8), label, label
+    )
 
     @jax.jit
     def steps(state):
-        return jax.lax.fori_loop(0, STEPS, lambda i, s: generator.update(jax.random.key(i), s, batch)[0], state)
+        return jax.lax.fori_loop(
+            0, STEPS, lambda i, s: generator.update(jax.random.key(i), s, batch)[0], state
+        )
 
     state = generator.init(jax.random.key(0))
     return lambda: steps(state)
@@ -64,23 +70,32 @@ def seconds(function) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     spec = config.resolve(mnist.get_config())
-    image = np.random.default_rng(0).integers(0, 256, (arguments.images, SIDE, SIDE, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(
+        0, 256, (arguments.images, SIDE, SIDE, 3), dtype=np.uint8
+    )
     pairs = [("lenet", "uncertainty"), ("alexnet", "uncertainty"), ("alexnet", "mc_dropout")]
     timed = {f"{expert} by {name}": scorer(spec, name, expert, image) for name, expert in pairs}
     timed["generator"] = generator_steps(spec)
     for function in timed.values():
         seconds(function)  # compiles
-    rounds = [{name: seconds(function) for name, function in timed.items()} for _ in range(arguments.rounds)]
+    rounds = [
+        {name: seconds(function) for name, function in timed.items()}
+        for _ in range(arguments.rounds)
+    ]
     median = {name: statistics.median(one[name] for one in rounds) for name in timed}
     generation = median.pop("generator") * spec.generator.max_steps / STEPS
     print(f"generator, {spec.generator.max_steps:,} steps: {generation:.1f} s")
     for name, took in median.items():
-        print(f"{name}, {arguments.images:,} images: {took:.2f} s, 1/{generation / took:.0f} of that")
+        print(
+            f"{name}, {arguments.images:,} images: {took:.2f} s, 1/{generation / took:.0f} of that"
+        )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,11 @@ def by_scipy(a: np.ndarray, b: np.ndarray) -> float:
     if not np.isfinite(root).all():
         more = 1e-6 * np.eye(len(one))
         root = scipy.linalg.sqrtm((one + more) @ (two + more))
-    return np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2) + np.trace(one + two) - 2 * np.trace(root).real
+    return (
+        np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2)
+        + np.trace(one + two)
+        - 2 * np.trace(root).real
+    )
 
 
 def by_moments(a: np.ndarray, b: np.ndarray) -> float:
@@ -71,7 +75,11 @@ def measure(images: int, size: int, spectrum: str, rounds: int) -> str:
     seconds = [statistics.median(column) for column in zip(*times, strict=True)]
     ratios = [statistics.median(row[0] / row[i] for row in times) for i in (1, 2)]
     truth = reference(a, b)
-    cells = [f"{x:.2f}" for x in seconds] + [f"{x:.1f}" for x in ratios] + [f"{abs(v / truth - 1):.0e}" for v in values]
+    cells = (
+        [f"{x:.2f}" for x in seconds]
+        + [f"{x:.1f}" for x in ratios]
+        + [f"{abs(v / truth - 1):.0e}" for v in values]
+    )
     return f"| {images:,} x {size:,}, {spectrum} | " + " | ".join(cells) + " |"
 
 
@@ -79,7 +87,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    print(f"numpy {np.__version__}, scipy {scipy.__version__}, jax {jax.__version__} on {jax.default_backend()}")
+    print(
+        f"numpy {np.__version__}, scipy {scipy.__version__}, jax {jax.__version__} on {jax.default_backend()}"
+    )
     print(
         "| images x features, deviations | scipy s | ours s | moments s | scipy / ours | scipy / moments "
         "| error: scipy | ours | moments |",

@@ -18,7 +18,7 @@ import optax
 from jaxloop import classifiers, config, data
 from jaxloop.classifiers import training
 from jaxloop.devices import in_batches
-from jaxloop.pixels import to_unit
+from jaxloop.ops.pixels import to_unit
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)
 BATCH, LAST = 64, 20
@@ -39,14 +39,20 @@ def trainer(name: str, dataset, width: float, steps: int):
             key = jax.random.fold_in(jax.random.key(1), i)
             index = jax.random.randint(key, (BATCH,), 0, len(train.label))
             x, label = to_unit(train.image[index]), train.label[index]
-            variables, moments, loss = training.step(module, optimizer, key, variables, moments, x, label)
+            variables, moments, loss = training.step(
+                module, optimizer, key, variables, moments, x, label
+            )
             return variables, moments, late + jnp.where(i >= steps - LAST, loss / LAST, 0.0)
 
         variables, moments, late = jax.lax.fori_loop(0, steps, body, (variables, moments, 0.0))
-        logits = in_batches(lambda x: module.apply(variables, to_unit(x), train=False), 250, test.image)
+        logits = in_batches(
+            lambda x: module.apply(variables, to_unit(x), train=False), 250, test.image
+        )
         return late, (logits.argmax(axis=-1) == test.label).mean()
 
-    variables = jax.jit(lambda: module.init(jax.random.key(0), jnp.zeros((1, size, size, 3)), train=False))()
+    variables = jax.jit(
+        lambda: module.init(jax.random.key(0), jnp.zeros((1, size, size, 3)), train=False)
+    )()
     moments = optimizer.init(variables["params"])
     real, test = (jax.tree.map(jnp.asarray, part) for part in (dataset.train, dataset.test))
     return lambda rate: train(jnp.float32(rate), variables, moments, real, test)
@@ -65,15 +71,22 @@ def main() -> None:
         f"{arguments.steps} steps of {BATCH}, width {arguments.width:g}; guessing: {np.log(classes):.2f} / {1 / classes:.2f}"
     )
     print(
-        "| network | " + " | ".join(f"{rate:g}" for rate in RATES) + " |", "| --- " * (1 + len(RATES)) + "|", sep="\n"
+        "| network | " + " | ".join(f"{rate:g}" for rate in RATES) + " |",
+        "| --- " * (1 + len(RATES)) + "|",
+        sep="\n",
     )
     for name in arguments.names.split(","):
         start, cells = time.perf_counter(), []
         run = trainer(name, dataset, arguments.width, arguments.steps)
         for rate in RATES:
             loss, accuracy = run(rate)
-            cells.append(f"{loss:.2f} / {accuracy:.2f}" if np.isfinite(loss) else f"{loss} / {accuracy:.2f}")
-        print(f"| {name} | " + " | ".join(cells) + f" | {time.perf_counter() - start:.0f} s", flush=True)
+            cells.append(
+                f"{loss:.2f} / {accuracy:.2f}" if np.isfinite(loss) else f"{loss} / {accuracy:.2f}"
+            )
+        print(
+            f"| {name} | " + " | ".join(cells) + f" | {time.perf_counter() - start:.0f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

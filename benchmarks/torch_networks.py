@@ -15,11 +15,20 @@ def lenet(num_classes: int) -> nn.Module:
 def alexnet(num_classes: int) -> nn.Module:
     layers, before = [], 3
     for channels, pooled in ((64, True), (192, True), (384, False), (256, False), (256, True)):
-        layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU(), *([nn.MaxPool2d(2)] if pooled else [])]
+        layers += [
+            nn.Conv2d(before, channels, 3, padding=1),
+            nn.ReLU(),
+            *([nn.MaxPool2d(2)] if pooled else []),
+        ]
         before = channels
     head = [nn.Flatten(), nn.Dropout(0.5), nn.LazyLinear(4096), nn.ReLU()]
     return nn.Sequential(
-        *layers, *head, nn.Dropout(0.5), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, num_classes)
+        *layers,
+        *head,
+        nn.Dropout(0.5),
+        nn.Linear(4096, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, num_classes),
     )
 
 
@@ -29,7 +38,11 @@ def vgg19(num_classes: int) -> nn.Module:
         for _ in range(depth):
             layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU()]
             before = channels
-        layers.append(nn.MaxPool2d(2) if (channels, depth) != (512, 4) or len(layers) < 30 else nn.AdaptiveMaxPool2d(1))
+        layers.append(
+            nn.MaxPool2d(2)
+            if (channels, depth) != (512, 4) or len(layers) < 30
+            else nn.AdaptiveMaxPool2d(1)
+        )
     head = [nn.Flatten()]
     for features in (512, 512):
         head += [nn.Dropout(0.5), nn.Linear(512, features), nn.ReLU()]
@@ -60,7 +73,9 @@ def resnet50(num_classes: int) -> nn.Module:
         for i in range(depth):
             layers.append(Bottleneck(before, channels, stride if i == 0 else 1))
             before = 4 * channels
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, num_classes))
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, num_classes)
+    )
 
 
 NETWORKS = {"lenet": lenet, "alexnet": alexnet, "vgg19": vgg19, "resnet50": resnet50}

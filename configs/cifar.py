@@ -26,7 +26,9 @@ def get_config(variant: str = "scratch"):
     c.generator.width = 64  # DCGAN's own; the default's 16 channels and 1,600 steps, right for digits, give blobs here
     c.generator.max_steps = 20_000  # not measured: hours on two CPU cores
     c.classifier.augment = "crop_flip"
-    c.classifier.learning_rate = 1e-4  # of 1e-1 ... 1e-4 the one at which VGG-19 and AlexNet both learn (README)
+    c.classifier.learning_rate = (
+        1e-4  # of 1e-1 ... 1e-4 the one at which VGG-19 and AlexNet both learn (README)
+    )
     if variant == "scratch":
         c.classifier.stem = "small"
         c.classifiers = ("lenet", "alexnet", "vgg19", "resnet50", "mobilenet_v3_large")

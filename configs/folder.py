@@ -21,12 +21,16 @@ from jaxloop.errors import InputError
 
 def get_config(variant: str = ""):
     if variant:
-        raise InputError("the variant after --config=FILE.py:", variant, "nothing: this file has no variants")
+        raise InputError(
+            "the variant after --config=FILE.py:", variant, "nothing: this file has no variants"
+        )
     c = config.default()
     c.data.name = "folder"
     c.data.path = ""  # give it on the command line: --config.data.path=ROOT
     c.data.image_size = 32  # pixels
     c.loop.generations = 4
     c.classifiers = ("lenet", "alexnet", "resnet50")
-    c.classifier.augment = "crop_flip"  # "crop" where left and right mean something, "none" where the place does
+    c.classifier.augment = (
+        "crop_flip"  # "crop" where left and right mean something, "none" where the place does
+    )
     return c

@@ -19,7 +19,9 @@ def get_config(variant: str = "unbiased"):
     c.data.image_size = 28  # pixels
     c.loop.generations = 10
     c.filter.drop = 0.1  # the paper's appendix C
-    c.generator.max_steps = 2500  # measured on 7,200 images; on all 54,000 that is three epochs, and more may help
+    c.generator.max_steps = (
+        2500  # measured on 7,200 images; on all 54,000 that is three epochs, and more may help
+    )
     c.classifier.width = 0.25  # AlexNet with a quarter of its channels
     c.data.color = colors_of(variant, num_classes=10)
     return c

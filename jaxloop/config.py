@@ -11,7 +11,15 @@ import ml_collections
 from jaxloop.errors import InputError
 from jaxloop.spec import Classifier, Data, Filter, Generator, Loop, Measure, Spec
 
-__all__ = ["Classifier", "Data", "Filter", "Generator", "Loop", "Measure", "Spec"]  # what other rooms ask of a configuration
+__all__ = [
+    "Classifier",
+    "Data",
+    "Filter",
+    "Generator",
+    "Loop",
+    "Measure",
+    "Spec",
+]  # what other rooms ask of a configuration
 
 
 def default() -> ml_collections.ConfigDict:
@@ -104,7 +112,12 @@ def _typed(value, hint):
             raise TypeError
         inner = typing.get_args(hint)[0]
         if inner is str:  # the flag library gives --config.classifiers=lenet,alexnet as one string
-            value = [name.strip() for item in value for name in _typed(item, str).split(",") if name.strip()]
+            value = [
+                name.strip()
+                for item in value
+                for name in _typed(item, str).split(",")
+                if name.strip()
+            ]
         return tuple(_typed(item, inner) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
@@ -124,7 +137,10 @@ def _words(hint) -> str:
 def table() -> str:
     """The README's table of fields, in Markdown."""
     rows = ["| field | default | what it is | allowed |", "| --- | --- | --- | --- |"]
-    for group in (None, *(f for f in dataclasses.fields(Spec) if dataclasses.is_dataclass(f.default))):
+    for group in (
+        None,
+        *(f for f in dataclasses.fields(Spec) if dataclasses.is_dataclass(f.default)),
+    ):
         for field in dataclasses.fields(group.default if group else Spec):
             if not dataclasses.is_dataclass(field.default):
                 name = f"{group.name}.{field.name}" if group else field.name

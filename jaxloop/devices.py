@@ -20,7 +20,12 @@ def make_mesh(num_seeds: int, devices=None) -> Mesh:
     devices = jax.devices() if devices is None else devices
     along_seed = math.gcd(num_seeds, len(devices))
     # Auto axes: Linen's Dropout does not run under the Explicit axes that are JAX's default.
-    return jax.make_mesh((along_seed, len(devices) // along_seed), (SEED, DATA), (AxisType.Auto,) * 2, devices=devices)
+    return jax.make_mesh(
+        (along_seed, len(devices) // along_seed),
+        (SEED, DATA),
+        (AxisType.Auto,) * 2,
+        devices=devices,
+    )
 
 
 def put(mesh: Mesh, tree: PyTree) -> PyTree:
@@ -37,7 +42,10 @@ def split_batch(mesh: Mesh, batch: PyTree) -> PyTree:
     """Inside jit: asks that the leading axis of a batch be spread along "data", which makes a train step data-parallel."""
     if mesh.shape[DATA] == 1:
         return batch
-    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(DATA))), batch)
+    return jax.tree.map(
+        lambda x: jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(DATA))),
+        batch,
+    )
 
 
 def over_seeds(one: Callable, mesh: Mesh, how: str | None = None) -> Callable:
@@ -76,13 +84,17 @@ def _looped(one: Callable, mesh: Mesh) -> Callable:
             return jax.block_until_ready(compiled(mine, *shared))
 
         seeds = unstack(own)
-        if compiled._cache_size() == 0:  # threads that meet an uncompiled function would each compile it
+        if (
+            compiled._cache_size() == 0
+        ):  # threads that meet an uncompiled function would each compile it
             done = [run(mine) for mine in seeds]
         else:
             done = list(_pool(threads).map(run, seeds))
         return put_seeds(mesh, stack(done)) if mesh.size > 1 else stack(done)
 
-    all_seeds._cache_size = compiled._cache_size  # how often it was traced: the same question as to a jitted function
+    all_seeds._cache_size = (
+        compiled._cache_size
+    )  # how often it was traced: the same question as to a jitted function
     return all_seeds
 
 

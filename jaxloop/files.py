@@ -41,7 +41,9 @@ def append_line(path: str | os.PathLike, content: object) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         end = os.fstat(file).st_size
         if end and os.pread(file, 1, end - 1) != b"\n":
-            line = b"\n" + line  # a write that was cut short ends here, and takes no other line with it
+            line = (
+                b"\n" + line
+            )  # a write that was cut short ends here, and takes no other line with it
         if os.write(file, line) < len(line):
             raise OSError(errno.ENOSPC, "a line was written in part", str(path))
         os.fsync(file)

@@ -27,7 +27,9 @@ def parse(argv: list[str]) -> tuple[config.Spec, Path]:
     except InputError:  # of a config's variant
         raise
     except flags.IllegalFlagValueError as error:
-        name, value, why = re.fullmatch(r"flag --(\S+?)=(.*?): (.*)", str(error), re.DOTALL).groups()
+        name, value, why = re.fullmatch(
+            r"flag --(\S+?)=(.*?): (.*)", str(error), re.DOTALL
+        ).groups()
         raise InputError(name, value, config.allowed(name) or why) from None
     except flags.Error as error:
         raise InputError("the command line", " ".join(argv[1:]), f"see --help ({error})") from None
@@ -36,9 +38,15 @@ def parse(argv: list[str]) -> tuple[config.Spec, Path]:
         raise InputError("--config", " ".join(argv[1:]), f"a file that runs ({why})") from None
     if rest:
         raise InputError("the command line", rest[0], "only --flags; see --help")
-    chosen = config_flags.get_config_filename(flags.FLAGS["config"]) if flags.FLAGS["config"].present else None
+    chosen = (
+        config_flags.get_config_filename(flags.FLAGS["config"])
+        if flags.FLAGS["config"].present
+        else None
+    )
     if not chosen:
-        raise InputError("--config", chosen, "a file of configs/, for example --config=configs/digits.py")
+        raise InputError(
+            "--config", chosen, "a file of configs/, for example --config=configs/digits.py"
+        )
     if not Path(chosen.partition(":")[0]).is_file():
         raise InputError("--config", chosen, "a file that exists, as FILE.py or FILE.py:VARIANT")
     name = re.sub(r"\.py(:|$)", "-", Path(chosen).name).strip("-")
@@ -48,7 +56,9 @@ def parse(argv: list[str]) -> tuple[config.Spec, Path]:
 def set_up_xla() -> None:
     """A run that starts again starts at once, and adds in the same order."""
     # On a GPU, XLA may otherwise add in any order and choose kernels by timing them. Read when JAX starts its backend.
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
+    os.environ["XLA_FLAGS"] = (
+        f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
+    )
     import jax
 
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
@@ -63,14 +73,21 @@ def main() -> int:
     try:
         spec, workdir = parse(sys.argv)
         set_up_xla()
-        from jaxloop.loop import driver  # JAX starts here: a typo is answered before
+        from jaxloop.run import driver
 
         driver.run(spec, workdir)
-    except (InputError, OSError, Waiting) as error:  # OSError: a disk that is full, a folder that is taken away
+    except (
+        InputError,
+        OSError,
+        Waiting,
+    ) as error:  # OSError: a disk that is full, a folder that is taken away
         print(f"jaxloop: {error}", file=sys.stderr)
         return getattr(error, "exit_code", EXIT_CODE)
     except KeyboardInterrupt:
-        print("\njaxloop: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        print(
+            "\njaxloop: interrupted; the same command goes on from the last checkpoint",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

@@ -19,7 +19,11 @@ MILLION = 10**6  # more of anything that is counted here is a typing error
 
 
 def _int(default: int, low: int, doc: str, high: int = MILLION):
-    allowed = f"an integer >= {low}, at most a million" if high == MILLION else f"an integer in [{low}, {high}]"
+    allowed = (
+        f"an integer >= {low}, at most a million"
+        if high == MILLION
+        else f"an integer in [{low}, {high}]"
+    )
     return _field(default, doc, allowed, lambda v: low <= v <= high)
 
 
@@ -36,14 +40,19 @@ def _one_of(default: str, doc: str, *names: str):
 
 
 def _is_color(matrix) -> bool:
-    return all(len(row) == 3 and min(row) >= 0 and math.isclose(sum(row), 1, abs_tol=1e-6) for row in matrix)
+    return all(
+        len(row) == 3 and min(row) >= 0 and math.isclose(sum(row), 1, abs_tol=1e-6)
+        for row in matrix
+    )
 
 
 @dataclass(frozen=True)
 class Data:
     name: str = _field("digits", "the data set", "a registered name (checked by jaxloop.data)")
     path: str = _field(
-        "", "folder (or .npz file) of a source that is read from disk; empty: the source's own", "a path"
+        "",
+        "folder (or .npz file) of a source that is read from disk; empty: the source's own",
+        "a path",
     )
     image_size: int = _int(16, 8, "side of the square images, in pixels", 1024)
     color: tuple[tuple[float, ...], ...] = _field(
@@ -57,7 +66,10 @@ class Data:
         "uniform", "same",
     )  # fmt: skip
     seed: int = _int(
-        0, 0, "seed of the colouring and of the validation split; all run seeds share one data set", 2**31 - 1
+        0,
+        0,
+        "seed of the colouring and of the validation split; all run seeds share one data set",
+        2**31 - 1,
     )
     validation: float = _field(
         0.1, "share of the real training images held out for early stopping", "a number in (0, 0.5]",
@@ -67,7 +79,9 @@ class Data:
 
 @dataclass(frozen=True)
 class Loop:
-    generations: int = _int(10, 0, "generations after generation 0 (which trains on real data alone)")
+    generations: int = _int(
+        10, 0, "generations after generation 0 (which trains on real data alone)"
+    )
     mix: float = _field(
         0.3, "mixing ratio p: images kept each generation, as a share of the real training set", "a number in (0, 10]",
         lambda v: 0 < v <= 10,
@@ -87,19 +101,29 @@ class Loop:
         0.2, "share of the real training images that a generation is given where `loop.real` is fresh; they come round again "
         "once all were used", "a number in (0, 1]", lambda v: 0 < v <= 1,
     )  # fmt: skip
-    images: bool = _field(True, "keep every generated image in the workdir, for review and export", "a boolean")
+    images: bool = _field(
+        True, "keep every generated image in the workdir, for review and export", "a boolean"
+    )
 
 
 @dataclass(frozen=True)
 class Generator:
-    name: str = _field("dcgan", "the generator", "a registered name (checked by jaxloop.generators)")
-    epochs: int = _int(100, 1, "passes over real data + queue, at most, each generation, from a new initialisation")
+    name: str = _field(
+        "dcgan", "the generator", "a registered name (checked by jaxloop.generators)"
+    )
+    epochs: int = _int(
+        100, 1, "passes over real data + queue, at most, each generation, from a new initialisation"
+    )
     max_steps: int = _int(
-        1600, 0, "steps at most, each generation, so that a fuller queue does not mean a longer training; 0: no limit"
+        1600,
+        0,
+        "steps at most, each generation, so that a fuller queue does not mean a longer training; 0: no limit",
     )
     batch_size: int = _int(64, 2, "images a step")
     learning_rate: float = _positive(3e-3, "Adam's step size, for both networks of the GAN")
-    width: int = _int(16, 2, "channels of the last hidden feature map; each coarser one has twice as many")
+    width: int = _int(
+        16, 2, "channels of the last hidden feature map; each coarser one has twice as many"
+    )
     latent: int = _int(64, 1, "size of the latent vector z", 4096)
     truncation: float = _field(
         0.0, "sampling bias: components of z beyond it are drawn again, so that less means more typical images; 0: none",
@@ -109,18 +133,29 @@ class Generator:
 
 @dataclass(frozen=True)
 class Filter:
-    name: str = _field("uncertainty", "the expert that scores images", "a registered name (checked by jaxloop.filters)")
+    name: str = _field(
+        "uncertainty",
+        "the expert that scores images",
+        "a registered name (checked by jaxloop.filters)",
+    )
     drop: float = _share(0.1, "share r of the generated images that is dropped")
     ranking: str = _one_of(
-        "class", "images are ranked within each class, or over all classes, which can delete a class", "class", "all"
+        "class",
+        "images are ranked within each class, or over all classes, which can delete a class",
+        "class",
+        "all",
     )
     control: bool = _field(
         False, "also run the same from generation 0 on with a random choice at the same r, in the workdir's folder control",
         "a boolean",
     )  # fmt: skip
-    classifier: str = _field("", "whose uncertainty; empty: the first of `classifiers`", "one of `classifiers`")
+    classifier: str = _field(
+        "", "whose uncertainty; empty: the first of `classifiers`", "one of `classifiers`"
+    )
     passes: int = _int(20, 2, "forward passes with dropout on, of the filter mc_dropout", 1000)
-    clip: str = _field("", "the CLIP model of the filters clip and clip_uncertainty", "a folder, or a hub name")
+    clip: str = _field(
+        "", "the CLIP model of the filters clip and clip_uncertainty", "a folder, or a hub name"
+    )
     template: str = _field(
         "{}", "the text that CLIP compares an image with; {} is the name of its class", "a text with one {} in it and no other brace",
         lambda v: v.count("{") == v.count("}") == v.count("{}") == 1,
@@ -142,10 +177,16 @@ class Classifier:
     learning_rate: float = _positive(1e-3, "Adam's step size")
     patience: int = _int(10, 1, "epochs without a better validation loss before training stops")
     width: float = _field(
-        1.0, "scales the channels of every network but LeNet", "a number in (0, 4]", lambda v: 0 < v <= 4
+        1.0,
+        "scales the channels of every network but LeNet",
+        "a number in (0, 4]",
+        lambda v: 0 < v <= 4,
     )
     stem: str = _one_of(
-        "small", "the networks' variant for images of 28 to 32 pixels, or torchvision's own", "small", "imagenet"
+        "small",
+        "the networks' variant for images of 28 to 32 pixels, or torchvision's own",
+        "small",
+        "imagenet",
     )
     image_size: int = _field(
         0, "side that images are resized to (bilinear, on the device) before a classifier sees them; 0: as they are",
@@ -172,20 +213,28 @@ class Measure:
         1000, "resamples of the test set for the intervals of a classifier's measures within a seed; 0: none",
         "0, or an integer in [100, 100000]", lambda v: v == 0 or 100 <= v <= 100_000,
     )  # fmt: skip
-    fid: bool = _field(False, "measure the FID, in the features of the Inception-V3 of record", "a boolean")
-    inception: str = _field("", "its weights", "a file made by python -m jaxloop.features.inception convert")
+    fid: bool = _field(
+        False, "measure the FID, in the features of the Inception-V3 of record", "a boolean"
+    )
+    inception: str = _field(
+        "", "its weights", "a file made by python -m jaxloop.features.inception convert"
+    )
     resize: str = _one_of(
         "tf", "how images come to its 299x299: as TensorFlow 1 did it (as in the literature), or antialiased",
         "tf", "clean",
     )  # fmt: skip
     clip: str = _field(
-        "", "a CLIP model; where given, the distances are measured in its features too", "a folder, or a hub name"
+        "",
+        "a CLIP model; where given, the distances are measured in its features too",
+        "a folder, or a hub name",
     )
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    every_seconds: float = _field(20.0, "seconds between checkpoints", "a number >= 0", lambda v: 0 <= v < math.inf)
+    every_seconds: float = _field(
+        20.0, "seconds between checkpoints", "a number >= 0", lambda v: 0 <= v < math.inf
+    )
 
 
 @dataclass(frozen=True)
@@ -207,4 +256,6 @@ class Spec:
     classifier: Classifier = Classifier()
     measure: Measure = Measure()
     checkpoint: Checkpoint = Checkpoint()
-    tensorboard: bool = _field(False, "also write TensorBoard event files (needs the extra `tensorboard`)", "a boolean")
+    tensorboard: bool = _field(
+        False, "also write TensorBoard event files (needs the extra `tensorboard`)", "a boolean"
+    )

@@ -19,7 +19,9 @@ import pytest
 
 from jaxloop import config
 from jaxloop.devices import make_mesh
-from jaxloop.loop import setup
+from jaxloop.run import build as setup
+
+pytest_plugins = ["workdirs"]  # simulated workdirs, which tests of analysis and report read
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -55,4 +57,6 @@ def tiny_parts(tiny_spec):
 @pytest.fixture
 def one_device(monkeypatch):
     """Whole runs of the driver on one device: on eight fake ones they take several times as long."""
-    monkeypatch.setattr(setup, "make_mesh", lambda seeds, devices=None: make_mesh(seeds, jax.devices()[:1]))
+    monkeypatch.setattr(
+        setup, "make_mesh", lambda seeds, devices=None: make_mesh(seeds, jax.devices()[:1])
+    )

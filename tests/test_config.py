@@ -84,14 +84,17 @@ def test_a_whole_number_is_a_number():
 
 
 @pytest.mark.parametrize(
-    "typed", [("lenet,alexnet",), ("lenet", "alexnet"), ["lenet", " alexnet "], ("lenet, alexnet,",)]
+    "typed",
+    [("lenet,alexnet",), ("lenet", "alexnet"), ["lenet", " alexnet "], ("lenet, alexnet,",)],
 )
 def test_names_may_be_typed_with_commas(typed):
     assert config.resolve({"classifiers": typed}).classifiers == ("lenet", "alexnet")
 
 
 def test_allowed_words_name_the_type():
-    assert config.allowed("config.loop.generations") == "an integer >= 0, at most a million (integer)"
+    assert (
+        config.allowed("config.loop.generations") == "an integer >= 0, at most a million (integer)"
+    )
     assert config.allowed("workdir") is None
 
 

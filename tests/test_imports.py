@@ -85,7 +85,11 @@ def test_imports_run_one_way():
 def test_readers_of_a_workdir_know_nothing_of_the_loop():
     for path in files():
         if room(name_of(path)) in ("report", "review", "provenance"):
-            assert not [m for m in imported(path) if m.startswith("jaxloop.loop") or m.split(".")[0] in ("jax", "flax")]
+            assert not [
+                m
+                for m in imported(path)
+                if m.startswith("jaxloop.loop") or m.split(".")[0] in ("jax", "flax")
+            ]
 
 
 def test_random_keys_are_made_in_one_place():
@@ -96,7 +100,9 @@ def test_random_keys_are_made_in_one_place():
 
 
 def test_configuration_library_is_read_in_one_place():
-    readers = {path.name for path in files() if any(m.startswith("ml_collections") for m in imported(path))}
+    readers = {
+        path.name for path in files() if any(m.startswith("ml_collections") for m in imported(path))
+    }
     assert readers == {"config.py", "main.py"}
 
 

@@ -9,7 +9,13 @@ def bits(key) -> tuple:
 
 
 def test_every_part_of_the_address_matters():
-    addresses = [(s, stage, g, t) for s in (0, 1) for stage in ("a", "b") for g in (0, 1, 2) for t in (0, 1, 2)]
+    addresses = [
+        (s, stage, g, t)
+        for s in (0, 1)
+        for stage in ("a", "b")
+        for g in (0, 1, 2)
+        for t in (0, 1, 2)
+    ]
     made = {bits(keys.stage_key(keys.root_key(s), stage, g, t)) for s, stage, g, t in addresses}
     assert len(made) == len(addresses)
 

@@ -43,7 +43,10 @@ def asked(checkout: Path) -> list[str]:
 
 
 def test_local_installs_once_and_runs_the_default(checkout):
-    assert launch(checkout, "local.sh") == "ran -m jaxloop.main --config=configs/digits.py --workdir=runs/digits\n"
+    assert (
+        launch(checkout, "local.sh")
+        == "ran -m jaxloop.main --config=configs/digits.py --workdir=runs/digits\n"
+    )
     assert [line.split()[0] for line in asked(checkout)] == ["venv", "pip"]
     assert asked(checkout)[1].endswith("--constraint constraints.txt --editable .")
     launch(checkout, "local.sh")
@@ -51,7 +54,13 @@ def test_local_installs_once_and_runs_the_default(checkout):
 
 
 def test_arguments_replace_those_of_main_and_not_the_extras(checkout, tmp_path):
-    out = launch(checkout, "local.sh", "--config=configs/digits.py:biased", "--workdir=/a b", cwd=tmp_path.parent)
+    out = launch(
+        checkout,
+        "local.sh",
+        "--config=configs/digits.py:biased",
+        "--workdir=/a b",
+        cwd=tmp_path.parent,
+    )
     assert out == "ran -m jaxloop.main --config=configs/digits.py:biased --workdir=/a b\n"
     assert asked(checkout)[1].endswith("--editable .")
 

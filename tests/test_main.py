@@ -37,16 +37,31 @@ def refused(done) -> str:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--config.loop.generation=3"], ["config.loop.generation=", "'3'", "did you mean loop.generations"]),
+        (
+            ["--config.loop.generation=3"],
+            ["config.loop.generation=", "'3'", "did you mean loop.generations"],
+        ),
         (["--config.nothing=3"], ["config.nothing", "the fields are"]),
-        (["--config.loop.generations=ten"], ["config.loop.generations", "'ten'", "an integer >= 0"]),
+        (
+            ["--config.loop.generations=ten"],
+            ["config.loop.generations", "'ten'", "an integer >= 0"],
+        ),
         (["--config.loop.generations=-1"], ["config.loop.generations", "-1", "an integer >= 0"]),
         (["--config.seeds=a,b"], ["config.seeds", "integers"]),
         (["--config.filter.drop=1.5"], ["config.filter.drop", "1.5", "[0, 0.99]"]),
         (["--config.tensorboard=7"], ["config.tensorboard", "'7'", "boolean"]),
-        (["--config.data.name=mnistt"], ["config.data.name", "'mnistt'", "digits, mnist, cifar, folder"]),
-        (["--config.classifiers=lenet,resnet"], ["config.classifiers", "'resnet'", "lenet, alexnet, vgg19, resnet50"]),
-        (["--config.classifier.stem=large"], ["config.classifier.stem", "'large'", "small, imagenet"]),
+        (
+            ["--config.data.name=mnistt"],
+            ["config.data.name", "'mnistt'", "digits, mnist, cifar, folder"],
+        ),
+        (
+            ["--config.classifiers=lenet,resnet"],
+            ["config.classifiers", "'resnet'", "lenet, alexnet, vgg19, resnet50"],
+        ),
+        (
+            ["--config.classifier.stem=large"],
+            ["config.classifier.stem", "'large'", "small, imagenet"],
+        ),
         (
             ["--config.classifiers=alexnet", "--config.classifier.stem=imagenet"],
             ["config.data.image_size", "at least 63 for alexnet"],
@@ -59,8 +74,14 @@ def refused(done) -> str:
             ["--config.classifier.augment=crop_flip"],
             ["config.classifier.augment", "'crop_flip'", "none, crop for the data set digits"],
         ),
-        (["--config.filter.name=mc_dropout"], ["config.filter.name", "lenet", "alexnet, vgg19, mobilenet_v3_large"]),
-        (["--config.classifier.pretrained=no.safetensors"], ["config.classifier.stem", "'small'", "imagenet"]),
+        (
+            ["--config.filter.name=mc_dropout"],
+            ["config.filter.name", "lenet", "alexnet, vgg19, mobilenet_v3_large"],
+        ),
+        (
+            ["--config.classifier.pretrained=no.safetensors"],
+            ["config.classifier.stem", "'small'", "imagenet"],
+        ),
         (
             [
                 "--config.classifier.pretrained=no.safetensors",
@@ -78,27 +99,48 @@ def refused(done) -> str:
             ["--config.measure.fid=True", "--config.measure.inception=no.safetensors"],
             ["config.measure.inception", "no.safetensors", "download https://"],
         ),
-        (["--config.measure.inception=no.safetensors"], ["config.measure.fid", "False", "True where"]),
-        (["--config.measure.clip=no/such/folder"], ["config.measure.clip", "no/such/folder", "a folder that exists"]),
+        (
+            ["--config.measure.inception=no.safetensors"],
+            ["config.measure.fid", "False", "True where"],
+        ),
+        (
+            ["--config.measure.clip=no/such/folder"],
+            ["config.measure.clip", "no/such/folder", "a folder that exists"],
+        ),
         (["--config.measure.bootstrap=5"], ["config.measure.bootstrap", "5", "[100, 100000]"]),
         (["--config.generator.name=vae"], ["config.generator.name", "'vae'", "dcgan"]),
-        (["--config.filter.name=clipp"], ["config.filter.name", "'clipp'", "uncertainty, mc_dropout, clip, human"]),
+        (
+            ["--config.filter.name=clipp"],
+            ["config.filter.name", "'clipp'", "uncertainty, mc_dropout, clip, human"],
+        ),
         (["--config.filter.name=clip_uncertainty"], ["config.filter.clip", "''", "hub name"]),
         (
             ["--config.filter.name=none", "--config.filter.control=True"],
             ["config.filter.control", "no expert's choice"],
         ),
-        (["--config.filter.classifier=vgg"], ["config.filter.classifier", "'vgg'", "lenet, alexnet"]),
+        (
+            ["--config.filter.classifier=vgg"],
+            ["config.filter.classifier", "'vgg'", "lenet, alexnet"],
+        ),
         (
             ["--config.generator.batch_size=5000"],
             ["config.generator.batch_size", "5000", "at most the 1293 images"],
         ),
-        (["--config.classifier.batch_size=5000"], ["config.classifier.batch_size", "5000", "at most the 1293"]),
+        (
+            ["--config.classifier.batch_size=5000"],
+            ["config.classifier.batch_size", "5000", "at most the 1293"],
+        ),
         (["--config.data.image_size=17"], ["config.data.image_size", "17", "dcgan"]),
-        (["--config.data.image_size=10"], ["config.data.image_size", "10", "at least 12 for lenet"]),
+        (
+            ["--config.data.image_size=10"],
+            ["config.data.image_size", "10", "at least 12 for lenet"],
+        ),
         (["--config.data.color=((1.0,0.0,0.0),)"], ["config.data.color", "10 rows"]),
         (["--config.data.color=((0.5,0.0,0.0),)"], ["config.data.color", "sum to 1"]),
-        (["--config.data.name=mnist", "--config.data.path=/no/such/folder"], ["config.data.path", "/no/such/folder"]),
+        (
+            ["--config.data.name=mnist", "--config.data.path=/no/such/folder"],
+            ["config.data.path", "/no/such/folder"],
+        ),
         (["--nonsense=3"], ["nonsense", "--help"]),
         (["stray"], ["'stray'", "--help"]),
     ],
@@ -140,11 +182,19 @@ def test_a_broken_idx_file(tmp_path):
         file.write(b"not an image")
     with gzip.open(tmp_path / "t10k-labels-idx1-ubyte.gz", "wb") as file:
         file.write(b"not a label")
-    line = refused(run("--config=configs/mnist.py", f"--config.data.path={tmp_path}", f"--workdir={tmp_path / 'w'}"))
+    line = refused(
+        run(
+            "--config=configs/mnist.py",
+            f"--config.data.path={tmp_path}",
+            f"--workdir={tmp_path / 'w'}",
+        )
+    )
     assert "config.data.path" in line and "t10k-" in line
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is installed"
+)
 def test_tensorboard_without_its_extra(tmp_path):
     line = refused(run(DIGITS, f"--workdir={tmp_path / 'w'}", "--config.tensorboard=True"))
     assert "config.tensorboard" in line and "[tensorboard]" in line
@@ -177,14 +227,24 @@ def test_a_run_its_report_and_a_second_start(tmp_path):
     assert again.returncode == 0 and again.stdout == first.stdout
     assert (workdir / "records.jsonl").read_bytes() == records
 
-    other = refused(run(DIGITS, f"--workdir={workdir}", *SHORT, "--config.filter.drop=0.2", "--config.loop.mix=0.5"))
+    other = refused(
+        run(
+            DIGITS,
+            f"--workdir={workdir}",
+            *SHORT,
+            "--config.filter.drop=0.2",
+            "--config.loop.mix=0.5",
+        )
+    )
     assert "filter.drop (0.1 there, 0.2 now)" in other and "loop.mix (0.3 there, 0.5 now)" in other
     (workdir / "report.html").unlink()
     rebuilt = run(str(workdir), module="jaxloop.report")
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert (workdir / "report.html").read_bytes() == page
 
-    kept_otherwise = run(DIGITS, f"--workdir={workdir}", *SHORT, "--config.checkpoint.every_seconds=3")
+    kept_otherwise = run(
+        DIGITS, f"--workdir={workdir}", *SHORT, "--config.checkpoint.every_seconds=3"
+    )
     assert kept_otherwise.returncode == 0
 
 
@@ -194,7 +254,11 @@ def test_default_workdir_is_named_after_the_config(monkeypatch):
         "from jaxloop import main\nprint(main.parse(sys.argv)[1])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."}
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "."},
     )
     assert done.stdout.strip() == os.path.join("runs", "digits-biased"), done.stderr
 
@@ -202,7 +266,7 @@ def test_default_workdir_is_named_after_the_config(monkeypatch):
 def test_a_run_that_waits_for_people_says_so_and_has_an_exit_code_of_its_own(monkeypatch, capsys):
     from jaxloop import config, main
     from jaxloop.errors import Waiting
-    from jaxloop.loop import driver
+    from jaxloop.run import driver
 
     def waits(spec, workdir):
         raise Waiting(f"generation 1 of {workdir} waits")

@@ -37,7 +37,9 @@ MODULES: dict[str, Callable[[int, bool, float], nn.Module]] = {
 NAMES = tuple(MODULES)
 
 
-def create(name: str, num_classes: int = 1000, stem: str = "imagenet", width: float = 1.0) -> nn.Module:
+def create(
+    name: str, num_classes: int = 1000, stem: str = "imagenet", width: float = 1.0
+) -> nn.Module:
     """The Linen module called `name`.
 
     Args:

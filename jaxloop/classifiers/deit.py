@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxloop.classifiers.sizes import admit
-from jaxloop.convolution import Conv
+from jaxloop.ops.convolution import Conv
 from jaxloop.types import Array
 
 HEADS = 6
@@ -52,7 +52,9 @@ class DeiTSmall(nn.Module):
         patch = 4 if self.small else 16
         admit(x, "deit_small", smallest=patch, multiple=patch)
         d = HEADS * max(1, round(64 * self.width))
-        x = Conv(d, (patch, patch), (patch, patch), padding="VALID", kernel_init=patch_init, name="patch")(x)
+        x = Conv(
+            d, (patch, patch), (patch, patch), padding="VALID", kernel_init=patch_init, name="patch"
+        )(x)
         x = x.reshape(x.shape[0], -1, d)
         class_token = self.param("class_token", nn.initializers.normal(1e-6), (1, 1, d))
         x = jnp.concatenate([jnp.broadcast_to(class_token, (x.shape[0], 1, d)), x], axis=1)

@@ -8,7 +8,9 @@ from jaxloop import classifiers
 from jaxloop.types import Array, PyTree
 
 
-def mean_log_probability(module: nn.Module, key: Array, variables: PyTree, x: Array, passes: int) -> Array:
+def mean_log_probability(
+    module: nn.Module, key: Array, variables: PyTree, x: Array, passes: int
+) -> Array:
     """The logarithm of the predictive distribution averaged over forward passes, each with dropout masks of its own.
 
     Only dropout is awake: batch norm uses its running statistics, as in evaluation.
@@ -23,7 +25,9 @@ def mean_log_probability(module: nn.Module, key: Array, variables: PyTree, x: Ar
 
     def one(i):
         with nn.intercept_methods(_awake):
-            logits = module.apply(variables, x, train=False, rngs={"dropout": jax.random.fold_in(key, i)})
+            logits = module.apply(
+                variables, x, train=False, rngs={"dropout": jax.random.fold_in(key, i)}
+            )
         return jax.nn.log_softmax(logits)
 
     each = jax.lax.map(one, jnp.arange(passes))  # [passes n L]

@@ -9,7 +9,7 @@ from flax import linen as nn
 from jaxloop.classifiers.batch_norm import BatchNorm
 from jaxloop.classifiers.layers import he_fan_out
 from jaxloop.classifiers.sizes import admit
-from jaxloop.convolution import Conv
+from jaxloop.ops.convolution import Conv
 from jaxloop.types import Array
 
 Activation = Callable[[Array], Array]
@@ -100,7 +100,9 @@ class SqueezeExcite(nn.Module):
     def __call__(self, x: Array) -> Array:
         channels = x.shape[-1]
         y = x.mean(axis=(1, 2), keepdims=True)
-        y = nn.relu(Conv(divisible(channels // 4), (1, 1), kernel_init=he_fan_out, name="squeeze")(y))
+        y = nn.relu(
+            Conv(divisible(channels // 4), (1, 1), kernel_init=he_fan_out, name="squeeze")(y)
+        )
         y = Conv(channels, (1, 1), kernel_init=he_fan_out, name="excite")(y)
         return x * nn.hard_sigmoid(y)
 
@@ -116,7 +118,9 @@ class InvertedResidual(nn.Module):
         y = x
         if expanded != x.shape[-1]:
             y = ConvNorm(expanded, 1, activation, name="expand")(y, train=train)
-        y = ConvNorm(expanded, kernel, activation, stride, groups=expanded, name="depthwise")(y, train=train)
+        y = ConvNorm(expanded, kernel, activation, stride, groups=expanded, name="depthwise")(
+            y, train=train
+        )
         if squeeze:
             y = SqueezeExcite(name="attention")(y)
         y = ConvNorm(out, 1, None, name="project")(y, train=train)
@@ -141,7 +145,9 @@ class MobileNetV3(nn.Module):
     def __call__(self, x: Array, *, train: bool, features: bool = False) -> Array:
         admit(x, f"mobilenet_v3_{self.variant}", 1)
         rows, hidden = VARIANTS[self.variant]
-        x = ConvNorm(self._wide(STEM), 3, HS, stride=1 if self.small else 2, name="stem")(x, train=train)
+        x = ConvNorm(self._wide(STEM), 3, HS, stride=1 if self.small else 2, name="stem")(
+            x, train=train
+        )
         for i, row in enumerate(self._rows(rows)):
             x = InvertedResidual(row, name=f"block{i}")(x, train=train)
         x = ConvNorm(6 * x.shape[-1], 1, HS, name="last")(x, train=train)
@@ -156,7 +162,9 @@ class MobileNetV3(nn.Module):
 
     def _rows(self, rows: tuple[Row, ...]) -> list[Row]:
         """The blocks of this width and stem."""
-        made = [row._replace(expanded=self._wide(row.expanded), out=self._wide(row.out)) for row in rows]
+        made = [
+            row._replace(expanded=self._wide(row.expanded), out=self._wide(row.out)) for row in rows
+        ]
         if self.small:
             first = next(i for i, row in enumerate(made) if row.stride == 2)
             made[first] = made[first]._replace(stride=1)

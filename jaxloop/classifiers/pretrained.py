@@ -2,7 +2,7 @@
 
     python -m jaxloop.classifiers.pretrained convert resnet50 resnet50-11ad3fa6.pth resnet50.safetensors
 
-A converted file (`jaxloop.weight_files`) holds the variables of the network with the imagenet stem, and says `METADATA`.
+A converted file (`jaxloop.weights.files`) holds the variables of the network with the imagenet stem, and says `METADATA`.
 """
 
 import math
@@ -18,10 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from jaxloop import classifiers, weight_files
-from jaxloop.classifiers import hub, torch_names
+from jaxloop import classifiers
+from jaxloop.classifiers import torch_names
 from jaxloop.errors import EXIT_CODE, InputError
 from jaxloop.types import Array, PyTree
+from jaxloop.weights import files as weight_files
+from jaxloop.weights import hub
 
 FIELD = hub.FIELD
 FORMAT = "jaxloop-classifier/1"
@@ -35,7 +37,9 @@ METADATA: dict[str, Callable[[object], bool]] = {
     "architecture": lambda value: value in torch_names.NAMES,
     "num_classes": lambda value: type(value) is int and value > 0,
     "source": lambda value: isinstance(value, str),
-    "sha256": lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None,
+    "sha256": lambda value: (
+        isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+    ),
 }
 
 
@@ -56,7 +60,9 @@ class Weights(NamedTuple):
     variables: PyTree
 
 
-def for_classifiers(paths: Sequence[str], names: Sequence[str], stem: str, width: float) -> dict[str, Weights]:
+def for_classifiers(
+    paths: Sequence[str], names: Sequence[str], stem: str, width: float
+) -> dict[str, Weights]:
     """The weights that each of the classifiers `names` starts from; empty where there are no paths.
 
     Args:
@@ -69,24 +75,47 @@ def for_classifiers(paths: Sequence[str], names: Sequence[str], stem: str, width
     if not paths:
         return {}
     if stem != "imagenet":
-        raise InputError("config.classifier.stem", stem, f"imagenet, which is what the weights of {FIELD} are for")
+        raise InputError(
+            "config.classifier.stem",
+            stem,
+            f"imagenet, which is what the weights of {FIELD} are for",
+        )
     if width != 1:
-        raise InputError("config.classifier.width", width, f"1, which is what the weights of {FIELD} are for")
+        raise InputError(
+            "config.classifier.width", width, f"1, which is what the weights of {FIELD} are for"
+        )
     for name in names:
         if name not in torch_names.NAMES:
-            raise InputError(FIELD, paths, f"config.classifiers without {name}, of which no weights are published")
+            raise InputError(
+                FIELD,
+                paths,
+                f"config.classifiers without {name}, of which no weights are published",
+            )
     found: dict[str, str] = {}
     for path in paths:
-        architecture = hub.architecture(path) if hub.is_name(path) else _described(path)["architecture"]
+        architecture = (
+            hub.architecture(path) if hub.is_name(path) else _described(path)["architecture"]
+        )
         if architecture not in names:
-            raise InputError(FIELD, path, f"weights of {', '.join(names)}; these are of {architecture}")
+            raise InputError(
+                FIELD, path, f"weights of {', '.join(names)}; these are of {architecture}"
+            )
         if architecture in found:
-            raise InputError(FIELD, path, f"one file a classifier; {found[architecture]} is of {architecture} as well")
+            raise InputError(
+                FIELD,
+                path,
+                f"one file a classifier; {found[architecture]} is of {architecture} as well",
+            )
         found[architecture] = path
     for name in names:
         if name not in found:
-            raise InputError(FIELD, paths, f"one file for each of config.classifiers; {name} has none")
-    return {name: fetch(found[name]) if hub.is_name(found[name]) else read(found[name]) for name in names}
+            raise InputError(
+                FIELD, paths, f"one file for each of config.classifiers; {name} has none"
+            )
+    return {
+        name: fetch(found[name]) if hub.is_name(found[name]) else read(found[name])
+        for name in names
+    }
 
 
 def start(init: PyTree, weights: Weights) -> PyTree:
@@ -140,14 +169,23 @@ def read(path: str | os.PathLike) -> Weights:
     """
     told = _described(path)
     del told["format"]
-    return _checked(FIELD, Weights(path=str(path), variables=weight_files.variables(path, FIELD), **told))
+    return _checked(
+        FIELD, Weights(path=str(path), variables=weight_files.variables(path, FIELD), **told)
+    )
 
 
 def fetch(name: str) -> Weights:
     """The weights of a hub name, fetched and converted. Raises InputError."""
     architecture, file = hub.architecture(name), hub.download(name)
     _, state = weight_files.safetensors_file(file, FIELD, name)
-    return _converted(FIELD, name, architecture, hub.torchvision_names(architecture, state), source=name, file=file)
+    return _converted(
+        FIELD,
+        name,
+        architecture,
+        hub.torchvision_names(architecture, state),
+        source=name,
+        file=file,
+    )
 
 
 def convert(name: str, source: Path, target: Path) -> Weights:
@@ -160,14 +198,18 @@ def convert(name: str, source: Path, target: Path) -> Weights:
     if name not in torch_names.NAMES:
         raise InputError("NAME", name, torch_names.NAMES)
     weight_files.check_target(source, target)
-    weights = _converted("IN", str(source), name, weight_files.published(source), source=source.name, file=source)
+    weights = _converted(
+        "IN", str(source), name, weight_files.published(source), source=source.name, file=source
+    )
     write(target, weights)
     return weights
 
 
 def write(path: Path, weights: Weights) -> None:
     """Writes a converted file, whole or not at all. Raises InputError if it cannot be written."""
-    weight_files.write(path, {name: getattr(weights, name, FORMAT) for name in METADATA}, weights.variables)
+    weight_files.write(
+        path, {name: getattr(weights, name, FORMAT) for name in METADATA}, weights.variables
+    )
 
 
 def _described(path: str | os.PathLike) -> dict:
@@ -178,14 +220,21 @@ def _described(path: str | os.PathLike) -> dict:
     return weight_files.described(path, FIELD, made, METADATA)
 
 
-def _converted(field: str, path: str, architecture: str, state: Mapping, source: str, file: Path) -> Weights:
+def _converted(
+    field: str, path: str, architecture: str, state: Mapping, source: str, file: Path
+) -> Weights:
     """The Weights in a state dict. Raises InputError for the `path` that was given as `field`."""
     try:
         variables = torch_names.convert(architecture, state)
     except InputError as error:
-        raise InputError(field, path, f"weights of {architecture}; {error.value}: {error.allowed}") from None
+        raise InputError(
+            field, path, f"weights of {architecture}; {error.value}: {error.allowed}"
+        ) from None
     num_classes = len(state[torch_names.mapping(architecture)[-1].key])
-    return _checked(field, Weights(path, architecture, num_classes, source, weight_files.sha256(file), variables))
+    return _checked(
+        field,
+        Weights(path, architecture, num_classes, source, weight_files.sha256(file), variables),
+    )
 
 
 def _checked(field: str, weights: Weights) -> Weights:
@@ -200,19 +249,28 @@ def _checked(field: str, weights: Weights) -> Weights:
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 after one line on stderr for a bad input."""
     parser = weight_files.Parser(
-        prog="python -m jaxloop.classifiers.pretrained", description="Published weights for jaxloop."
+        prog="python -m jaxloop.classifiers.pretrained",
+        description="Published weights for jaxloop.",
     )
     does = "convert a published file to Linen variables"
-    command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser("convert", help=does, description=does)
+    command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "convert", help=does, description=does
+    )
     command.add_argument("name", metavar="NAME", help=", ".join(torch_names.NAMES))
-    command.add_argument("source", metavar="IN", type=Path, help="torchvision's file; timm's for deit_small")
-    command.add_argument("target", metavar="OUT", type=Path, help="a .safetensors file; replaced if it is there")
+    command.add_argument(
+        "source", metavar="IN", type=Path, help="torchvision's file; timm's for deit_small"
+    )
+    command.add_argument(
+        "target", metavar="OUT", type=Path, help="a .safetensors file; replaced if it is there"
+    )
     try:
         weights = convert(**vars(parser.parse_args(argv)))
     except (InputError, OSError) as error:
         print(f"jaxloop: {error}", file=sys.stderr)
         return EXIT_CODE
-    print(f"{weights.architecture}, {weights.num_classes} classes, from {weights.source}, sha256 {weights.sha256}")
+    print(
+        f"{weights.architecture}, {weights.num_classes} classes, from {weights.source}, sha256 {weights.sha256}"
+    )
     return 0
 
 

@@ -7,7 +7,7 @@ from flax import linen as nn
 from jaxloop.classifiers.batch_norm import BatchNorm
 from jaxloop.classifiers.layers import he_fan_out, scaled
 from jaxloop.classifiers.sizes import admit
-from jaxloop.convolution import Conv, max_pool
+from jaxloop.ops.convolution import Conv, max_pool
 from jaxloop.types import Array
 
 STAGES = (
@@ -68,7 +68,9 @@ class ResNet50(nn.Module):
         for stage, (channels, blocks) in enumerate(STAGES, start=1):
             for i in range(blocks):
                 stride = 2 if stage > 1 and i == 0 else 1
-                block = Bottleneck(wide(channels), wide(4 * channels), stride, name=f"layer{stage}_{i}")
+                block = Bottleneck(
+                    wide(channels), wide(4 * channels), stride, name=f"layer{stage}_{i}"
+                )
                 x = block(x, train=train)
         x = x.mean(axis=(1, 2))
         return x if features else nn.Dense(self.num_classes, name="fc")(x)

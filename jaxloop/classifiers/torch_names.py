@@ -43,7 +43,9 @@ class _Leaf(NamedTuple):
     grid: int = 0
 
 
-_KERNEL = _Leaf("weight", "params", "kernel", (2, 3, 1, 0))  # OIHW -> HWIO; depthwise, [c 1 h w] -> [h w 1 c]
+_KERNEL = _Leaf(
+    "weight", "params", "kernel", (2, 3, 1, 0)
+)  # OIHW -> HWIO; depthwise, [c 1 h w] -> [h w 1 c]
 _MATRIX = _Leaf("weight", "params", "kernel", (1, 0))
 _SCALE = _Leaf("weight", "params", "scale", (0,))
 _BIAS = _Leaf("bias", "params", "bias", (0,))
@@ -104,7 +106,12 @@ def _mobilenet_v3(variant: str) -> Layers:
     channels = mobilenet_v3.STEM
     for i, row in enumerate(rows):
         # Torch numbers the parts that a block has; ours have names.
-        parts = ["expand"] * (row.expanded != channels) + ["depthwise"] + ["attention"] * row.squeeze + ["project"]
+        parts = (
+            ["expand"] * (row.expanded != channels)
+            + ["depthwise"]
+            + ["attention"] * row.squeeze
+            + ["project"]
+        )
         for j, part in enumerate(parts):
             theirs, ours = f"features.{i + 1}.block.{j}", f"block{i}/{part}"
             if part == "attention":
@@ -152,7 +159,11 @@ def mapping(name: str) -> list[Tensor]:
       InputError: nobody publishes weights of this network.
     """
     if name not in _LAYERS:
-        raise InputError("weights", name, f"one of {', '.join(NAMES)}, the networks that weights are published of")
+        raise InputError(
+            "weights",
+            name,
+            f"one of {', '.join(NAMES)}, the networks that weights are published of",
+        )
     return [
         Tensor(
             key=".".join(filter(None, (theirs, leaf.theirs))),
@@ -182,18 +193,24 @@ def convert(name: str, state: Mapping[str, np.ndarray]) -> PyTree:
     tensors = mapping(name)
     for tensor in tensors:
         if tensor.key not in state:
-            raise InputError("weights", tensor.key, f"a state dict of {name} with this tensor, which is missing")
+            raise InputError(
+                "weights", tensor.key, f"a state dict of {name} with this tensor, which is missing"
+            )
     shapes = _shapes(name, state)
     for tensor in tensors:
         # ours[i] = theirs[axes[i]], the other way round
         expected = tuple(shapes[tensor.path][tensor.axes.index(i)] for i in range(len(tensor.axes)))
         if np.shape(state[tensor.key]) != expected:
-            raise InputError("weights", tensor.key, f"shape {expected}, not {np.shape(state[tensor.key])}")
+            raise InputError(
+                "weights", tensor.key, f"shape {expected}, not {np.shape(state[tensor.key])}"
+            )
     known = {tensor.key for tensor in tensors}
     for key in state:
         if key not in known and not key.endswith(".num_batches_tracked"):
             raise InputError("weights", key, f"the tensors of {name} and no other")
-    return traverse_util.unflatten_dict({tensor.path: _arranged(tensor, state[tensor.key]) for tensor in tensors})
+    return traverse_util.unflatten_dict(
+        {tensor.path: _arranged(tensor, state[tensor.key]) for tensor in tensors}
+    )
 
 
 def _shapes(name: str, state: Mapping[str, np.ndarray]) -> dict[tuple[str, ...], tuple[int, ...]]:

@@ -14,7 +14,7 @@ from jaxloop import config, devices, keys
 from jaxloop.classifiers import dropout, pretrained
 from jaxloop.data import batches
 from jaxloop.data.augment import augment
-from jaxloop.pixels import normalized, to_unit
+from jaxloop.ops.pixels import normalized, to_unit
 from jaxloop.types import Array, PyTree, Samples
 
 EVALUATION_BATCH = 256
@@ -51,7 +51,15 @@ class Trainer(NamedTuple):
     dropout_logits: Callable[[Array, PyTree, Array, int], Array]
 
 
-def step(module: nn.Module, optimizer, key: Array, variables: PyTree, moments: PyTree, x: Array, label: Array):
+def step(
+    module: nn.Module,
+    optimizer,
+    key: Array,
+    variables: PyTree,
+    moments: PyTree,
+    x: Array,
+    label: Array,
+):
     """One step of Adam on the mean cross-entropy of a batch -> (variables, moments, loss). x: float [b h w 3]."""
 
     def loss(params):
@@ -66,7 +74,11 @@ def step(module: nn.Module, optimizer, key: Array, variables: PyTree, moments: P
 
     (value, statistics), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])
     change, moments = optimizer.update(gradient, moments, variables["params"])
-    return {"params": optax.apply_updates(variables["params"], change), **statistics}, moments, value
+    return (
+        {"params": optax.apply_updates(variables["params"], change), **statistics},
+        moments,
+        value,
+    )
 
 
 def seen(image: Array, spec: config.Classifier) -> Array:
@@ -74,11 +86,19 @@ def seen(image: Array, spec: config.Classifier) -> Array:
     and resized to spec.image_size."""
     x = normalized(image) if spec.pretrained else to_unit(image)
     side = spec.image_size or image.shape[1]
-    return x if side == image.shape[1] else jax.image.resize(x, (len(x), side, side, x.shape[-1]), "bilinear")
+    return (
+        x
+        if side == image.shape[1]
+        else jax.image.resize(x, (len(x), side, side, x.shape[-1]), "bilinear")
+    )
 
 
 def create(
-    module: nn.Module, spec: config.Classifier, image_size: int, mesh: Mesh, weights: pretrained.Weights | None = None
+    module: nn.Module,
+    spec: config.Classifier,
+    image_size: int,
+    mesh: Mesh,
+    weights: pretrained.Weights | None = None,
 ) -> Trainer:
     """The Trainer of a Linen module (see `jaxloop.classifiers`), for images of `image_size` pixels as they are stored."""
     optimizer = optax.adam(spec.learning_rate)
@@ -106,17 +126,25 @@ def create(
     def dropout_logits(key: Array, variables: PyTree, image: Array, passes: int) -> Array:
         def piece(image, row):
             of_piece = jax.random.fold_in(key, row[0])
-            return dropout.mean_log_probability(module, of_piece, variables, seen(image, spec), passes)
+            return dropout.mean_log_probability(
+                module, of_piece, variables, seen(image, spec), passes
+            )
 
         return devices.in_batches(piece, EVALUATION_BATCH, image, jnp.arange(len(image)))
 
-    def epoch(key: Array, state: State, real: Samples, queue: Samples, used: Array, validation: Samples) -> State:
+    def epoch(
+        key: Array, state: State, real: Samples, queue: Samples, used: Array, validation: Samples
+    ) -> State:
         length = len(real.label) + len(queue.label)
         if used.shape != (length,):
-            raise ValueError(f"used must be bool [{length}], of real and then queue; it is {used.shape}")
+            raise ValueError(
+                f"used must be bool [{length}], of real and then queue; it is {used.shape}"
+            )
 
         def run(state: State) -> State:
-            variables, moments = _pass_over(key, state.variables, state.optimizer, real, queue, used)
+            variables, moments = _pass_over(
+                key, state.variables, state.optimizer, real, queue, used
+            )
             loss = optax.softmax_cross_entropy_with_integer_labels(
                 evaluate(variables, validation.image), validation.label
             ).mean()
@@ -136,12 +164,16 @@ def create(
             of_step = jax.random.fold_in(dropout_key, i)
             return step(module, optimizer, of_step, *carry, seen(image, spec), batch.label)[:2]
 
-        return jax.lax.fori_loop(0, batches.num_batches(used.sum(), spec.batch_size), body, (variables, moments))
+        return jax.lax.fori_loop(
+            0, batches.num_batches(used.sum(), spec.batch_size), body, (variables, moments)
+        )
 
     return Trainer(init, epoch, evaluate, partial(evaluate, features=True), dropout_logits)
 
 
-def _after_epoch(state: State, variables: PyTree, moments: PyTree, loss: Array, spec: config.Classifier) -> State:
+def _after_epoch(
+    state: State, variables: PyTree, moments: PyTree, loss: Array, spec: config.Classifier
+) -> State:
     """Early stopping: keeps the best variables; stops after `patience` epochs without a better loss, or at divergence."""
     better = loss < state.best_loss
     diverged = ~jnp.isfinite(loss)

@@ -6,7 +6,7 @@ from flax import linen as nn
 
 from jaxloop.classifiers.layers import adaptive_average_pool, he_fan_out, scaled
 from jaxloop.classifiers.sizes import admit
-from jaxloop.convolution import Conv, max_pool_2x2
+from jaxloop.ops.convolution import Conv, max_pool_2x2
 from jaxloop.types import Array
 
 STAGES = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolutions

@@ -36,7 +36,9 @@ def augment(key: Array, image: Array, how: str) -> Array:
     n, side = image.shape[:2]
     padding = side // _PADDING
     crop_key, flip_key = parts(key, "augment.crop", "augment.flip")
-    corner = jax.random.randint(crop_key, (n, 2), 0, 2 * padding + 1)  # of the crop, in the padded image
+    corner = jax.random.randint(
+        crop_key, (n, 2), 0, 2 * padding + 1
+    )  # of the crop, in the padded image
     pixel = jnp.arange(side)[None, :]
     rows, columns = corner[:, :1] + pixel, corner[:, 1:] + pixel
     if how == "crop_flip":

@@ -38,7 +38,9 @@ def load(data: config.Data) -> Dataset:
     Raises:
       InputError: no such folder, a missing or broken file (named), or a data set that cannot be downloaded.
     """
-    train, test, fine_names, coarse_names = cifar_archive.read(Path(data.path)) if data.path else _from_prepared()
+    train, test, fine_names, coarse_names = (
+        cifar_archive.read(Path(data.path)) if data.path else _from_prepared()
+    )
     subclasses = _subclasses(train)
     if not np.array_equal(_subclasses(test), subclasses):
         raise refused(test.where, f"the same coarse class for each fine label as in {train.where}")
@@ -64,7 +66,12 @@ def load(data: config.Data) -> Dataset:
 
 def _from_prepared() -> tuple[Part, Part, tuple[str, ...], tuple[str, ...]]:
     train, test = (
-        Part(split["image"], split["label"], split["coarse_label"], where=f"the split {name!r} of cifar100")
+        Part(
+            split["image"],
+            split["label"],
+            split["coarse_label"],
+            where=f"the split {name!r} of cifar100",
+        )
         for name, split in prepared.read("cifar100", ("train", "test")).items()
     )
     return train, test, tuple(_FINE_NAMES.split()), tuple(_COARSE_NAMES.split())
@@ -77,7 +84,10 @@ def _subclasses(part: Part) -> np.ndarray:
     ).T  # sorted by coarse, then by fine label
     for label, count in enumerate(np.bincount(coarse, minlength=CLASSES)):
         if count != GROUPS:
-            raise refused(part.where, f"{GROUPS} fine labels in each coarse class; coarse class {label} has {count}")
+            raise refused(
+                part.where,
+                f"{GROUPS} fine labels in each coarse class; coarse class {label} has {count}",
+            )
     if len(np.unique(fine)) != FINE:
         raise refused(part.where, "each fine label in one coarse class; there is one in two")
     return fine.reshape(CLASSES, GROUPS)

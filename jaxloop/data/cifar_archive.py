@@ -48,7 +48,9 @@ def read(folder: Path) -> tuple[Part, Part, tuple[str, ...], tuple[str, ...]]:
     if os.path.isdir(folder / _FOLDER):
         folder = folder / _FOLDER
     if not os.path.isdir(folder):
-        raise refused(folder, f"a folder that exists and may be entered: {_FOLDER}, or the one that it is in")
+        raise refused(
+            folder, f"a folder that exists and may be entered: {_FOLDER}, or the one that it is in"
+        )
     meta = folder / "meta"
     names = _dictionary(meta)
     return (
@@ -66,9 +68,15 @@ def refused(where: Path | str, allowed: str) -> InputError:
 def _part(path: Path) -> Part:
     content = _dictionary(path)
     data = _value(path, content, "data")
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3 * SIZE**2,):
+    if (
+        not isinstance(data, np.ndarray)
+        or data.dtype != np.uint8
+        or data.shape[1:] != (3 * SIZE**2,)
+    ):
         raise refused(path, f"data of uint8 [n {3 * SIZE**2}]")
-    planes = data.reshape(-1, 3, SIZE, SIZE)  # all reds of a picture, then all greens, then all blues
+    planes = data.reshape(
+        -1, 3, SIZE, SIZE
+    )  # all reds of a picture, then all greens, then all blues
     return Part(
         image=np.ascontiguousarray(planes.transpose(0, 2, 3, 1)),
         fine=_labels(path, content, "fine_labels", len(data), FINE),
@@ -79,16 +87,28 @@ def _part(path: Path) -> Part:
 
 def _labels(path: Path, content: dict, key: str, n: int, end: int) -> np.ndarray:
     value = _value(path, content, key)
-    if not isinstance(value, list) or len(value) != n or not all(type(x) is int and 0 <= x < end for x in value):
-        raise refused(path, f"{key} that are a list of {n:,} integers in 0..{end - 1}, one an image")
+    if (
+        not isinstance(value, list)
+        or len(value) != n
+        or not all(type(x) is int and 0 <= x < end for x in value)
+    ):
+        raise refused(
+            path, f"{key} that are a list of {n:,} integers in 0..{end - 1}, one an image"
+        )
     return np.array(value)
 
 
 def _names(path: Path, content: dict, key: str, n: int) -> tuple[str, ...]:
     value = _value(path, content, key)
-    if not isinstance(value, list) or len(value) != n or not all(isinstance(name, bytes | str) for name in value):
+    if (
+        not isinstance(value, list)
+        or len(value) != n
+        or not all(isinstance(name, bytes | str) for name in value)
+    ):
         raise refused(path, f"{key} that are a list of {n} names")
-    return tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in value)
+    return tuple(
+        name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in value
+    )
 
 
 def _dictionary(path: Path) -> dict:

@@ -37,7 +37,9 @@ def colorize(
       group: int32 [n], an index into COLORS.
     """
     cumulative = np.cumsum(probability, axis=1)
-    cumulative /= cumulative[:, -1:]  # the last is 1 exactly, and so a colour of probability 0 is never drawn
+    cumulative /= cumulative[
+        :, -1:
+    ]  # the last is 1 exactly, and so a colour of probability 0 is never drawn
     draw = draws.uniform(seed, f"color.{split}", len(label))
     group = np.sum(draw[:, None] >= cumulative[label], axis=1, dtype=np.int32)
     color = np.eye(len(COLORS), dtype=np.uint8)[group]
@@ -75,7 +77,11 @@ def probabilities(color: Sequence[Sequence[float]], num_classes: int) -> np.ndar
     if not color:
         return np.full((num_classes, len(COLORS)), 1 / len(COLORS))
     if len(color) != num_classes:
-        raise InputError("config.data.color", color, f"{num_classes} rows, one a class (not {len(color)}), or none")
+        raise InputError(
+            "config.data.color",
+            color,
+            f"{num_classes} rows, one a class (not {len(color)}), or none",
+        )
     return np.asarray(color, np.float64)
 
 
@@ -83,7 +89,10 @@ def biased(num_classes: int, share: float = 0.8) -> tuple[tuple[float, ...], ...
     """A biased matrix for a config: class c has colour c % 3 with probability `share`, each of the other two with half
     of the rest."""
     rest = round((1 - share) / 2, 12)  # a config should read 0.1, not 0.09999999999999998
-    return tuple(tuple(share if k == c % len(COLORS) else rest for k in range(len(COLORS))) for c in range(num_classes))
+    return tuple(
+        tuple(share if k == c % len(COLORS) else rest for k in range(len(COLORS)))
+        for c in range(num_classes)
+    )
 
 
 def colored(

@@ -20,5 +20,7 @@ def uniform(seed: int, purpose: str, n: int) -> np.ndarray:
     Returns:
       float64 [n].
     """
-    words = np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(purpose.encode())])).random_raw(n)
+    words = np.random.PCG64(
+        np.random.SeedSequence([seed, zlib.crc32(purpose.encode())])
+    ).random_raw(n)
     return (words >> np.uint64(11)) * 2.0**-53

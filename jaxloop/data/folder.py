@@ -44,7 +44,9 @@ def load(data: config.Data) -> Dataset:
     elif os.path.isfile(path) and path.suffix.lower() == ".npz":
         train, test, names = _from_npz(path, data.image_size)
     else:
-        raise InputError("config.data.path", data.path, f"a folder that exists ({tree.LAYOUT}), or a .npz file")
+        raise InputError(
+            "config.data.path", data.path, f"a folder that exists ({tree.LAYOUT}), or a .npz file"
+        )
     return Dataset(
         train=Samples(train.pictures.image, train.label, train.group),
         test=Samples(test.pictures.image, test.label, test.group),
@@ -59,12 +61,16 @@ def _from_tree(root: Path, size: int) -> tuple[_Part, _Part, _Names]:
     splits = tree.scan(root)
     class_names = tuple(splits["train"])
     if len(class_names) < 2:
-        raise InputError("config.data.path", str(root), f"a folder with two or more classes ({tree.LAYOUT})")
+        raise InputError(
+            "config.data.path", str(root), f"a folder with two or more classes ({tree.LAYOUT})"
+        )
     rows = tuple(tuple(subgroups) for subgroups in splits["train"].values())
     if len(set(rows)) == 1:
         names = _Names(class_names, rows[0], ())
     else:
-        names = _Names(class_names, tuple(f"subgroup {k + 1}" for k in range(max(map(len, rows)))), rows)
+        names = _Names(
+            class_names, tuple(f"subgroup {k + 1}" for k in range(max(map(len, rows)))), rows
+        )
     return _decoded(splits["train"], size), _decoded(splits["test"], size), names
 
 
@@ -90,7 +96,9 @@ def _from_npz(path: Path, size: int) -> tuple[_Part, _Part, _Names]:
 def _notes(train: _Part, test: _Part, names: _Names, size: int) -> tuple[str, ...]:
     """The sentences that a report on these images must show."""
     n = len(train.label), len(test.label)
-    notes = [f"Own images: {n[0]:,} for training and {n[1]:,} for test, in {len(names.class_names)} classes."]
+    notes = [
+        f"Own images: {n[0]:,} for training and {n[1]:,} for test, in {len(names.class_names)} classes."
+    ]
     notes += pictures.notes(train.pictures.remarks + test.pictures.remarks, sum(n), size)
     if names.subgroup_names:
         notes.append(
@@ -98,12 +106,16 @@ def _notes(train: _Part, test: _Part, names: _Names, size: int) -> tuple[str, ..
             "measures."
         )
     most = len(names.group_names)
-    counts = [len(np.unique(train.group[train.label == label])) for label in range(len(names.class_names))]
+    counts = [
+        len(np.unique(train.group[train.label == label])) for label in range(len(names.class_names))
+    ]
     for says, few in (
         ("Classes with a single subgroup, in which measures between subgroups do not exist", 2),
         (f"Classes with fewer than {most} subgroups, which means over classes leave out", most),
     ):
-        if these := [name for name, count in zip(names.class_names, counts, strict=True) if count < few]:
+        if these := [
+            name for name, count in zip(names.class_names, counts, strict=True) if count < few
+        ]:
             notes.append(f"{says}: {', '.join(these)}.")
     in_training = set(train.pictures.digest)
     if leaked := sum(digest in in_training for digest in test.pictures.digest):

@@ -20,7 +20,9 @@ _UNSIGNED_BYTE = 8
 
 def find(folder: Path, name: str) -> Path | None:
     """The file `name` of a folder, or else `name`.gz, or else None."""
-    return next((path for path in (folder / name, folder / f"{name}.gz") if os.path.isfile(path)), None)
+    return next(
+        (path for path in (folder / name, folder / f"{name}.gz") if os.path.isfile(path)), None
+    )
 
 
 def read(path: Path, dimensions: int) -> np.ndarray:
@@ -41,9 +43,14 @@ def read(path: Path, dimensions: int) -> np.ndarray:
     start = 4 * (1 + dimensions)
     magic = bytes((0, 0, _UNSIGNED_BYTE, dimensions))
     if content[:4] != magic:
-        raise _refused(path, f"an IDX file that starts with {magic.hex()}, not {content[:4].hex() or 'nothing'}")
+        raise _refused(
+            path,
+            f"an IDX file that starts with {magic.hex()}, not {content[:4].hex() or 'nothing'}",
+        )
     if len(content) < start:
-        raise _refused(path, f"a whole IDX file; this one ends after {len(content)} bytes, inside its header")
+        raise _refused(
+            path, f"a whole IDX file; this one ends after {len(content)} bytes, inside its header"
+        )
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) - start != math.prod(shape):
         raise _refused(

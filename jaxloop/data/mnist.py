@@ -32,7 +32,9 @@ def load(data: config.Data) -> Dataset:
     train, test, notes = _from_folder(Path(data.path)) if data.path else _from_prepared()
     size = data.image_size
     if size != _SIZE:
-        notes += (f"The {_SIZE}x{_SIZE} source is resized to {size}x{size} by cubic interpolation.",)
+        notes += (
+            f"The {_SIZE}x{_SIZE} source is resized to {size}x{size} by cubic interpolation.",
+        )
         train, test = ((resize(grey, size), label) for grey, label in (train, test))
     return colored(data, train, test, class_names=tuple("0123456789"), notes=notes)
 
@@ -67,16 +69,28 @@ def _pair(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     images, labels = (_file(folder, name.format(part)) for name in _FILES)
     grey, label = idx.read(images, dimensions=3), idx.read(labels, dimensions=1)
     if grey.shape[1:] != (_SIZE, _SIZE) or len(grey) < 2:
-        raise InputError("config.data.path", str(images), f"2 or more images of {_SIZE}x{_SIZE}, not {grey.shape}")
+        raise InputError(
+            "config.data.path",
+            str(images),
+            f"2 or more images of {_SIZE}x{_SIZE}, not {grey.shape}",
+        )
     if len(label) != len(grey):
-        raise InputError("config.data.path", str(labels), f"one label an image: {len(grey):,}, not {len(label):,}")
+        raise InputError(
+            "config.data.path",
+            str(labels),
+            f"one label an image: {len(grey):,}, not {len(label):,}",
+        )
     if label.max() >= _CLASSES:
-        raise InputError("config.data.path", str(labels), f"labels in 0..{_CLASSES - 1}, not {label.max()}")
+        raise InputError(
+            "config.data.path", str(labels), f"labels in 0..{_CLASSES - 1}, not {label.max()}"
+        )
     return grey, label
 
 
 def _file(folder: Path, name: str) -> Path:
     path = idx.find(folder, name)
     if path is None:
-        raise InputError("config.data.path", str(folder), f"a folder that holds {name} or {name}.gz")
+        raise InputError(
+            "config.data.path", str(folder), f"a folder that holds {name} or {name}.gz"
+        )
     return path

@@ -67,12 +67,16 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             for name in file.files:
                 if name not in _REQUIRED + _OPTIONAL:
-                    raise _refused(path, name, f"no such array; only {', '.join(_REQUIRED + _OPTIONAL)}")
+                    raise _refused(
+                        path, name, f"no such array; only {', '.join(_REQUIRED + _OPTIONAL)}"
+                    )
                 arrays[name] = file[name]
     except InputError:
         raise
     except Exception as error:  # whatever NumPy or zipfile raises, the person needs one line
-        raise _refused(path, name, f"a whole array without Python objects ({type(error).__name__}: {error})") from error
+        raise _refused(
+            path, name, f"a whole array without Python objects ({type(error).__name__}: {error})"
+        ) from error
     for name in _REQUIRED:
         if name not in arrays:
             raise _refused(path, name, f"is missing; there are {', '.join(arrays) or 'none'}")
@@ -81,8 +85,17 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 def _image(path: Path, image: np.ndarray) -> np.ndarray:
     shaped = image[..., None] if image.ndim == 3 else image
-    if image.dtype != np.uint8 or shaped.ndim != 4 or shaped.shape[-1] not in (1, 3) or not shaped.size:
-        raise _refused(path, "image", f"uint8 [n h w 3], [n h w 1] or [n h w], not {image.dtype} {list(image.shape)}")
+    if (
+        image.dtype != np.uint8
+        or shaped.ndim != 4
+        or shaped.shape[-1] not in (1, 3)
+        or not shaped.size
+    ):
+        raise _refused(
+            path,
+            "image",
+            f"uint8 [n h w 3], [n h w 1] or [n h w], not {image.dtype} {list(image.shape)}",
+        )
     return shaped
 
 
@@ -90,15 +103,26 @@ def _names(path: Path, name: str, arrays: dict[str, np.ndarray]) -> tuple[str, .
     if name not in arrays:
         return ()
     value = arrays[name]
-    if value.ndim != 1 or value.dtype.kind != "U" or not value.size or len(set(value)) != len(value):
+    if (
+        value.ndim != 1
+        or value.dtype.kind != "U"
+        or not value.size
+        or len(set(value)) != len(value)
+    ):
         raise _refused(path, name, f"different strings [n], not {value.dtype} {list(value.shape)}")
     return tuple(map(str, value))
 
 
-def _indices(path: Path, name: str, value: np.ndarray, n: int, names: tuple[str, ...]) -> np.ndarray:
+def _indices(
+    path: Path, name: str, value: np.ndarray, n: int, names: tuple[str, ...]
+) -> np.ndarray:
     if value.dtype.kind not in "iu" or value.shape != (n,):
-        raise _refused(path, name, f"integers [{n}], one an image, not {value.dtype} {list(value.shape)}")
-    end = len(names) or n  # without names, the largest index says how many there are: n images have at most n
+        raise _refused(
+            path, name, f"integers [{n}], one an image, not {value.dtype} {list(value.shape)}"
+        )
+    end = (
+        len(names) or n
+    )  # without names, the largest index says how many there are: n images have at most n
     if value.min() < 0 or value.max() >= end:
         raise _refused(path, name, f"integers in 0..{end - 1}, not {value.min()}..{value.max()}")
     unused = np.setdiff1d(np.arange(len(names) or value.max() + 1), value)
@@ -111,7 +135,9 @@ def _is_test(path: Path, split: np.ndarray, n: int) -> np.ndarray:
     values = _SPLITS if split.dtype.kind == "U" else (0, 1)
     if split.dtype.kind not in "Uiu" or split.shape != (n,) or not np.isin(split, values).all():
         raise _refused(
-            path, "split", f'"train" or "test" [{n}], or 0 or 1 [{n}], not {split.dtype} {list(split.shape)}'
+            path,
+            "split",
+            f'"train" or "test" [{n}], or 0 or 1 [{n}], not {split.dtype} {list(split.shape)}',
         )
     return split == values[1]
 
@@ -124,7 +150,11 @@ def _require_both_splits(path: Path, found: Arrays) -> None:
     for label, group in sorted(train ^ test):
         which = f"class {found.class_names[label]}, group {found.group_names[group]}"
         has = "training" if (label, group) in train else "test"
-        raise _refused(path, "split", f"training and test images of each subgroup; {which} has {has} images alone")
+        raise _refused(
+            path,
+            "split",
+            f"training and test images of each subgroup; {which} has {has} images alone",
+        )
 
 
 def _refused(path: Path, name: str, allowed: str) -> InputError:

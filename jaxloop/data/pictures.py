@@ -18,7 +18,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg")  # in lower case
 
 _FORMATS = ("PNG", "JPEG")
 _PNG_DEPTH = 24  # the byte of a PNG file that tells the bits per channel
-_THREADS = min(os.cpu_count() or 1, 16)  # more would wait for one another, and each holds a picture in memory
+_THREADS = min(
+    os.cpu_count() or 1, 16
+)  # more would wait for one another, and each holds a picture in memory
 _QUEUED = 4096  # pictures that wait for a thread at a time
 _REMARKS = {
     "turned": "Pictures turned upright, as their EXIF data says",
@@ -86,7 +88,9 @@ def notes(remarks: Counter, total: int, size: int) -> tuple[str, ...]:
     )
 
 
-def _squares(picture: Callable[[int], tuple[Image.Image, bytes, set[str]]], n: int, size: int) -> Pictures:
+def _squares(
+    picture: Callable[[int], tuple[Image.Image, bytes, set[str]]], n: int, size: int
+) -> Pictures:
     """Pictures of `picture(i)` = (RGB image, the bytes that it comes from, remarks), i in 0..n-1, in threads."""
     image = np.empty((n, size, size, 3), np.uint8)
 
@@ -113,7 +117,9 @@ def _decode(path: Path) -> tuple[Image.Image, bytes, set[str]]:
             return rgb, content, remarks
     except UnidentifiedImageError as error:  # its message is of no use
         raise _refused(path, "it is neither") from error
-    except Exception as error:  # whatever the library or the file system raises, the person needs one line
+    except (
+        Exception
+    ) as error:  # whatever the library or the file system raises, the person needs one line
         raise _refused(path, f"{type(error).__name__}: {error}") from error
 
 
@@ -158,4 +164,6 @@ def _square(image: Image.Image, size: int) -> tuple[Image.Image, set[str]]:
 
 
 def _refused(path: Path, why: str) -> InputError:
-    return InputError("config.data.path", str(path), f"a still PNG or JPEG picture that can be decoded ({why})")
+    return InputError(
+        "config.data.path", str(path), f"a still PNG or JPEG picture that can be decoded ({why})"
+    )

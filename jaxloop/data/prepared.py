@@ -11,10 +11,15 @@ import numpy as np
 from jaxloop.errors import InputError
 
 _INSTEAD = "give data.path, a folder with the data set's own files"
-_PREPARES = ("tensorflow", "importlib_resources")  # tensorflow-datasets needs both to prepare, and declares neither
+_PREPARES = (
+    "tensorflow",
+    "importlib_resources",
+)  # tensorflow-datasets needs both to prepare, and declares neither
 
 
-def read(name: str, splits: Sequence[str], data_dir: str | None = None) -> dict[str, dict[str, np.ndarray]]:
+def read(
+    name: str, splits: Sequence[str], data_dir: str | None = None
+) -> dict[str, dict[str, np.ndarray]]:
     """Whole splits of a data set, which is prepared first if it is not yet.
 
     Args:
@@ -39,12 +44,16 @@ def read(name: str, splits: Sequence[str], data_dir: str | None = None) -> dict[
         builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
         prepared = builder.is_prepared()
     except Exception as error:
-        raise _refused(name, f"a readable data set; tensorflow-datasets says: {_line(error)}") from error
+        raise _refused(
+            name, f"a readable data set; tensorflow-datasets says: {_line(error)}"
+        ) from error
     if not prepared:
         _prepare(builder)
     try:
         return {split: _stack(builder.as_data_source(split)) for split in splits}
-    except Exception as error:  # whatever the library or the file system raises, the person needs one line
+    except (
+        Exception
+    ) as error:  # whatever the library or the file system raises, the person needs one line
         allowed = f"a whole prepared data set in {builder.data_dir}; reading this one failed: {_line(error)}"
         raise _refused(name, allowed) from error
 
@@ -60,12 +69,16 @@ def _prepare(builder) -> None:
     try:
         builder.download_and_prepare()
     except Exception as error:
-        raise _refused(builder.name, f"a data set that can be downloaded; it failed: {_line(error)}") from error
+        raise _refused(
+            builder.name, f"a data set that can be downloaded; it failed: {_line(error)}"
+        ) from error
 
 
 def _stack(source) -> dict[str, np.ndarray]:
     examples = [source[i] for i in range(len(source))]
-    return {feature: np.stack([example[feature] for example in examples]) for feature in examples[0]}
+    return {
+        feature: np.stack([example[feature] for example in examples]) for feature in examples[0]
+    }
 
 
 def _line(error: Exception) -> str:

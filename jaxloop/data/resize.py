@@ -24,7 +24,9 @@ def resize(grey: np.ndarray, size: int) -> np.ndarray:
     out = np.empty((n, size, size), np.uint8)
     for start in range(0, n, _CHUNK):
         chunk = grey[start : start + _CHUNK].astype(np.float64)
-        out[start : start + _CHUNK] = np.rint(np.clip(rows.T @ (chunk @ columns), 0, 255)).astype(np.uint8)
+        out[start : start + _CHUNK] = np.rint(np.clip(rows.T @ (chunk @ columns), 0, 255)).astype(
+            np.uint8
+        )
     return out
 
 
@@ -32,4 +34,6 @@ def _weights(old: int, new: int) -> np.ndarray:
     """float64 [old new]: column j holds the weights of the old pixels in new pixel j."""
     if old == new:
         return np.eye(old)
-    return np.asarray(jax.image.resize(np.eye(old, dtype=np.float32), (old, new), "cubic"), np.float64)
+    return np.asarray(
+        jax.image.resize(np.eye(old, dtype=np.float32), (old, new), "cubic"), np.float64
+    )

@@ -26,9 +26,13 @@ def validation_split(train: Samples, share: float, seed: int) -> tuple[Samples, 
     """
     n = len(train.label)
     if n < 2:
-        raise InputError("config.data.validation", share, f"a training set of 2 or more images, not {n}")
+        raise InputError(
+            "config.data.validation", share, f"a training set of 2 or more images, not {n}"
+        )
     held_out = min(max(round(share * n), 1), n - 1)
     order = np.argsort(draws.uniform(seed, "validation", n), kind="stable")
     parts = np.sort(order[held_out:]), np.sort(order[:held_out])
-    training, validation = (Samples(*(np.asarray(field)[index] for field in train)) for index in parts)
+    training, validation = (
+        Samples(*(np.asarray(field)[index] for field in train)) for index in parts
+    )
     return training, validation

@@ -36,7 +36,8 @@ def scan(root: Path) -> dict[str, Classes]:
 def _classes(split: Path) -> Classes:
     return {
         folder.name: {
-            subgroup.name: _pictures(subgroup) for subgroup in _folders(folder, "subgroup folders (one will do)")
+            subgroup.name: _pictures(subgroup)
+            for subgroup in _folders(folder, "subgroup folders (one will do)")
         }
         for folder in _folders(split, "class folders")
     }
@@ -69,16 +70,27 @@ def _entries(folder: Path) -> list[Path]:
     try:
         names = os.listdir(folder)
     except OSError as error:
-        raise _refused(folder, f"a folder that exists and may be read ({error.strerror})") from error
-    return [folder / name for name in sorted(names) if not name.startswith(".") and name.lower() not in _JUNK]
+        raise _refused(
+            folder, f"a folder that exists and may be read ({error.strerror})"
+        ) from error
+    return [
+        folder / name
+        for name in sorted(names)
+        if not name.startswith(".") and name.lower() not in _JUNK
+    ]
 
 
 def _require_both(root: Path, tree: dict[str, Classes]) -> None:
-    train, test = ({(name, s) for name, subgroups in tree[split].items() for s in subgroups} for split in SPLITS)
+    train, test = (
+        {(name, s) for name, subgroups in tree[split].items() for s in subgroups}
+        for split in SPLITS
+    )
     for name, subgroup in sorted(train ^ test):
         has, lacks = ("train", "test") if (name, subgroup) in train else ("test", "train")
         there = root / has / name / subgroup
-        raise _refused(root / lacks / name / subgroup, f"a folder with pictures, because {there} is one")
+        raise _refused(
+            root / lacks / name / subgroup, f"a folder with pictures, because {there} is one"
+        )
 
 
 def _refused(path: Path, allowed: str) -> InputError:

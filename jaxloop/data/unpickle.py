@@ -22,7 +22,9 @@ def read(path: Path) -> object:
     except Exception as error:  # a broken pickle can raise anything; the person needs one line
         why = f"{type(error).__name__}: {error}"
         raise InputError(
-            "config.data.path", str(path), f"a whole pickle of byte arrays, text and numbers ({why})"
+            "config.data.path",
+            str(path),
+            f"a whole pickle of byte arrays, text and numbers ({why})",
         ) from error
 
 

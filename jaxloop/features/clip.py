@@ -15,17 +15,25 @@ import jax
 import numpy as np
 from flax import serialization, traverse_util
 
-from jaxloop import weight_files
 from jaxloop.errors import InputError
 from jaxloop.features import clip_preprocessing
 from jaxloop.features.clip_preprocessing import Preprocessing
 from jaxloop.features.network import Network
 from jaxloop.types import Array, PyTree
+from jaxloop.weights import files as weight_files
 
 FIELD = "config.measure.clip"
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-WEIGHTS = ("model.safetensors", "flax_model.msgpack", "pytorch_model.bin")  # the first that is there is read
-IMAGE = ("vision_model", "visual_projection", "logit_scale")  # what images go through; the last the module wants too
+WEIGHTS = (
+    "model.safetensors",
+    "flax_model.msgpack",
+    "pytorch_model.bin",
+)  # the first that is there is read
+IMAGE = (
+    "vision_model",
+    "visual_projection",
+    "logit_scale",
+)  # what images go through; the last the module wants too
 
 Refuse = Callable[[str], InputError]  # what is allowed -> the error
 
@@ -61,7 +69,13 @@ def load(path: str | os.PathLike) -> Network:
     apply = partial(image_features, clip.model, clip.preprocessing)
     sha256 = weight_files.sha256(clip.weights)
     return Network(
-        "clip", clip.model.config.projection_dim, "clip", sha256, image_side(params(clip)), apply, settings(clip)
+        "clip",
+        clip.model.config.projection_dim,
+        "clip",
+        sha256,
+        image_side(params(clip)),
+        apply,
+        settings(clip),
     )
 
 
@@ -106,7 +120,9 @@ def find(path: str | os.PathLike, field: str = FIELD, others: Sequence[str] = ()
         raise refuse(f"a CLIP; the {CONFIG} of this one is of a {told.get('model_type')!r}")
     model = _module(told, refuse)
     preprocessor = _json(folder / PREPROCESSOR, refuse) if (folder / PREPROCESSOR).exists() else {}
-    preprocessing = clip_preprocessing.parse(preprocessor, model.config.vision_config.image_size, refuse)
+    preprocessing = clip_preprocessing.parse(
+        preprocessor, model.config.vision_config.image_size, refuse
+    )
     return Clip(field, path, folder, weights, model, preprocessing)
 
 
@@ -118,14 +134,20 @@ def params(clip: Clip) -> PyTree:
     """
     wanted = traverse_util.flatten_dict(clip.model.params_shape_tree)
     given = _tensors(clip, wanted)
-    weight_files.refuse_other(clip.field, clip.path, f"weights of this CLIP in {clip.weights.name}", given, wanted)
-    return traverse_util.unflatten_dict({name: np.asarray(x, np.float32) for name, x in given.items()})
+    weight_files.refuse_other(
+        clip.field, clip.path, f"weights of this CLIP in {clip.weights.name}", given, wanted
+    )
+    return traverse_util.unflatten_dict(
+        {name: np.asarray(x, np.float32) for name, x in given.items()}
+    )
 
 
 def _fetched(name: str, field: str, others: Sequence[str]) -> Path:
     """The folder in the hub's cache that holds a hub name's files, fetched if they are not there. Raises InputError."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise InputError(field, name, "a folder that exists, or a hub name as openai/clip-vit-base-patch32")
+        raise InputError(
+            field, name, "a folder that exists, or a hub name as openai/clip-vit-base-patch32"
+        )
     import huggingface_hub  # here, because its import takes half a second
 
     huggingface_hub.logging.set_verbosity_error()  # it warns of every retry, and the error comes as one line below
@@ -135,7 +157,9 @@ def _fetched(name: str, field: str, others: Sequence[str]) -> Path:
             folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
             if (folder / weights).exists():
                 break
-    except Exception as error:  # of three libraries' kinds: no network, no such repository, a full disk
+    except (
+        Exception
+    ) as error:  # of three libraries' kinds: no network, no such repository, a full disk
         why = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         raise InputError(
             field, name, f"a folder that exists, or a hub name whose files can be fetched ({why})"
@@ -165,17 +189,23 @@ def _module(told: dict, refuse: Refuse) -> Any:
     try:
         return transformers.FlaxCLIPModel(transformers.CLIPConfig.from_dict(told), _do_init=False)
     except Exception as error:  # of any kind, for a configuration may say anything
-        raise refuse(f"a CLIP that transformers can build ({type(error).__name__}: {error})") from None
+        raise refuse(
+            f"a CLIP that transformers can build ({type(error).__name__}: {error})"
+        ) from None
 
 
-def _tensors(clip: Clip, wanted: Mapping[tuple[str, ...], Any]) -> dict[tuple[str, ...], np.ndarray]:
+def _tensors(
+    clip: Clip, wanted: Mapping[tuple[str, ...], Any]
+) -> dict[tuple[str, ...], np.ndarray]:
     """The tensors in the file of weights by Flax's names: those that are `wanted`, as far as they are there."""
     file = clip.weights
     if file.suffix == ".msgpack":
         try:
             return traverse_util.flatten_dict(serialization.msgpack_restore(file.read_bytes()))
         except Exception as error:  # of any kind, for the bytes may be anything
-            raise InputError(clip.field, clip.path, f"a whole {file.name} ({type(error).__name__})") from None
+            raise InputError(
+                clip.field, clip.path, f"a whole {file.name} ({type(error).__name__})"
+            ) from None
     if file.suffix == weight_files.SUFFIX:
         metadata, state = weight_files.safetensors_file(file, clip.field, clip.path)
         if metadata.get("format") == "flax":
@@ -188,4 +218,10 @@ def _tensors(clip: Clip, wanted: Mapping[tuple[str, ...], Any]) -> dict[tuple[st
 
 def _turned(name: tuple[str, ...], value: np.ndarray) -> np.ndarray:
     """Torch's tensor laid out as Flax's of this name: kernels [o c h w] -> [h w c o], [o i] -> [i o]; others stay."""
-    return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T if name[-1] == "kernel" else value
+    return (
+        value.transpose(2, 3, 1, 0)
+        if value.ndim == 4
+        else value.T
+        if name[-1] == "kernel"
+        else value
+    )

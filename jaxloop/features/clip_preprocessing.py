@@ -43,31 +43,45 @@ def parse(told: Mapping, side: int, refuse: Callable[[str], InputError]) -> Prep
         if told.get(name, True) is not True:
             raise refuse(f"a CLIP that preprocesses as OpenAI's; {name} is {told[name]!r}")
     if told.get("resample", BICUBIC) != BICUBIC:
-        raise refuse(f"a CLIP whose images are resized by the bicubic filter; resample is {told['resample']!r}")
+        raise refuse(
+            f"a CLIP whose images are resized by the bicubic filter; resample is {told['resample']!r}"
+        )
     factor = told.get("rescale_factor", 1 / 255)
     if not isinstance(factor, float) or not np.isclose(factor, 1 / 255):
-        raise refuse(f"a CLIP whose images are rescaled by 1/255; rescale_factor is {told['rescale_factor']!r}")
+        raise refuse(
+            f"a CLIP whose images are rescaled by 1/255; rescale_factor is {told['rescale_factor']!r}"
+        )
     size, crop = told.get("size", side), told.get("crop_size", side)
     shorter = size.get("shortest_edge") if isinstance(size, dict) else size
     if type(shorter) is not int or shorter < side:
-        raise refuse(f"a CLIP whose images' shorter side is resized to {side} pixels or more; size is {size!r}")
+        raise refuse(
+            f"a CLIP whose images' shorter side is resized to {side} pixels or more; size is {size!r}"
+        )
     if crop not in (side, {"height": side, "width": side}):
-        raise refuse(f"a CLIP whose images are cropped to {side} pixels, its size; crop_size is {crop!r}")
+        raise refuse(
+            f"a CLIP whose images are cropped to {side} pixels, its size; crop_size is {crop!r}"
+        )
     mean, deviation = told.get("image_mean", MEAN), told.get("image_std", DEVIATION)
     for name, value in {"image_mean": mean, "image_std": deviation}.items():
         numbers = isinstance(value, list | tuple) and all(isinstance(x, float | int) for x in value)
         if not numbers or len(value) != 3 or (name == "image_std" and min(value) <= 0):
-            raise refuse(f"a CLIP with three numbers as {name}, deviations above 0; it is {value!r}")
+            raise refuse(
+                f"a CLIP with three numbers as {name}, deviations above 0; it is {value!r}"
+            )
     return Preprocessing(shorter, side, tuple(mean), tuple(deviation))
 
 
 def preprocess(how: Preprocessing, image: Array) -> Array:
     """uint8 [n h w 3] -> float32 [n side side 3]."""
     h, w = image.shape[1:3]
-    rows, columns = (_resized_and_cropped(old, how.shorter * old / min(h, w), how.side) for old in (h, w))
+    rows, columns = (
+        _resized_and_cropped(old, how.shorter * old / min(h, w), how.side) for old in (h, w)
+    )
     pixels = _whole(resizing.along_columns(columns, image.astype(jnp.float32)))
     pixels = _whole(resizing.along_rows(rows, pixels))
-    mean, deviation = (jnp.array(x, jnp.float32)[None, None, None] for x in (how.mean, how.deviation))
+    mean, deviation = (
+        jnp.array(x, jnp.float32)[None, None, None] for x in (how.mean, how.deviation)
+    )
     return (pixels / 255 - mean) / deviation
 
 

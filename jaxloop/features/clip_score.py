@@ -10,17 +10,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloop import weight_files
 from jaxloop.errors import InputError
 from jaxloop.features import clip
 from jaxloop.features.clip import Clip
 from jaxloop.features.clip_preprocessing import Preprocessing
 from jaxloop.types import Array, PyTree
+from jaxloop.weights import files as weight_files
 
 FIELD = "config.filter.clip"
 TEMPLATE = "config.filter.template"
-WHOLE, VOCABULARY, MERGES = "tokenizer.json", "vocab.json", "merges.txt"  # the first, or the other two
-TOKENIZER = (WHOLE, VOCABULARY, MERGES, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+WHOLE, VOCABULARY, MERGES = (
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+)  # the first, or the other two
+TOKENIZER = (
+    WHOLE,
+    VOCABULARY,
+    MERGES,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 # A text tower whose configuration says that texts end with token 2 was written when none looked: it takes the highest token.
 HIGHEST_ENDS = 2
 
@@ -59,12 +70,17 @@ def load(path: str | os.PathLike, texts: Sequence[str]) -> ClipScore:
     return ClipScore(
         sha256=weight_files.sha256(found.weights),
         settings=f"{clip.settings(found)} {list(texts)} {token.tolist()}",
-        variables={"params": clip.image_side(params), "text": _text_features(found.model, params, token)},
+        variables={
+            "params": clip.image_side(params),
+            "text": _text_features(found.model, params, token),
+        },
         apply=partial(cosine, found.model, found.preprocessing),
     )
 
 
-def cosine(model: Any, preprocessing: Preprocessing, variables: PyTree, image: Array, label: Array) -> Array:
+def cosine(
+    model: Any, preprocessing: Preprocessing, variables: PyTree, image: Array, label: Array
+) -> Array:
     """uint8 [n h w 3], int32 [n] -> float32 [n] in [-1, 1], as `ClipScore.apply`. `model`: FlaxCLIPModel."""
     features = _unit(clip.image_features(model, preprocessing, variables["params"], image))
     # The sum of rounded products may be above 1 by a last digit.
@@ -100,8 +116,14 @@ def _tokens(found: Clip, texts: Sequence[str]) -> np.ndarray:
     end = token if config.eos_token_id == HIGHEST_ENDS else token == config.eos_token_id
     fits = (end.argmax(-1) == length - 1) & (token.max(-1) < config.vocab_size)
     if not fits.all():
-        allowed = "a CLIP whose tokenizer knows the text and ends it where the model looks for the end"
-        raise InputError(found.field, found.path, f"{allowed}; {texts[fits.argmin()]!r} becomes {rows[fits.argmin()]}")
+        allowed = (
+            "a CLIP whose tokenizer knows the text and ends it where the model looks for the end"
+        )
+        raise InputError(
+            found.field,
+            found.path,
+            f"{allowed}; {texts[fits.argmin()]!r} becomes {rows[fits.argmin()]}",
+        )
     return token
 
 
@@ -110,10 +132,14 @@ def _tokenizer(found: Clip) -> Any:
     refuse = partial(InputError, found.field, found.path)
     there = [name for name in (WHOLE, VOCABULARY, MERGES) if (found.folder / name).is_file()]
     if WHOLE not in there and len(there) < 2:
-        raise refuse(f"a folder that holds the tokenizer too, as {WHOLE} or as {VOCABULARY} and {MERGES}")
+        raise refuse(
+            f"a folder that holds the tokenizer too, as {WHOLE} or as {VOCABULARY} and {MERGES}"
+        )
     import transformers  # here, because its import takes seconds
 
     try:
         return transformers.CLIPTokenizerFast.from_pretrained(found.folder, local_files_only=True)
     except Exception as error:  # of any kind, for the files may say anything
-        raise refuse(f"a CLIP whose tokenizer transformers can read ({type(error).__name__}: {error})") from None
+        raise refuse(
+            f"a CLIP whose tokenizer transformers can read ({type(error).__name__}: {error})"
+        ) from None

@@ -18,12 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from jaxloop import keys, weight_files
+from jaxloop import keys
 from jaxloop.errors import EXIT_CODE, InputError
 from jaxloop.features import resizing
 from jaxloop.features.inception_network import DIM, SIDE, InceptionV3
 from jaxloop.features.network import Network
 from jaxloop.types import Array, PyTree
+from jaxloop.weights import files as weight_files
 
 FIELD = "config.measure.inception"
 FORMAT = "jaxloop-inception/1"
@@ -37,11 +38,19 @@ LEFT_OUT = r"fc\.bias|AuxLogits\..*|.*\.num_batches_tracked"
 METADATA: dict[str, Callable[[object], bool]] = {
     "format": lambda value: value == FORMAT,
     "source": lambda value: isinstance(value, str),
-    "sha256": lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None,
+    "sha256": lambda value: (
+        isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+    ),
 }
 
 # Our last name of a tensor -> torch's. Those before it are the same.
-TORCH_NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+TORCH_NAMES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
 
 
 def load(path: str | os.PathLike, resize: str = "tf") -> Network:
@@ -64,12 +73,16 @@ def load(path: str | os.PathLike, resize: str = "tf") -> Network:
     variables = weight_files.variables(path, FIELD)
     given, wanted = (traverse_util.flatten_dict(tree) for tree in (variables, shapes()))
     weight_files.refuse_other(FIELD, str(path), "weights of this Inception-V3", given, wanted)
-    return Network("inception", DIM, resize, told["sha256"], variables, functools.partial(embed, resize))
+    return Network(
+        "inception", DIM, resize, told["sha256"], variables, functools.partial(embed, resize)
+    )
 
 
 def missing(path: str | os.PathLike) -> str:
     """What would make a file of weights at `path`, in one line."""
-    target = shlex.quote(str(Path(path).with_suffix(weight_files.SUFFIX)) if str(path) else "inception.safetensors")
+    target = shlex.quote(
+        str(Path(path).with_suffix(weight_files.SUFFIX)) if str(path) else "inception.safetensors"
+    )
     return f"a file of Inception-V3's weights: download {URL} and run `{CONVERT} {Path(URL).name} {target}`"
 
 
@@ -99,7 +112,9 @@ RESIZES = {"tf": _resized_tf, "clean": _resized_clean}
 @functools.cache
 def shapes() -> PyTree:
     """The network's variables as shapes: nothing is computed."""
-    return jax.eval_shape(lambda: InceptionV3().init(keys.root_key(0), jnp.zeros((1, SIDE, SIDE, 3))))
+    return jax.eval_shape(
+        lambda: InceptionV3().init(keys.root_key(0), jnp.zeros((1, SIDE, SIDE, 3)))
+    )
 
 
 def from_torch(state: Mapping[str, np.ndarray]) -> PyTree:
@@ -112,7 +127,9 @@ def from_torch(state: Mapping[str, np.ndarray]) -> PyTree:
     """
     ours = traverse_util.flatten_dict(shapes())
     names = {path: ".".join((*path[1:-1], TORCH_NAMES[path[-1]])) for path in ours}
-    wanted = {names[path]: _oihw(leaf.shape) for path, leaf in ours.items()} | {"fc.weight": (CLASSES, DIM)}
+    wanted = {names[path]: _oihw(leaf.shape) for path, leaf in ours.items()} | {
+        "fc.weight": (CLASSES, DIM)
+    }
     for key, shape in wanted.items():
         if key not in state:
             raise InputError("weights", key, "a state dict with this tensor, which is missing")
@@ -131,7 +148,9 @@ def _oihw(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _hwio(value: np.ndarray) -> np.ndarray:
     """A copy of torch's tensor, laid out as ours."""
-    return np.array(value.transpose(2, 3, 1, 0) if value.ndim == 4 else value, np.float32, order="C")
+    return np.array(
+        value.transpose(2, 3, 1, 0) if value.ndim == 4 else value, np.float32, order="C"
+    )
 
 
 def convert(source: Path, target: Path) -> str:
@@ -149,7 +168,9 @@ def convert(source: Path, target: Path) -> str:
     try:
         variables = from_torch(state)
     except InputError as error:
-        raise InputError("IN", str(source), f"weights of this Inception-V3; {error.value}: {error.allowed}") from None
+        raise InputError(
+            "IN", str(source), f"weights of this Inception-V3; {error.value}: {error.allowed}"
+        ) from None
     told = {"format": FORMAT, "source": source.name, "sha256": weight_files.sha256(source)}
     weight_files.write(target, told, variables)
     return told["sha256"]
@@ -157,18 +178,28 @@ def convert(source: Path, target: Path) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 after one line on stderr for a bad input."""
-    parser = weight_files.Parser(prog="python -m jaxloop.features.inception", description="The weights of the FID.")
+    parser = weight_files.Parser(
+        prog="python -m jaxloop.features.inception", description="The weights of the FID."
+    )
     does = "convert the published file to Linen variables"
-    command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser("convert", help=does, description=does)
+    command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "convert", help=does, description=does
+    )
     command.add_argument("source", metavar="IN", type=Path, help=f"the file at {URL}")
-    command.add_argument("target", metavar="OUT", type=Path, help="a .safetensors file; replaced if it is there")
+    command.add_argument(
+        "target", metavar="OUT", type=Path, help="a .safetensors file; replaced if it is there"
+    )
     try:
         arguments = parser.parse_args(argv)
         sha256 = convert(arguments.source, arguments.target)
     except (InputError, OSError) as error:
         print(f"jaxloop: {error}", file=sys.stderr)
         return EXIT_CODE
-    known = "as published" if sha256 == SHA256 else f"other weights than the published ones, whose sha256 is {SHA256}"
+    known = (
+        "as published"
+        if sha256 == SHA256
+        else f"other weights than the published ones, whose sha256 is {SHA256}"
+    )
     print(f"Inception-V3 from {arguments.source.name}, sha256 {sha256}, {known}")
     return 0
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from jaxloop.convolution import Conv, max_pool
+from jaxloop.ops.convolution import Conv, max_pool
 from jaxloop.types import Array
 
 SIDE, DIM = 299, 2048  # of the images that the network sees, in pixels; of its features
@@ -48,7 +48,13 @@ class Scale(nn.Module):
         return x * factor[None, None, None] + (bias - mean * factor)[None, None, None]
 
 
-def unit(name: str, features: int, kernel: tuple[int, int] = (1, 1), stride: int = 1, padding: str = "SAME") -> Unit:
+def unit(
+    name: str,
+    features: int,
+    kernel: tuple[int, int] = (1, 1),
+    stride: int = 1,
+    padding: str = "SAME",
+) -> Unit:
     """A `Unit` of this name; 1x1, stride 1 and padded to the same size unless said otherwise."""
     return Unit(features, kernel, stride, padding, name=name)
 
@@ -155,7 +161,12 @@ class InceptionV3(nn.Module):
         for name, pool in {"Mixed_5b": 32, "Mixed_5c": 64, "Mixed_5d": 64}.items():
             x = MixedA(pool, name=name)(x)
         x = MixedB(name="Mixed_6a")(x)
-        for name, inner in {"Mixed_6b": 128, "Mixed_6c": 160, "Mixed_6d": 160, "Mixed_6e": 192}.items():
+        for name, inner in {
+            "Mixed_6b": 128,
+            "Mixed_6c": 160,
+            "Mixed_6d": 160,
+            "Mixed_6e": 192,
+        }.items():
             x = MixedC(inner, name=name)(x)
         x = MixedD(name="Mixed_7a")(x)
         x = MixedE(average_pool, name="Mixed_7b")(x)

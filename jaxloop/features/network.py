@@ -46,8 +46,15 @@ class Network:
         Raises:
           ValueError: `image` is of another type or shape.
         """
-        if image.dtype != np.uint8 or image.ndim != 4 or image.shape[-1] != 3 or 0 in image.shape[1:]:
-            raise ValueError(f"image must be uint8 [n h w 3]; it is {image.dtype} {tuple(image.shape)}")
+        if (
+            image.dtype != np.uint8
+            or image.ndim != 4
+            or image.shape[-1] != 3
+            or 0 in image.shape[1:]
+        ):
+            raise ValueError(
+                f"image must be uint8 [n h w 3]; it is {image.dtype} {tuple(image.shape)}"
+            )
         image = np.asarray(image)  # slices of it on the device would each be compiled
         size, embed = self._compiled
         features = [np.zeros((0, self.dim), np.float32)]

@@ -119,6 +119,8 @@ def score(chosen: Filter, key: Array, seen: Seen, num_classes: int, diverged: Ar
         return Scores(filled[0], own, total == 0)
     groups = num_classes if chosen.ranking == "class" else 1
     # Places are halves of whole numbers: their sum is exact, and equal sums are equal on every backend.
-    places = sum(weight * select.place(one, groups) for weight, one in zip(weights, filled, strict=True))
+    places = sum(
+        weight * select.place(one, groups) for weight, one in zip(weights, filled, strict=True)
+    )
     last = max(1, len(seen.label) // groups - 1)
     return Scores(places / (jnp.where(total > 0, total, 1.0) * last), own, total == 0)

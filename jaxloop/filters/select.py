@@ -46,4 +46,8 @@ def place(score: Array, groups: int) -> Array:
         below, up_to = (jnp.searchsorted(ordered, score, side=side) for side in ("left", "right"))
         return (below + up_to - 1) / 2
 
-    return jax.vmap(of_group, in_axes=1, out_axes=1)(score.reshape(-1, groups)).reshape(-1).astype(jnp.float32)
+    return (
+        jax.vmap(of_group, in_axes=1, out_axes=1)(score.reshape(-1, groups))
+        .reshape(-1)
+        .astype(jnp.float32)
+    )

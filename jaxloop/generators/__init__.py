@@ -7,9 +7,7 @@ from jaxloop.errors import InputError
 from jaxloop.generators import dcgan
 from jaxloop.generators.base import Generator
 
-GENERATORS: dict[str, Callable[[config.Generator, int, int], Generator]] = {
-    "dcgan": dcgan.create,
-}
+GENERATORS: dict[str, Callable[[config.Generator, int, int], Generator]] = {"dcgan": dcgan.create}
 NAMES = tuple(GENERATORS)
 
 

@@ -17,13 +17,15 @@ import optax
 from flax import linen as nn
 
 from jaxloop import config, keys
-from jaxloop.convolution import Conv, UpConv
 from jaxloop.errors import InputError
 from jaxloop.generators.base import Generator
-from jaxloop.pixels import to_pixels, to_unit
+from jaxloop.ops.convolution import Conv, UpConv
+from jaxloop.ops.pixels import to_pixels, to_unit
 from jaxloop.types import Array, PyTree, Samples
 
-AVERAGING = 0.995  # of the sampling weights, a step; less at the start, which would else be remembered
+AVERAGING = (
+    0.995  # of the sampling weights, a step; less at the start, which would else be remembered
+)
 BATCH_NORM_MOMENTUM = 0.9
 BETAS = 0.5, 0.9  # Adam's
 
@@ -90,7 +92,9 @@ def plan(image_size: int) -> tuple[int, int]:
         if rest == 0 and 4 <= base <= 7:
             return base, doublings
     raise InputError(
-        "config.data.image_size", image_size, "for dcgan 4, 5, 6 or 7 times a power of two (16, 28, 32, ...)"
+        "config.data.image_size",
+        image_size,
+        "for dcgan 4, 5, 6 or 7 times a power of two (16, 28, 32, ...)",
     )
 
 
@@ -117,7 +121,9 @@ def create(spec: config.Generator, num_classes: int, image_size: int) -> Generat
         painter_key, critic_key = keys.parts(key, "painter", "critic")
         label = jnp.zeros((2,), jnp.int32)
         paint = painter.init(painter_key, jnp.zeros((2, spec.latent)), label, train=True)
-        criticize = critic.init(critic_key, jnp.zeros((2, image_size, image_size, 3)), label, train=True)
+        criticize = critic.init(
+            critic_key, jnp.zeros((2, image_size, image_size, 3)), label, train=True
+        )
         return State(
             painter=paint,
             critic=criticize,
@@ -140,23 +146,37 @@ def create(spec: config.Generator, num_classes: int, image_size: int) -> Generat
 
         def painter_loss(params):
             fake, statistics = painted(params)
-            logit, _ = judged(state.critic["params"], {"batch_stats": state.critic["batch_stats"]}, fake)
+            logit, _ = judged(
+                state.critic["params"], {"batch_stats": state.critic["batch_stats"]}, fake
+            )
             return jax.nn.softplus(-logit).mean(), (fake, statistics)
 
         def critic_loss(params, fake):
-            real_logit, statistics = judged(params, {"batch_stats": state.critic["batch_stats"]}, real)
+            real_logit, statistics = judged(
+                params, {"batch_stats": state.critic["batch_stats"]}, real
+            )
             fake_logit, statistics = judged(params, statistics, fake)
-            return jax.nn.softplus(-real_logit).mean() + jax.nn.softplus(fake_logit).mean(), statistics
+            return jax.nn.softplus(-real_logit).mean() + jax.nn.softplus(
+                fake_logit
+            ).mean(), statistics
 
         paint = jax.value_and_grad(painter_loss, has_aux=True)
-        (painter_value, (fake, painter_statistics)), painter_gradient = paint(state.painter["params"])
+        (painter_value, (fake, painter_statistics)), painter_gradient = paint(
+            state.painter["params"]
+        )
         criticize = jax.value_and_grad(critic_loss, has_aux=True)
         (critic_value, critic_statistics), critic_gradient = criticize(state.critic["params"], fake)
 
         change, painter_optimizer = optimizer.update(painter_gradient, state.painter_optimizer)
-        new_painter = {"params": optax.apply_updates(state.painter["params"], change), **painter_statistics}
+        new_painter = {
+            "params": optax.apply_updates(state.painter["params"], change),
+            **painter_statistics,
+        }
         change, critic_optimizer = optimizer.update(critic_gradient, state.critic_optimizer)
-        new_critic = {"params": optax.apply_updates(state.critic["params"], change), **critic_statistics}
+        new_critic = {
+            "params": optax.apply_updates(state.critic["params"], change),
+            **critic_statistics,
+        }
         done = optax.tree_utils.tree_get(state.painter_optimizer, "count").astype(jnp.float32)
         kept = jnp.minimum(AVERAGING, (1.0 + done) / (10.0 + done))
         average = optax.incremental_update(new_painter, state.average, 1.0 - kept)

@@ -8,9 +8,9 @@ from jaxloop.data import batches
 from jaxloop.devices import put_seeds
 from jaxloop.loop import policy
 from jaxloop.loop import queue as queues
+from jaxloop.loop.experiment import Parts
 from jaxloop.loop.filtering import sample
-from jaxloop.loop.generation import Compiled, refer, start_classifier, start_generator
-from jaxloop.loop.parts import Parts
+from jaxloop.loop.stages import Compiled, refer, start_classifier, start_generator
 from jaxloop.loop.state import Cursor, LoopState
 from jaxloop.types import Array, PyTree
 
@@ -29,7 +29,8 @@ def initial(parts: Parts) -> LoopState:
     one_queue = queues.empty(parts.capacity, parts.train.image.shape[1:])
     generator = shape_of(start_generator, seed, generation)
     classifiers = {
-        name: shape_of(start_classifier(name), seed, generation, parts.weights.get(name)) for name in parts.trainers
+        name: shape_of(start_classifier(name), seed, generation, parts.weights.get(name))
+        for name in parts.trainers
     }
     pending, diverged = shape_of(sample, seed, generator, one_queue, generation)
     reference = shape_of(refer, seed, classifiers[parts.reference], parts.train)
@@ -40,14 +41,18 @@ def initial(parts: Parts) -> LoopState:
 
     arrays = LoopState(
         cursor=Cursor(0, 0, 0),
-        queue=jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], seeds, axis=0), one_queue),
+        queue=jax.tree.map(
+            lambda leaf: np.repeat(np.asarray(leaf)[None], seeds, axis=0), one_queue
+        ),
         generator=zeros(generator),
         generator_diverged=zeros(diverged),
         pending=zeros(pending),
         classifiers=zeros(classifiers),
         reference=zeros(reference),
     )
-    return put_seeds(parts.mesh, arrays._replace(cursor=None))._replace(cursor=Cursor(0, FIRST_CLASSIFIER, 0))
+    return put_seeds(parts.mesh, arrays._replace(cursor=None))._replace(
+        cursor=Cursor(0, FIRST_CLASSIFIER, 0)
+    )
 
 
 def finished(parts: Parts, cursor: Cursor) -> bool:
@@ -55,7 +60,9 @@ def finished(parts: Parts, cursor: Cursor) -> bool:
     return cursor.generation > parts.spec.loop.generations
 
 
-def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState, votes: Array | None = None) -> LoopState:
+def step(
+    parts: Parts, compiled: Compiled, seeds: Array, state: LoopState, votes: Array | None = None
+) -> LoopState:
     """Does the step at the cursor (an epoch, or a whole short stage) and moves the cursor.
 
     votes: float32 [S n], for the stage "filter" where it asks people (`filters.Seen`).
@@ -73,7 +80,14 @@ def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState, votes
         state = state._replace(pending=pending, generator_diverged=diverged)
         done = True
     elif name == "filter":
-        own = (seeds, state.pending, state.generator_diverged, state.queue, state.classifiers[parts.judge], votes)
+        own = (
+            seeds,
+            state.pending,
+            state.generator_diverged,
+            state.queue,
+            state.classifiers[parts.judge],
+            votes,
+        )
         pending, queue = compiled.filter(own, scalar[0], parts.clip and parts.clip.variables)
         state = state._replace(pending=pending, queue=queue)
         done = True
@@ -97,9 +111,14 @@ def step(parts: Parts, compiled: Compiled, seeds: Array, state: LoopState, votes
 
 def generator_epochs(parts: Parts, generation: int, queue: queues.Queue) -> int:
     """Epochs of a generation's generator: config.generator.epochs, or as many as max_steps lasts."""
-    spec, size = parts.spec.generator, int(queue.size.min())  # the seed with the shortest epochs needs the most
+    spec, size = (
+        parts.spec.generator,
+        int(queue.size.min()),
+    )  # the seed with the shortest epochs needs the most
     images = policy.count(parts.spec.loop, "generator", generation, len(parts.train.label), size)
-    batches_ = max(1, batches.num_batches(images, spec.batch_size))  # none: a queue that diverged generators left empty
+    batches_ = max(
+        1, batches.num_batches(images, spec.batch_size)
+    )  # none: a queue that diverged generators left empty
     needed = -(-spec.max_steps // batches_) if spec.max_steps else spec.epochs
     return min(spec.epochs, needed)
 

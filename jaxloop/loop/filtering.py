@@ -8,7 +8,7 @@ from jaxloop.classifiers import training
 from jaxloop.filters import select
 from jaxloop.loop import policy
 from jaxloop.loop import queue as queues
-from jaxloop.loop.parts import Parts
+from jaxloop.loop.experiment import Parts
 from jaxloop.loop.state import Pending, all_finite
 from jaxloop.types import UNKNOWN_GROUP, Array, PyTree, Samples
 
@@ -31,7 +31,11 @@ def sample(
         return parts.generator.sample(jax.random.fold_in(z_key, row[0]), generator, label)
 
     image = devices.in_batches(paint, SAMPLING_BATCH, label, jnp.arange(len(label)))
-    group = parts.image_group(image) if parts.image_group else jnp.full(len(label), UNKNOWN_GROUP, jnp.int32)
+    group = (
+        parts.image_group(image)
+        if parts.image_group
+        else jnp.full(len(label), UNKNOWN_GROUP, jnp.int32)
+    )
     nothing = jnp.full(len(label), jnp.nan, jnp.float32)
     pending = Pending(
         samples=Samples(image, label, group),
@@ -41,7 +45,9 @@ def sample(
         kept=jnp.zeros(len(label), bool),
         kept_index=jnp.zeros(parts.kept, jnp.int32),
     )
-    used = policy.trained_on(parts.spec.loop, seed, "generator", generation, len(parts.train.label), queue.valid)
+    used = policy.trained_on(
+        parts.spec.loop, seed, "generator", generation, len(parts.train.label), queue.valid
+    )
     return pending, ~all_finite(generator) | (used.sum() < parts.spec.generator.batch_size)
 
 
@@ -65,17 +71,23 @@ def filter_and_push(
       votes: float32 [n], what people said (`filters.Seen`); None where the filter does not ask them.
       clip: the variables of `parts.clip`, None where the filter does not ask it.
     """
-    score_key, lost_key, dropout_key = keys.parts(_key(seed, generation), "score", "lost", "dropout")
+    score_key, lost_key, dropout_key = keys.parts(
+        _key(seed, generation), "score", "lost", "dropout"
+    )
     image, label, _ = pending.samples
     seen = filters.Seen(
         label=label,
         logits=_logits(parts, dropout_key, judge, image),
-        similarity=devices.in_batches(lambda *batch: parts.clip.apply(clip, *batch), CLIP_BATCH, image, label)
+        similarity=devices.in_batches(
+            lambda *batch: parts.clip.apply(clip, *batch), CLIP_BATCH, image, label
+        )
         if parts.filter.asks(filters.CLIP)
         else None,
         votes=votes,
     )
-    score, scores, lost = filters.score(parts.filter, score_key, seen, parts.num_classes, judge.diverged)
+    score, scores, lost = filters.score(
+        parts.filter, score_key, seen, parts.num_classes, judge.diverged
+    )
     ranking = jnp.where(lost, jax.random.uniform(lost_key, score.shape), score)
     score = jnp.where(lost, jnp.nan, score)
 

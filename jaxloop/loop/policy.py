@@ -32,7 +32,9 @@ def founding(stage: str, generation):
     return generation <= (1 if stage == "generator" else 0)
 
 
-def trained_on(loop: config.Loop, seed: Array, stage: str, generation: Array, num_real: int, valid: Array) -> Array:
+def trained_on(
+    loop: config.Loop, seed: Array, stage: str, generation: Array, num_real: int, valid: Array
+) -> Array:
     """The images that `stage` trains on, the same in all of its epochs: bool [num_real + K], real images and then the queue's.
 
     Args:
@@ -46,13 +48,17 @@ def trained_on(loop: config.Loop, seed: Array, stage: str, generation: Array, nu
         real = jnp.broadcast_to(founding(stage, generation), (num_real,))
     else:
         # A random order of the real images, dealt out by turns: nothing comes twice before everything came once.
-        place = jnp.argsort(batches.epoch_order(keys.stage_key(root, "fresh", 0), jnp.ones(num_real, bool)))
+        place = jnp.argsort(
+            batches.epoch_order(keys.stage_key(root, "fresh", 0), jnp.ones(num_real, bool))
+        )
         share = num_fresh(loop, num_real)
         real = (place - generation * share) % num_real < share
     pool = jnp.concatenate([real, valid])
     if loop.policy != SUBSAMPLE:
         return pool
-    drawn = batches.epoch_order(keys.stage_key(root, f"subsample/{stage}", generation), pool)[:num_real]
+    drawn = batches.epoch_order(keys.stage_key(root, f"subsample/{stage}", generation), pool)[
+        :num_real
+    ]
     return pool & jnp.zeros_like(pool).at[drawn].set(True)
 
 
@@ -63,14 +69,23 @@ def num_fresh(loop: config.Loop, num_real: int) -> int:
 
 def count(loop: config.Loop, stage: str, generation: int, num_real: int, size: int) -> int:
     """How many images `trained_on` gives, with `size` images in the queue."""
-    real = {"fixed": num_real, "none": num_real * founding(stage, generation), "fresh": num_fresh(loop, num_real)}
+    real = {
+        "fixed": num_real,
+        "none": num_real * founding(stage, generation),
+        "fresh": num_fresh(loop, num_real),
+    }
     pool = real[loop.real] + size
     return min(pool, num_real) if loop.policy == SUBSAMPLE else pool
 
 
 def smallest(loop: config.Loop, num_real: int, kept: int) -> int:
     """The fewest images that any stage of a run trains on, as long as no generator diverges. kept: pushed each generation."""
-    begun = [("classifier", 0, 0), ("generator", 1, 0), ("classifier", 1, kept), ("generator", 2, kept)]
+    begun = [
+        ("classifier", 0, 0),
+        ("generator", 1, 0),
+        ("classifier", 1, kept),
+        ("generator", 2, kept),
+    ]
     return min(
         count(loop, stage, generation, num_real, size)
         for stage, generation, size in begun

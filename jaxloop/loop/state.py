@@ -76,5 +76,9 @@ def loaded(state: LoopState) -> LoopState:
 
 def all_finite(tree: PyTree) -> Array:
     """bool []: no NaN and no infinity in any floating leaf."""
-    leaves = [jnp.isfinite(x).all() for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+    leaves = [
+        jnp.isfinite(x).all()
+        for x in jax.tree.leaves(tree)
+        if jnp.issubdtype(x.dtype, jnp.floating)
+    ]
     return jnp.stack(leaves).all()

@@ -39,10 +39,15 @@ def resample(key: Array, counts: Counts, resamples: int) -> Counts:
     right, wrong = counts.correct, counts.total - counts.correct
     unknown_right = counts.all_correct - right.sum()
     unknown_wrong = counts.all_total - counts.all_correct - wrong.sum()
-    kinds = jnp.concatenate([right.ravel(), wrong.ravel(), jnp.stack([unknown_right, unknown_wrong])])
+    kinds = jnp.concatenate(
+        [right.ravel(), wrong.ravel(), jnp.stack([unknown_right, unknown_wrong])]
+    )
     weight = kinds.astype(jnp.float32)
     drawn = jax.random.multinomial(
-        key, counts.all_total.astype(jnp.float32), weight / jnp.maximum(weight.sum(), 1), shape=(resamples, kinds.size)
+        key,
+        counts.all_total.astype(jnp.float32),
+        weight / jnp.maximum(weight.sum(), 1),
+        shape=(resamples, kinds.size),
     ).astype(jnp.int32)
     shape, cells = (resamples, *right.shape), right.size
     right, wrong = drawn[:, :cells].reshape(shape), drawn[:, cells : 2 * cells].reshape(shape)
@@ -70,7 +75,9 @@ def intervals(key: Array, counts: Counts, resamples: int = 1000) -> dict[str, Ar
         values = resampled[name]
         lacking = jnp.isnan(values).mean(axis=0)
         least = -jnp.inf if name.startswith("di") else 0  # DI alone has no least value
-        low, high = jnp.clip(2 * measured[name][None] - jnp.nanquantile(values, ends, axis=0), least, 1)
+        low, high = jnp.clip(
+            2 * measured[name][None] - jnp.nanquantile(values, ends, axis=0), least, 1
+        )
         # A gap near 0 may be turned past itself: what was measured is never left out.
         found = jnp.stack([jnp.minimum(low, measured[name]), jnp.maximum(high, measured[name])])
         return jnp.where(lacking[None] > MAY_LACK, jnp.nan, found)

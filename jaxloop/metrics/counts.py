@@ -34,14 +34,21 @@ class Counts(NamedTuple):
 def empty(num_classes: int, num_groups: int) -> Counts:
     """Counts of no image: the neutral element of `merge`."""
     if num_classes < 1 or num_groups < 1:
-        raise ValueError(f"num_classes and num_groups must be at least 1, not {num_classes} and {num_groups}")
+        raise ValueError(
+            f"num_classes and num_groups must be at least 1, not {num_classes} and {num_groups}"
+        )
     cells = jnp.zeros((num_classes, num_groups), jnp.int32)
     return Counts(cells, cells, jnp.int32(0), jnp.int32(0))
 
 
 @partial(jax.jit, static_argnames=("num_classes", "num_groups"))
 def count(
-    correct: Array, label: Array, group: Array, num_classes: int, num_groups: int, mask: Array | None = None
+    correct: Array,
+    label: Array,
+    group: Array,
+    num_classes: int,
+    num_groups: int,
+    mask: Array | None = None,
 ) -> Counts:
     """Counts one batch. Pure; may be called inside jit and vmap.
 
@@ -58,10 +65,15 @@ def count(
     mask = jnp.ones(jnp.shape(correct), bool) if mask is None else mask
     for name, value in {"correct": correct, "label": label, "group": group, "mask": mask}.items():
         if jnp.ndim(value) != 1 or jnp.shape(value) != jnp.shape(correct):
-            raise ValueError(f"{name} must have shape [n], as correct has; it is {jnp.shape(value)}")
+            raise ValueError(
+                f"{name} must have shape [n], as correct has; it is {jnp.shape(value)}"
+            )
         if name in ("correct", "mask") and value.dtype != bool:
             raise ValueError(f"{name} must be bool, not {value.dtype}")
-    label, group = label.astype(jnp.int32), group.astype(jnp.int32)  # the cell's number may not fit a uint8
+    label, group = (
+        label.astype(jnp.int32),
+        group.astype(jnp.int32),
+    )  # the cell's number may not fit a uint8
     right = correct & mask
     in_range = (label >= 0) & (label < num_classes) & (group >= 0) & (group < num_groups)
     cell = jnp.where(in_range, label * num_groups + group, 0)
@@ -82,7 +94,9 @@ def merge(a: Counts, b: Counts) -> Counts:
     """
     for name, left, right in zip(Counts._fields, a, b, strict=True):
         if jnp.shape(left) != jnp.shape(right):
-            raise ValueError(f"counts differ in the shape of {name}: {jnp.shape(left)} and {jnp.shape(right)}")
+            raise ValueError(
+                f"counts differ in the shape of {name}: {jnp.shape(left)} and {jnp.shape(right)}"
+            )
     return Counts(*(left + right for left, right in zip(a, b, strict=True)))
 
 
@@ -91,8 +105,12 @@ def tally(index: Array, size: int, where: Array) -> Array:
 
     An index out of range is not counted.
     """
-    counted = where & (index >= 0) & (index < size)  # a negative index would otherwise count from the end
-    return jnp.zeros(size, jnp.int32).at[jnp.where(counted, index, 0)].add(counted.astype(jnp.int32))
+    counted = (
+        where & (index >= 0) & (index < size)
+    )  # a negative index would otherwise count from the end
+    return (
+        jnp.zeros(size, jnp.int32).at[jnp.where(counted, index, 0)].add(counted.astype(jnp.int32))
+    )
 
 
 def rate(part: Array, whole: Array) -> Array:

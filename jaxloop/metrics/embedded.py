@@ -66,11 +66,19 @@ def even(label: Array, limit: int) -> Array:
 def from_features(features: Array, label: Array, limit: int) -> Embedded:
     """`Embedded` of features [n d] that are all at hand. Pure; may be called inside jit."""
     index = even(label, limit)
-    return Embedded(moments.from_batch(features), features[index].astype(jnp.float32), label[index].astype(jnp.int32))
+    return Embedded(
+        moments.from_batch(features),
+        features[index].astype(jnp.float32),
+        label[index].astype(jnp.int32),
+    )
 
 
 def embed(
-    network: Network, image: Array, label: Array, limit: int, each: Callable[[int], None] = lambda n: None
+    network: Network,
+    image: Array,
+    label: Array,
+    limit: int,
+    each: Callable[[int], None] = lambda n: None,
 ) -> Embedded:
     """`Embedded` of images that need not fit in memory as features.
 
@@ -91,7 +99,9 @@ def embed(
     return Embedded(total, sample, np.asarray(label)[wanted].astype(np.int32))
 
 
-def cached(folder: Path, network: Network, image: Array, label: Array, limit: int, each=lambda n: None) -> Embedded:
+def cached(
+    folder: Path, network: Network, image: Array, label: Array, limit: int, each=lambda n: None
+) -> Embedded:
     """`embed`, remembered in `folder` under a hash of all that it depends on: images, labels, limit, network, device, JAX.
 
     A file that is broken is made again; where none can be written, nothing is remembered.
@@ -121,7 +131,9 @@ def compare(key: Array, real: Embedded, made: Embedded, num_classes: int) -> Com
         frechet=frechet.frechet_distance(real.features, made.features)
         if whole
         else frechet.from_moments(real.moments, made.moments),
-        frechet_by_class=frechet.by_class(real.features, real.label, made.features, made.label, num_classes),
+        frechet_by_class=frechet.by_class(
+            real.features, real.label, made.features, made.label, num_classes
+        ),
         kid=kid.kid(key, real.features, made.features),
         neighbours=neighbours.neighbours(real.features, made.features),
     )
@@ -130,7 +142,11 @@ def compare(key: Array, real: Embedded, made: Embedded, num_classes: int) -> Com
 def total_variance(embedded: Embedded) -> float:
     """The trace of the covariance of the features: the mean squared distance of an image from the mean. NaN below two images."""
     number = int(embedded.moments.count)
-    return float(np.trace(np.asarray(embedded.moments.m2, np.float64))) / (number - 1) if number > 1 else float("nan")
+    return (
+        float(np.trace(np.asarray(embedded.moments.m2, np.float64))) / (number - 1)
+        if number > 1
+        else float("nan")
+    )
 
 
 def _name(network: Network, image: Array, label: Array, limit: int) -> str:
@@ -151,4 +167,6 @@ def _read(path: Path) -> Embedded | None:
             arrays = {name: file[name] for name in (*Moments._fields, "features", "label")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    return Embedded(Moments(*(arrays[name] for name in Moments._fields)), arrays["features"], arrays["label"])
+    return Embedded(
+        Moments(*(arrays[name] for name in Moments._fields)), arrays["features"], arrays["label"]
+    )

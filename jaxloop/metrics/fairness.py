@@ -63,7 +63,11 @@ def md(correct: Array, group: Array, num_groups: int | None = None) -> Array:
 
 
 def ranked_accuracy(
-    correct: Array, label: Array, group: Array, num_classes: int | None = None, num_groups: int | None = None
+    correct: Array,
+    label: Array,
+    group: Array,
+    num_classes: int | None = None,
+    num_groups: int | None = None,
 ) -> Array:
     """Accuracy of the k-th worst group of a class, averaged over classes, eq. (5).
 
@@ -137,7 +141,9 @@ def why_missing(counts: Counts) -> dict[str, str]:
     """
     _check_cells(counts)
     correct, total = np.asarray(counts.correct), np.asarray(counts.total)
-    reasons = _pooled_reasons(correct.sum(axis=0), total.sum(axis=0)) | _class_reasons(correct, total)
+    reasons = _pooled_reasons(correct.sum(axis=0), total.sum(axis=0)) | _class_reasons(
+        correct, total
+    )
     if counts.all_total == 0:
         reasons["accuracy"] = "there is no test image"
     cells = [f"class {c} group {g}" for c, g in np.argwhere(total == 0)]
@@ -194,7 +200,9 @@ def _group_rate(correct: Array, group: Array, num_groups: int | None) -> Array:
     return rate(counts.correct[0], counts.total[0])
 
 
-def _count_plain(correct: Array, label: Array, group: Array, num_classes: int | None, num_groups: int | None) -> Counts:
+def _count_plain(
+    correct: Array, label: Array, group: Array, num_classes: int | None, num_groups: int | None
+) -> Counts:
     """Counts of arrays that a person passed: checked first, since a wrong one would only change the number."""
     label, num_classes = _numbered("num_classes", label, num_classes)
     group, num_groups = _numbered("num_groups", group, num_groups)
@@ -235,13 +243,17 @@ def _vector(name: str, value: Array, length: int | None, low: int, high: int) ->
     if not (array.size == 0 or array.dtype == bool or jnp.issubdtype(array.dtype, jnp.integer)):
         raise ValueError(f"{name} must be of integers (or bool), not {array.dtype}")
     if not traced and array.size and not (low <= array.min() and array.max() <= high):
-        raise ValueError(f"{name} must be in {low} .. {high}; it holds {array.min()} .. {array.max()}")
+        raise ValueError(
+            f"{name} must be in {low} .. {high}; it holds {array.min()} .. {array.max()}"
+        )
     return array.astype(np.int32)
 
 
 def _check_cells(counts: Counts) -> None:
     if jnp.ndim(counts.correct) != 2 or jnp.shape(counts.correct) != jnp.shape(counts.total):
-        raise ValueError(f"counts must be [L G] (vmap over seeds); they are {jnp.shape(counts.correct)}")
+        raise ValueError(
+            f"counts must be [L G] (vmap over seeds); they are {jnp.shape(counts.correct)}"
+        )
 
 
 # Reasons.
@@ -257,7 +269,9 @@ def _pooled_reasons(correct: np.ndarray, total: np.ndarray) -> dict[str, str]:
     if wrong:
         reasons["di"] = f"accuracy is 0 in {_listed(wrong)}: the ratio of eq. (3) does not exist"
     if unseen:
-        reasons |= dict.fromkeys(("meo", "di", "md", "group_accuracy"), f"no test image in {_listed(unseen)}")
+        reasons |= dict.fromkeys(
+            ("meo", "di", "md", "group_accuracy"), f"no test image in {_listed(unseen)}"
+        )
     if len(total) == 1:
         reasons |= dict.fromkeys(("meo", "di", "md"), _NO_PAIR)
     return reasons
@@ -268,13 +282,22 @@ def _class_reasons(correct: np.ndarray, total: np.ndarray) -> dict[str, str]:
     reasons = {}
     pairwise = ("meo_per_class", "di_per_class", "md_per_class")
     complete = (total > 0).all(axis=1)
-    left_out = [f"class {c} (no test image in group {np.argmin(total[c])})" for c in np.flatnonzero(~complete)]
+    left_out = [
+        f"class {c} (no test image in group {np.argmin(total[c])})"
+        for c in np.flatnonzero(~complete)
+    ]
     wrong = [f"class {c} group {g}" for c, g in np.argwhere(complete[:, None] & (correct == 0))]
     if left_out:
-        lead = "left out" if complete.any() else "no class has a test image of every group, so all are left out"
+        lead = (
+            "left out"
+            if complete.any()
+            else "no class has a test image of every group, so all are left out"
+        )
         reasons |= dict.fromkeys((*pairwise, "acc_rank"), f"{lead}: {_listed(left_out)}")
     if wrong:
-        reasons["di_per_class"] = f"accuracy is 0 in {_listed(wrong)}: the ratio of eq. (3) does not exist"
+        reasons["di_per_class"] = (
+            f"accuracy is 0 in {_listed(wrong)}: the ratio of eq. (3) does not exist"
+        )
     if total.shape[1] == 1:
         reasons |= dict.fromkeys(pairwise, _NO_PAIR)
     return reasons

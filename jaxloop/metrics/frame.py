@@ -42,7 +42,10 @@ class Frame(NamedTuple):
         if method == "between_groups":
             low, high = self.group_min(), self.group_max()
             return {metric: high[metric] - low[metric] for metric in self.overall}
-        return {metric: float(np.max(np.abs(self._values(metric) - self.overall[metric]))) for metric in self.overall}
+        return {
+            metric: float(np.max(np.abs(self._values(metric) - self.overall[metric])))
+            for metric in self.overall
+        }
 
     def ratio(self, method: str = "between_groups") -> dict[str, float]:
         """{metric: the smallest ratio}, of two groups or of a group and the whole, the smaller over the larger.
@@ -55,7 +58,9 @@ class Frame(NamedTuple):
             values = self._values(metric)
             other = np.max(values) if method == "between_groups" else whole
             low, high = np.minimum(values, other), np.maximum(values, other)
-            ratios[metric] = float(np.min(np.where(high == 0, np.nan, low / np.where(high == 0, 1, high))))
+            ratios[metric] = float(
+                np.min(np.where(high == 0, np.nan, low / np.where(high == 0, 1, high)))
+            )
         return ratios
 
     def __str__(self) -> str:
@@ -68,7 +73,8 @@ class Frame(NamedTuple):
         lines.append(["all", "", *(f"{value:.4f}" for value in self.overall.values())])
         widths = [max(len(line[i]) for line in (heads, *lines)) for i in range(len(heads))]
         return "\n".join(
-            "  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in (heads, *lines)
+            "  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
+            for line in (heads, *lines)
         )
 
     def _values(self, metric: str) -> np.ndarray:
@@ -98,8 +104,14 @@ def groupwise(
     label, predicted, group = (np.asarray(x) for x in (label, predicted, group))
     for name, value in {"label": label, "predicted": predicted, "group": group}.items():
         if value.ndim != 1 or len(value) != len(label):
-            raise ValueError(f"{name} must be a vector as long as label; its shape is {value.shape}")
-    chosen = metrics if isinstance(metrics, Mapping) else {getattr(metrics, "__name__", "metric"): metrics}
+            raise ValueError(
+                f"{name} must be a vector as long as label; its shape is {value.shape}"
+            )
+    chosen = (
+        metrics
+        if isinstance(metrics, Mapping)
+        else {getattr(metrics, "__name__", "metric"): metrics}
+    )
     if names is not None and len(set(names)) < len(names):
         raise ValueError(f"names must differ from each other; they are {tuple(names)}")
     rows = _rows(group, names)
@@ -107,7 +119,10 @@ def groupwise(
         raise ValueError("group must hold at least one image of known group")
 
     def measured(here: np.ndarray) -> dict[str, float]:
-        return {m: float(f(label[here], predicted[here])) if here.any() else np.nan for m, f in chosen.items()}
+        return {
+            m: float(f(label[here], predicted[here])) if here.any() else np.nan
+            for m, f in chosen.items()
+        }
 
     return Frame(
         count={name: int(here.sum()) for name, here in rows.items()},
@@ -125,9 +140,15 @@ def _rows(group: np.ndarray, names: Sequence[str] | None) -> dict[str, np.ndarra
     """{name: which images}, bool [n], in order."""
     if names is None:
         return {str(value): group == value for value in np.unique(group) if value != UNKNOWN_GROUP}
-    beyond = [value for value in np.unique(group) if value != UNKNOWN_GROUP and value not in range(len(names))]
+    beyond = [
+        value
+        for value in np.unique(group)
+        if value != UNKNOWN_GROUP and value not in range(len(names))
+    ]
     if beyond:
-        raise ValueError(f"group must be in 0 .. {len(names) - 1}, as names has it; it holds {beyond[0]}")
+        raise ValueError(
+            f"group must be in 0 .. {len(names) - 1}, as names has it; it holds {beyond[0]}"
+        )
     return {name: group == i for i, name in enumerate(names)}
 
 

@@ -24,7 +24,9 @@ from jaxloop.metrics.moments import Moments
 from jaxloop.types import Array
 
 TOLERANCE = 1e-3  # of the distance: the worst case that is let pass
-ROUNDING = np.finfo(np.float64).eps  # of |S_a| |S_b| (Frobenius norms): what an eigenvalue of M may be off by
+ROUNDING = np.finfo(
+    np.float64
+).eps  # of |S_a| |S_b| (Frobenius norms): what an eigenvalue of M may be off by
 
 
 def frechet_distance(features_a: Array, features_b: Array) -> float:
@@ -45,7 +47,9 @@ def frechet_distance(features_a: Array, features_b: Array) -> float:
         return float("nan")
     (mean_a, a), (mean_b, b) = _centred(a), _centred(b)
     apart = np.sum((mean_a - mean_b) ** 2) + np.vdot(a, a) + np.vdot(b, b)
-    distance = _by_covariances(apart, a.T @ a, b.T @ b) if min(len(a), len(b)) > a.shape[1] else None
+    distance = (
+        _by_covariances(apart, a.T @ a, b.T @ b) if min(len(a), len(b)) > a.shape[1] else None
+    )
     return _by_factors(apart, _short(a), _short(b)) if distance is None else distance
 
 
@@ -67,17 +71,25 @@ def from_moments(a: Moments, b: Moments) -> float:
       ValueError: the two differ in d.
     """
     if np.shape(a.mean) != np.shape(b.mean):
-        raise ValueError(f"moments differ in the number of features: {np.shape(a.mean)} and {np.shape(b.mean)}")
+        raise ValueError(
+            f"moments differ in the number of features: {np.shape(a.mean)} and {np.shape(b.mean)}"
+        )
     if min(int(a.count), int(b.count)) < 2 or not all(np.isfinite(x).all() for x in (*a, *b)):
         return float("nan")
     covariance_a, covariance_b = (np.asarray(x.m2, np.float64) / (int(x.count) - 1) for x in (a, b))
     gap = np.asarray(a.mean, np.float64) - np.asarray(b.mean, np.float64)
     apart = np.sum(gap**2) + np.trace(covariance_a) + np.trace(covariance_b)
     distance = _by_covariances(apart, covariance_a, covariance_b)
-    return _by_factors(apart, _root(covariance_a), _root(covariance_b)) if distance is None else distance
+    return (
+        _by_factors(apart, _root(covariance_a), _root(covariance_b))
+        if distance is None
+        else distance
+    )
 
 
-def by_class(features_a: Array, label_a: Array, features_b: Array, label_b: Array, num_classes: int) -> np.ndarray:
+def by_class(
+    features_a: Array, label_a: Array, features_b: Array, label_b: Array, num_classes: int
+) -> np.ndarray:
     """`frechet_distance` within each class: how far the images of class l on one side are from those on the other.
 
     Args:
@@ -95,8 +107,12 @@ def by_class(features_a: Array, label_a: Array, features_b: Array, label_b: Arra
     label_a, label_b = np.asarray(label_a), np.asarray(label_b)
     for name, label, features in (("label_a", label_a, a), ("label_b", label_b, b)):
         if label.shape != features.shape[:1]:
-            raise ValueError(f"{name} must have shape {features.shape[:1]}, as its features have; it is {label.shape}")
-    return np.array([frechet_distance(a[label_a == c], b[label_b == c]) for c in range(num_classes)], np.float64)
+            raise ValueError(
+                f"{name} must have shape {features.shape[:1]}, as its features have; it is {label.shape}"
+            )
+    return np.array(
+        [frechet_distance(a[label_a == c], b[label_b == c]) for c in range(num_classes)], np.float64
+    )
 
 
 def _check(features_a: Array, features_b: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +126,9 @@ def _check(features_a: Array, features_b: Array) -> tuple[np.ndarray, np.ndarray
     return a, b
 
 
-def _by_covariances(apart: float, covariance_a: np.ndarray, covariance_b: np.ndarray) -> float | None:
+def _by_covariances(
+    apart: float, covariance_a: np.ndarray, covariance_b: np.ndarray
+) -> float | None:
     """Eq. (1) from `apart`, its terms before the last, and the covariances [d d]; None where it would not be good enough."""
     try:
         factor = np.linalg.cholesky(covariance_a)

@@ -65,7 +65,10 @@ def subgroup_share(group: Array, label: Array, num_classes: int, num_groups: int
       ValueError: group and label are not vectors of n.
     """
     _check_vectors(group=group, label=label)
-    label, group = label.astype(jnp.int32), group.astype(jnp.int32)  # the cell's number may not fit a uint8
+    label, group = (
+        label.astype(jnp.int32),
+        group.astype(jnp.int32),
+    )  # the cell's number may not fit a uint8
     known = (group >= 0) & (group < num_groups)
     cells = tally(jnp.where(known, label * num_groups + group, -1), num_classes * num_groups, known)
     of_class = tally(label, num_classes, jnp.ones(label.shape, bool))
@@ -96,12 +99,19 @@ def drops(kept: Array, label: Array, group: Array, num_classes: int, num_groups:
     group = group.astype(jnp.int32)
     column = jnp.where((group >= 0) & (group < num_groups), group, num_groups)
     cell, shape = label.astype(jnp.int32) * (num_groups + 1) + column, (num_classes, num_groups + 1)
-    made, dropped = (tally(cell, shape[0] * shape[1], mask) for mask in (jnp.ones_like(kept), ~kept))
+    made, dropped = (
+        tally(cell, shape[0] * shape[1], mask) for mask in (jnp.ones_like(kept), ~kept)
+    )
     return Drops(made.reshape(shape), dropped.reshape(shape))
 
 
 def within_class_diversity(
-    image: Array, label: Array, real_image: Array, real_label: Array, num_classes: int, per_class: int = 256
+    image: Array,
+    label: Array,
+    real_image: Array,
+    real_label: Array,
+    num_classes: int,
+    per_class: int = 256,
 ) -> Array:
     """How diverse the generated images of a class are, against real ones of that class; averaged over classes.
 
@@ -140,7 +150,9 @@ def class_distance(image: Array, label: Array, num_classes: int, per_class: int 
     if image.dtype != np.uint8 or image.ndim != 4:
         raise ValueError(f"image must be uint8 [n h w c]; it is {image.dtype} {image.shape}")
     if label.shape != image.shape[:1]:
-        raise ValueError(f"label must have shape {image.shape[:1]}, as image has; it is {label.shape}")
+        raise ValueError(
+            f"label must have shape {image.shape[:1]}, as image has; it is {label.shape}"
+        )
     if per_class < 2:
         raise ValueError(f"per_class must be at least 2, not {per_class}")
     distances = []
@@ -165,7 +177,9 @@ def _mean_distance(image: Array, used: Array) -> Array:
     gram = jnp.matmul(centred, centred.T, precision=jax.lax.Precision.HIGHEST)
     square = jnp.diagonal(gram)
     distance = jnp.sqrt(jnp.maximum(square[:, None] + square[None, :] - 2 * gram, 0))
-    pair = used[:, None] & used[None, :]  # an image is at exactly 0 from itself, so the diagonal adds nothing
+    pair = (
+        used[:, None] & used[None, :]
+    )  # an image is at exactly 0 from itself, so the diagonal adds nothing
     return jnp.sum(jnp.where(pair, distance, 0)) / (number * (number - 1))
 
 
@@ -174,4 +188,6 @@ def _check_vectors(**vectors: Array) -> None:
     shape = jnp.shape(next(iter(vectors.values())))
     for name, value in vectors.items():
         if jnp.ndim(value) != 1 or jnp.shape(value) != shape:
-            raise ValueError(f"{name} must be a vector, as long as the others; its shape is {jnp.shape(value)}")
+            raise ValueError(
+                f"{name} must be a vector, as long as the others; its shape is {jnp.shape(value)}"
+            )

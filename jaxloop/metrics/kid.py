@@ -40,7 +40,9 @@ class Kid(NamedTuple):
     subset_size: int
 
 
-def kid(key: Array, features_a: Array, features_b: Array, subsets: int = 100, subset_size: int = 1000) -> Kid:
+def kid(
+    key: Array, features_a: Array, features_b: Array, subsets: int = 100, subset_size: int = 1000
+) -> Kid:
     """The kernel distance between two sets of features.
 
     Computed in float32 on the device, one subset after another in one compiled call, in memory of one subset: about
@@ -58,13 +60,20 @@ def kid(key: Array, features_a: Array, features_b: Array, subsets: int = 100, su
     """
     shape_a, shape_b = jnp.shape(features_a), jnp.shape(features_b)
     if len(shape_a) != 2 or len(shape_b) != 2 or shape_a[1] != shape_b[1] or shape_a[1] < 1:
-        raise ValueError(f"features_a and features_b must be [n d] and [m d], d >= 1, not {shape_a} and {shape_b}")
+        raise ValueError(
+            f"features_a and features_b must be [n d] and [m d], d >= 1, not {shape_a} and {shape_b}"
+        )
     if subsets < 1 or subset_size < 2:
-        raise ValueError(f"subsets must be at least 1 and subset_size 2, not {subsets} and {subset_size}")
+        raise ValueError(
+            f"subsets must be at least 1 and subset_size 2, not {subsets} and {subset_size}"
+        )
     size = min(subset_size, shape_a[0], shape_b[0])
     if size < 2:
         return Kid(float("nan"), float("nan"), size)
-    values = np.asarray(_over_subsets(key, jnp.asarray(features_a), jnp.asarray(features_b), subsets, size), np.float64)
+    values = np.asarray(
+        _over_subsets(key, jnp.asarray(features_a), jnp.asarray(features_b), subsets, size),
+        np.float64,
+    )
     return Kid(float(values.mean()), float(values.std()), size)
 
 

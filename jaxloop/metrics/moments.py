@@ -47,7 +47,9 @@ def from_batch(features: Array, mask: Array | None = None) -> Moments:
         raise ValueError(f"features must be [n d]; their shape is {jnp.shape(features)}")
     mask = jnp.ones(features.shape[0], bool) if mask is None else mask
     if jnp.shape(mask) != features.shape[:1] or mask.dtype != bool:
-        raise ValueError(f"mask must be bool [{features.shape[0]}]; it is {mask.dtype} {jnp.shape(mask)}")
+        raise ValueError(
+            f"mask must be bool [{features.shape[0]}]; it is {mask.dtype} {jnp.shape(mask)}"
+        )
     features = features.astype(jnp.float32)
     number = jnp.sum(mask, dtype=jnp.int32)
     divisor = jnp.maximum(number, 1).astype(jnp.float32)
@@ -69,7 +71,9 @@ def merge(a: Moments, b: Moments) -> Moments:
       ValueError: the two have different d.
     """
     if a.mean.shape != b.mean.shape:
-        raise ValueError(f"moments differ in the number of features: {a.mean.shape} and {b.mean.shape}")
+        raise ValueError(
+            f"moments differ in the number of features: {a.mean.shape} and {b.mean.shape}"
+        )
     number = a.count + b.count
     # Floats before the product below: in int32 it would overflow at 46,341 images.
     count_a = a.count.astype(jnp.float32)

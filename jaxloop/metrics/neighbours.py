@@ -64,13 +64,19 @@ def neighbours(real: Array, made: Array, k: int = 3, k_density: int = 5) -> Neig
     """
     real, made = np.asarray(real), np.asarray(made)
     if real.ndim != 2 or made.ndim != 2 or real.shape[1] != made.shape[1] or real.shape[1] < 1:
-        raise ValueError(f"real and made must be [n d] and [m d], d >= 1, not {real.shape} and {made.shape}")
+        raise ValueError(
+            f"real and made must be [n d] and [m d], d >= 1, not {real.shape} and {made.shape}"
+        )
     if k < 1 or k_density < 1:
         raise ValueError(f"k and k_density must be at least 1, not {k} and {k_density}")
     if min(len(real), len(made)) < 1 or not (np.isfinite(real).all() and np.isfinite(made).all()):
         return Neighbours(*[float("nan")] * 4)
     on_tpu = jax.default_backend() == "tpu"
-    place = jax.default_device(jax.local_devices(backend="cpu")[0]) if on_tpu else contextlib.nullcontext()
+    place = (
+        jax.default_device(jax.local_devices(backend="cpu")[0])
+        if on_tpu
+        else contextlib.nullcontext()
+    )
     with jax.enable_x64(True), place:
         counts = _count(real.astype(np.float64), made.astype(np.float64), k, k_density)
         of_made, of_real, pairs, covered = (int(x) for x in counts)

@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from jaxloop.errors import EXIT_CODE, InputError
-from jaxloop.provenance import export
+from jaxloop.provenance import image_table as export
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,13 +20,21 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("workdir", metavar="WORKDIR", help="folder of a run, with provenance/")
     parser.add_argument(
-        "--out", metavar="DIR", required=True, help="folder to write into, no run's own nor in it; it may exist"
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="folder to write into, no run's own nor in it; it may exist",
     )
-    parser.add_argument("--format", metavar="FORMAT", default="jsonl", help="jsonl (default) or parquet")
+    parser.add_argument(
+        "--format", metavar="FORMAT", default="jsonl", help="jsonl (default) or parquet"
+    )
     arguments = parser.parse_args(argv)
     try:
         print(export.write(arguments.workdir, arguments.out, arguments.format))
-    except (InputError, OSError) as error:  # OSError: a disk that is full, a folder that may not be written
+    except (
+        InputError,
+        OSError,
+    ) as error:  # OSError: a disk that is full, a folder that may not be written
         print(f"jaxloop: {error}", file=sys.stderr)
         return EXIT_CODE
     return 0

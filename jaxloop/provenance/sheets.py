@@ -35,7 +35,11 @@ def encode(image: np.ndarray) -> bytes:
     rows = -(-n // columns)
     full = np.zeros((rows * columns, h, w, 3), np.uint8)
     full[:n] = image
-    mosaic = full.reshape(rows, columns, h, w, 3).transpose(0, 2, 1, 3, 4).reshape(rows * h, columns * w, 3)
+    mosaic = (
+        full.reshape(rows, columns, h, w, 3)
+        .transpose(0, 2, 1, 3, 4)
+        .reshape(rows * h, columns * w, 3)
+    )
     text = PngImagePlugin.PngInfo()
     for word, size in (("n", n), ("h", h), ("w", w)):
         text.add_text(word, str(size))
@@ -56,18 +60,29 @@ def decode(content: bytes) -> np.ndarray:
         if not exact or file.mode != "RGB" or min(n, h, w) < 1:
             raise ValueError(f"{n} pictures of {h}x{w} do not fill {file.mode} {file.size}")
         mosaic = np.array(file)
-    except (SyntaxError, OSError, KeyError, ZeroDivisionError) as error:  # what PIL raises, and absent text
+    except (
+        SyntaxError,
+        OSError,
+        KeyError,
+        ZeroDivisionError,
+    ) as error:  # what PIL raises, and absent text
         raise ValueError(f"not a whole sheet ({error!r})") from None
     return mosaic.reshape(rows, h, columns, w, 3).swapaxes(1, 2).reshape(-1, h, w, 3)[:n]
 
 
-def _png(pixels: np.ndarray, text: PngImagePlugin.PngInfo | None = None, level: int = COMPRESS_LEVEL) -> bytes:
+def _png(
+    pixels: np.ndarray, text: PngImagePlugin.PngInfo | None = None, level: int = COMPRESS_LEVEL
+) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(out, format="png", pnginfo=text, compress_level=level)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(
+        out, format="png", pnginfo=text, compress_level=level
+    )
     return out.getvalue()
 
 
 def _check(image: np.ndarray, num_axes: int) -> None:
     if image.dtype != np.uint8 or image.ndim != num_axes or image.shape[-1] != 3 or image.size == 0:
         shape = "[n h w 3]" if num_axes == 4 else "[h w 3]"
-        raise ValueError(f"pictures are uint8 {shape}, none of it empty; not {image.dtype} {list(image.shape)}")
+        raise ValueError(
+            f"pictures are uint8 {shape}, none of it empty; not {image.dtype} {list(image.shape)}"
+        )

@@ -88,5 +88,9 @@ def _pictures(path: Path, num: int) -> np.ndarray:
     except ValueError as error:
         raise InputError(path.name, str(path), f"a whole sheet of pictures ({error})") from None
     if len(image) != num:
-        raise InputError(path.name, str(path), f"a sheet of {num} pictures, one for each line; it has {len(image)}")
+        raise InputError(
+            path.name,
+            str(path),
+            f"a sheet of {num} pictures, one for each line; it has {len(image)}",
+        )
     return image

@@ -98,8 +98,13 @@ def wilson(count: int, total: int) -> tuple[float, float]:
     z = stats.norm.ppf((1 + CONFIDENCE) / 2)
     p, weight = count / total, z**2 / total
     middle, half_width = p + weight / 2, math.sqrt(weight * (p * (1 - p) + weight / 4))
-    low, high = float((middle - half_width) / (1 + weight)), float((middle + half_width) / (1 + weight))
-    return max(0.0, low), min(1.0, high)  # 0 and 1 are reached exactly, and rounding may step over them
+    low, high = (
+        float((middle - half_width) / (1 + weight)),
+        float((middle + half_width) / (1 + weight)),
+    )
+    return max(0.0, low), min(
+        1.0, high
+    )  # 0 and 1 are reached exactly, and rounding may step over them
 
 
 def newcombe(count: int, total: int, count2: int, total2: int) -> tuple[float, float]:
@@ -135,11 +140,15 @@ def _unequal(values: Counter) -> int:
 
 
 def _detection(rater: str | None, votes: Sequence[Vote]) -> Detection:
-    generated, real = ([v.verdict == "drop" for v in votes if v.real is side] for side in (False, True))
+    generated, real = (
+        [v.verdict == "drop" for v in votes if v.real is side] for side in (False, True)
+    )
     hits, false_alarms = (sum(side) / len(side) if side else None for side in (generated, real))
     sides = (rater, len(generated), len(real), hits, false_alarms)
     if hits is None or false_alarms is None:
-        lacking = " and no ".join(word for word, side in (("generated", generated), ("real", real)) if not side)
+        lacking = " and no ".join(
+            word for word, side in (("generated", generated), ("real", real)) if not side
+        )
         return Detection(*sides, None, None, None, None, f"No {lacking} image has a vote.")
     low, high = newcombe(sum(generated), len(generated), sum(real), len(real))
     accuracy = (1 + hits - false_alarms) / 2

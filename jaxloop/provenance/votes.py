@@ -124,8 +124,13 @@ def since(workdir: str | os.PathLike, before: Given = NOTHING) -> Given:
     line = before.line + content.count(b"\n")
     is_open = line + 1 in cut  # another process may be about to write the rest of it
     end = before.end + (content.rfind(b"\n") + 1 if is_open else len(content))
-    stands, blind_ = _after(before.standing, found), _after(before.blind, (vote for vote in found if vote.blind))
-    return Given(before.votes + found, stands, blind_, before.cut + len(cut) - is_open, is_open, end, line)
+    stands, blind_ = (
+        _after(before.standing, found),
+        _after(before.blind, (vote for vote in found if vote.blind)),
+    )
+    return Given(
+        before.votes + found, stands, blind_, before.cut + len(cut) - is_open, is_open, end, line
+    )
 
 
 def standing(votes: Iterable[Vote]) -> dict[Key, Vote]:
@@ -185,7 +190,9 @@ def _vote(fields: object, place: str) -> Vote:
 
 
 def _is_vote(fields) -> bool:
-    if not isinstance(fields, Mapping) or {name.rstrip("_") for name in Vote._fields} != set(fields):
+    if not isinstance(fields, Mapping) or {name.rstrip("_") for name in Vote._fields} != set(
+        fields
+    ):
         return False
     whose = int if not fields["real"] else type(None)
     return (

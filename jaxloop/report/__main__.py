@@ -8,8 +8,7 @@ import argparse
 import sys
 
 from jaxloop.errors import EXIT_CODE, InputError
-from jaxloop.report import page
-from jaxloop.report.comparison import compare_page
+from jaxloop.report import compare_page, page
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,12 +18,19 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__.partition(": ")[2],
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="folder with a run's config.json and records.jsonl")
-    parser.add_argument("--out", metavar="DIR", help="folder to write into; it may exist, and is no run's own")
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", help="folder with a run's config.json and records.jsonl"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder to write into; it may exist, and is no run's own"
+    )
     arguments = parser.parse_args(argv)
     try:
         print(_written(arguments.runs, arguments.out))
-    except (InputError, OSError) as error:  # OSError: a disk that is full, a folder that may not be written
+    except (
+        InputError,
+        OSError,
+    ) as error:  # OSError: a disk that is full, a folder that may not be written
         print(f"jaxloop: {error}", file=sys.stderr)
         return EXIT_CODE
     return 0

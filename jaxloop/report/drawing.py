@@ -17,10 +17,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from jaxloop.report.results import Point
+from jaxloop.analysis.results import Point
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-ORANGE, SKY, BLACK, YELLOW = "#E69F00", "#56B4E9", "#000000", "#C9B900"  # yellow darkened, to be seen on white
+ORANGE, SKY, BLACK, YELLOW = (
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#C9B900",
+)  # yellow darkened, to be seen on white
 COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, YELLOW)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("solid", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 2, 1, 2)))
@@ -67,14 +72,21 @@ class Panel(NamedTuple):
 def style(index: int, color: str | None = None) -> tuple:
     """(colour, marker, dash) of the index-th line of a figure."""
     lap = index // len(COLORS)  # shifts the dashes each time round, so that 32 lines differ
-    return color or COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)], DASHES[(index + lap) % len(DASHES)]
+    return (
+        color or COLORS[index % len(COLORS)],
+        MARKERS[index % len(MARKERS)],
+        DASHES[(index + lap) % len(DASHES)],
+    )
 
 
 def shades(num: int) -> list[str]:
     """Colours for ordered lines (ranks), the first darkest: vermillion towards grey."""
     dark, light = (0x9C, 0x2A, 0x00), (0x8C, 0x8C, 0x8C)
     steps = [i / max(num - 1, 1) for i in range(num)]
-    return ["#" + "".join(f"{round(a + (b - a) * s):02X}" for a, b in zip(dark, light, strict=True)) for s in steps]
+    return [
+        "#" + "".join(f"{round(a + (b - a) * s):02X}" for a, b in zip(dark, light, strict=True))
+        for s in steps
+    ]
 
 
 def svg(panels: Sequence[Panel], columns: int, inches: float, white: bool = False) -> bytes:
@@ -96,12 +108,16 @@ def png(
     colors: int = 64,
 ) -> bytes:
     """The same as a PNG of so many colours, `height` inches high (None: as its rows ask for), under a title if there is one."""
-    return _rendered(lambda: _figure(panels, columns, inches, height, title), _save_png(dpi, colors))
+    return _rendered(
+        lambda: _figure(panels, columns, inches, height, title), _save_png(dpi, colors)
+    )
 
 
 def _rendered(make: Callable[[], Figure], save: Callable[[Figure], bytes]) -> bytes:
     # Matplotlib reads the look both when it builds and when it saves; the context restores what was set before.
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_LOOK, "backend": matplotlib.rcParams["backend"]}):
+    with matplotlib.rc_context(
+        {**matplotlib.rcParamsDefault, **_LOOK, "backend": matplotlib.rcParams["backend"]}
+    ):
         return save(make())
 
 
@@ -112,7 +128,8 @@ def _figure(panels, columns, inches, height=None, title="") -> Figure:
     # A lone panel as wide as a page is hard to read; so is one less than two inches high.
     panel_height = min(2.5, max(1.9, 0.8 * inches / columns))
     figure = Figure(
-        figsize=(inches, height or rows * panel_height + 0.35 * _legend_rows(panels, inches)), layout="constrained"
+        figsize=(inches, height or rows * panel_height + 0.35 * _legend_rows(panels, inches)),
+        layout="constrained",
     )
     FigureCanvasAgg(figure)
     for panel, (row, column) in zip(panels, places, strict=True):
@@ -175,7 +192,9 @@ def _draw_line(axes, line: Line, limits: tuple[float, float]) -> None:
 _CROSS = {"marker": "x", "markersize": 10, "markeredgewidth": 2, "linestyle": "none"}
 
 
-def _limits(lines: Sequence[Line], low: float | None, high: float | None) -> tuple[float, float] | None:
+def _limits(
+    lines: Sequence[Line], low: float | None, high: float | None
+) -> tuple[float, float] | None:
     """Axis limits that hold every mean, and the bands as far as the measure's range goes. None if there is no value."""
     estimates = [p.estimate for line in lines for p in line.points if p.estimate.mean is not None]
     if not estimates:
@@ -211,14 +230,26 @@ def _legend_rows(panels: Sequence[Panel], inches: float) -> int:
 
 def _legend(figure: Figure, panels: Sequence[Panel], inches: float) -> None:
     handles = [
-        Line2D([], [], color=color, marker=marker, linestyle=dash, linewidth=1.5, markersize=4.5, label=label)
+        Line2D(
+            [],
+            [],
+            color=color,
+            marker=marker,
+            linestyle=dash,
+            linewidth=1.5,
+            markersize=4.5,
+            label=label,
+        )
         for label, (color, marker, dash) in _labels(panels).items()
     ]
     if any(line.diverged for panel in panels for line in panel.lines):
         handles.append(Line2D([], [], **_CROSS, markeredgecolor="#333333", label="diverged"))
     if handles:
         figure.legend(
-            handles=handles, loc="outside lower center", ncols=_legend_columns(panels, inches), handlelength=3
+            handles=handles,
+            loc="outside lower center",
+            ncols=_legend_columns(panels, inches),
+            handlelength=3,
         )
 
 
@@ -241,7 +272,9 @@ def _save_png(dpi: int, colors: int) -> Callable[[Figure], bytes]:
         figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
         # Flat colours: few of them look the same and make a third of the file.
         small = io.BytesIO()
-        Image.open(buffer).convert("RGB").quantize(colors).save(small, format="png", optimize=True, dpi=(dpi, dpi))
+        Image.open(buffer).convert("RGB").quantize(colors).save(
+            small, format="png", optimize=True, dpi=(dpi, dpi)
+        )
         return small.getvalue()
 
     return save

@@ -8,9 +8,10 @@ import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from jaxloop.report import drawing, measures, results
+from jaxloop.analysis import measures, results
+from jaxloop.analysis.run_folder import Name, Run, load
+from jaxloop.report import drawing
 from jaxloop.report.drawing import Line, Panel
-from jaxloop.report.workdir import Name, Run, load
 
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 
@@ -44,21 +45,37 @@ def rank_lines(run: Run, subject: str) -> list[Line]:
     """A line for each rank of subgroup of a classifier, worst darkest."""
     ranks = results.ranks(run, subject)
     return [
-        _line(run, Name(subject, metric), _rank_label(rank, len(ranks)), drawing.style(rank - 1, color))
-        for rank, (metric, color) in enumerate(zip(ranks, drawing.shades(len(ranks)), strict=True), start=1)
+        _line(
+            run,
+            Name(subject, metric),
+            _rank_label(rank, len(ranks)),
+            drawing.style(rank - 1, color),
+        )
+        for rank, (metric, color) in enumerate(
+            zip(ranks, drawing.shades(len(ranks)), strict=True), start=1
+        )
     ]
 
 
 def group_accuracy(run: Run) -> list[Panel]:
     """A panel for each classifier, a line for each subgroup, over all classes."""
-    return [Panel(s, _by_group(run, s, "group_accuracy"), 0, 1, scale="accuracy") for s in run.classifiers]
+    return [
+        Panel(s, _by_group(run, s, "group_accuracy"), 0, 1, scale="accuracy")
+        for s in run.classifiers
+    ]
 
 
 def training(run: Run) -> list[Panel]:
     """Epochs until early stopping, and every classifier measure that no other figure shows."""
     shown = {*measures.OVERALL, *measures.PER_CLASS, "diverged", "epochs_trained"}
-    found = [metric for subject in run.classifiers for metric in results.scalar_metrics(run, subject)]
-    others = [metric for metric in dict.fromkeys(found) if metric not in shown and measures.rank(metric) is None]
+    found = [
+        metric for subject in run.classifiers for metric in results.scalar_metrics(run, subject)
+    ]
+    others = [
+        metric
+        for metric in dict.fromkeys(found)
+        if metric not in shown and measures.rank(metric) is None
+    ]
     return [by_classifier(run, metric, run.classifiers) for metric in ("epochs_trained", *others)]
 
 
@@ -71,18 +88,24 @@ def generator(run: Run) -> list[Panel]:
     others = [metric for metric in found if metric not in shown and measures.rarity(metric) is None]
     crosses = frozenset(results.diverged(run, "generator"))
     lines = {
-        metric: _line(run, Name("generator", metric), "", drawing.style(0), crosses) for metric in (*first, *others)
+        metric: _line(run, Name("generator", metric), "", drawing.style(0), crosses)
+        for metric in (*first, *others)
     }
     return [_panel(metric, [line]) for metric, line in lines.items()]
 
 
 def generated_groups(run: Run) -> list[Panel]:
     """By subgroup, by name and by rarity: its share among the kept images, and the share of it that the filter dropped."""
-    unknown = _line(run, Name("generator", "unknown_share"), "unknown subgroup", ("#777777", "x", "dotted"))
+    unknown = _line(
+        run, Name("generator", "unknown_share"), "unknown subgroup", ("#777777", "x", "dotted")
+    )
     total = _line(run, Name("filter", "drop_rate"), "all subgroups", (drawing.BLACK, "+", "dotted"))
     panels = []
     for lines_of, how in ((_by_group, ""), (_by_rarity, ", by rarity")):
-        kept, dropped = lines_of(run, "generator", "subgroup_share"), lines_of(run, "filter", "drop_rate")
+        kept, dropped = (
+            lines_of(run, "generator", "subgroup_share"),
+            lines_of(run, "filter", "drop_rate"),
+        )
         if kept or dropped:
             panels += [
                 Panel(f"share among kept{how}", [*kept, unknown], 0, 1),
@@ -177,7 +200,9 @@ def inches_for(panels: Sequence[Panel], columns: int) -> float:
 
 def seeds_of(panels: Sequence[Panel]) -> list[int]:
     """How many seeds the means of a figure are over: all numbers that occur, from fewest to most; none if it is empty."""
-    return sorted({p.estimate.num for panel in panels for line in panel.lines for p in line.points} - {0})
+    return sorted(
+        {p.estimate.num for panel in panels for line in panel.lines for p in line.points} - {0}
+    )
 
 
 def seeds_caption(nums: Sequence[int]) -> str:
@@ -198,14 +223,22 @@ def headline(workdir: str | os.PathLike) -> bytes:
     num = len(run.seeds)
     name = run.spec.get("data", {}).get("name", "this data set")
     seeds = f"mean and 95% interval, {num} seeds" if num > 1 else "one seed, no interval"
-    panels = [by_classifier(run, metric, run.classifiers) for metric in ("accuracy", "acc_rank_1", "meo")]
+    panels = [
+        by_classifier(run, metric, run.classifiers) for metric in ("accuracy", "acc_rank_1", "meo")
+    ]
     return drawing.png(panels, 3, 9, 3.5, f"Does bias grow over generations? {name} ({seeds})")
 
 
 def by_classifier(run: Run, metric: str, classifiers: Sequence[str]) -> Panel:
     """A line for each classifier that the run has; its look comes from its place among `classifiers`."""
     lines = [
-        _line(run, Name(subject, metric), subject, drawing.style(i), frozenset(results.diverged(run, subject)))
+        _line(
+            run,
+            Name(subject, metric),
+            subject,
+            drawing.style(i),
+            frozenset(results.diverged(run, subject)),
+        )
         for i, subject in enumerate(classifiers)
         if subject in run.classifiers
     ]
@@ -213,18 +246,27 @@ def by_classifier(run: Run, metric: str, classifiers: Sequence[str]) -> Panel:
 
 
 def _by_group(run: Run, subject: str, metric: str) -> list[Line]:
-    groups = sorted({n.group for n in run.values if n[:3] == (subject, metric, None) and n.group is not None})
+    groups = sorted(
+        {n.group for n in run.values if n[:3] == (subject, metric, None) and n.group is not None}
+    )
     names = [results.group_name(run, group) for group in groups]
     # All by their own colour, or all by the palette: mixing the two could give two subgroups one colour.
     own = all(name in drawing.COLOR_WORDS for name in names)
     return [
-        _line(run, Name(subject, metric, None, g), name, drawing.style(i, drawing.COLOR_WORDS[name] if own else None))
+        _line(
+            run,
+            Name(subject, metric, None, g),
+            name,
+            drawing.style(i, drawing.COLOR_WORDS[name] if own else None),
+        )
         for i, (g, name) in enumerate(zip(groups, names, strict=True))
     ]
 
 
 def _by_rarity(run: Run, subject: str, metric: str) -> list[Line]:
-    own = [n for n in results.scalar_metrics(run, subject) if n.partition(measures.RARITY)[0] == metric]
+    own = [
+        n for n in results.scalar_metrics(run, subject) if n.partition(measures.RARITY)[0] == metric
+    ]
     ranks = sorted(k for k in map(measures.rarity, own) if k)
     return [
         _line(
@@ -237,7 +279,9 @@ def _by_rarity(run: Run, subject: str, metric: str) -> list[Line]:
     ]
 
 
-def _line(run: Run, name: Name, label: str, style: tuple, diverged: frozenset[int] = frozenset()) -> Line:
+def _line(
+    run: Run, name: Name, label: str, style: tuple, diverged: frozenset[int] = frozenset()
+) -> Line:
     return Line(label, results.curve(run, name), style, diverged)
 
 

@@ -4,8 +4,8 @@ import html
 import textwrap
 from typing import NamedTuple
 
-from jaxloop.report.results import Point
-from jaxloop.report.statistics import CANNOT_TELL, GREW, HIGHER, LOWER, SHRANK, Estimate
+from jaxloop.analysis.results import Point
+from jaxloop.statistics import CANNOT_TELL, GREW, HIGHER, LOWER, SHRANK, Estimate
 
 NO_VALUE = "–"
 
@@ -45,7 +45,9 @@ def signed(value: float | None, digits: int = 4) -> str:
 
 def at(points: list[Point], generation: int, digits: int = 3) -> str:
     """The cell of one generation of a curve."""
-    return next((with_interval(p.estimate, digits) for p in points if p.generation == generation), NO_VALUE)
+    return next(
+        (with_interval(p.estimate, digits) for p in points if p.generation == generation), NO_VALUE
+    )
 
 
 def digits_for(points: list[Point]) -> int:
@@ -65,7 +67,9 @@ def to_text(table: Table, width: int = 99) -> str:
         ).rstrip()
         for line in lines
     ]
-    return "\n".join([wrapped(table.caption, width), aligned[0], "-" * max(map(len, aligned)), *aligned[1:]])
+    return "\n".join(
+        [wrapped(table.caption, width), aligned[0], "-" * max(map(len, aligned)), *aligned[1:]]
+    )
 
 
 def to_markdown(table: Table) -> str:
@@ -78,10 +82,15 @@ def to_markdown(table: Table) -> str:
 
 def to_html(table: Table) -> str:
     """A <table> in a box that scrolls sideways on its own; verdicts carry a colour and a sign, not colour alone."""
-    head = "".join(f'<th scope="col"{_class(table, i)}>{html.escape(c)}</th>' for i, c in enumerate(table.columns))
+    head = "".join(
+        f'<th scope="col"{_class(table, i)}>{html.escape(c)}</th>'
+        for i, c in enumerate(table.columns)
+    )
     rows = []
     for row in _without_repeats(table.rows):
-        cells = [f"<td{_class(table, i)}>{_cell(table, i, cell)}</td>" for i, cell in enumerate(row)]
+        cells = [
+            f"<td{_class(table, i)}>{_cell(table, i, cell)}</td>" for i, cell in enumerate(row)
+        ]
         rows.append(f"<tr{' class=first' if row[0] else ''}>{''.join(cells)}</tr>")
     return (
         f'<div class="scroll" tabindex="0"><table><caption><span>{html.escape(table.caption)}</span></caption>'
@@ -110,7 +119,9 @@ def _cell(table: Table, column: int, cell: str) -> str:
 def _without_repeats(rows: list[list[str]]) -> list[list[str]]:
     """Rows whose first cell is blank where it repeats the one above."""
     above = [None, *(row[0] for row in rows)]
-    return [["" if row[0] == last else row[0], *row[1:]] for row, last in zip(rows, above, strict=False)]
+    return [
+        ["" if row[0] == last else row[0], *row[1:]] for row, last in zip(rows, above, strict=False)
+    ]
 
 
 def wrapped(text: str, width: int = 99) -> str:

@@ -31,7 +31,11 @@ def bullets(sentences: Iterable[str]) -> str:
 
 
 def definitions(pairs: dict[str, str]) -> str:
-    return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>" for k, v in pairs.items()) + "</dl>"
+    return (
+        "<dl>"
+        + "".join(f"<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>" for k, v in pairs.items())
+        + "</dl>"
+    )
 
 
 def folded(summary: str, inner: str) -> str:
@@ -50,7 +54,10 @@ def heading(text: str, anchor: str = "") -> str:
 
 def figure(drawn: Drawn, name: str, title: str, caption: Iterable[str]) -> str:
     """A figure in both its widths above the lines of its caption. `name` is unique in a page."""
-    views = "".join(_inline(svg, name, title, view) for svg, view in ((drawn.wide, "wide"), (drawn.narrow, "narrow")))
+    views = "".join(
+        _inline(svg, name, title, view)
+        for svg, view in ((drawn.wide, "wide"), (drawn.narrow, "narrow"))
+    )
     return f"<figure>{views}<figcaption>{'<br>'.join(map(escape, caption))}</figcaption></figure>"
 
 

@@ -6,13 +6,16 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from jaxloop.analysis import measures, results
+from jaxloop.analysis.answer import QUESTION, answer
+from jaxloop.analysis.equation6.dynamics import Dynamics
+from jaxloop.analysis.run_folder import Grid, Run, load
 from jaxloop.files import write_atomic
-from jaxloop.report import export, figures, layout, measures, remarks, results, tables
-from jaxloop.report.answer import QUESTION, answer
-from jaxloop.report.audit import audit_page
-from jaxloop.report.audit.audit_page import Audit
-from jaxloop.report.equation6 import conjecture_page
-from jaxloop.report.equation6.dynamics import Dynamics
+from jaxloop.report import equation6_page as conjecture_page
+from jaxloop.report import figures, layout, remarks, tables
+from jaxloop.report import filter_page as audit_page
+from jaxloop.report import json_export as export
+from jaxloop.report.filter_page import Audit
 from jaxloop.report.layout import Table, to_html
 from jaxloop.report.markup import (
     bullets,
@@ -25,7 +28,6 @@ from jaxloop.report.markup import (
     paragraphs,
     warning,
 )
-from jaxloop.report.workdir import Grid, Run, load
 
 NOT_RECORDED = "not recorded"
 
@@ -38,7 +40,9 @@ def write(workdir: str | os.PathLike) -> Path:
     run = load(workdir)
     conjecture, audited = conjecture_page.estimates([run]), audit_page.audit(run)
     page = _page(run, conjecture, audited)
-    numbers = json.dumps(export.as_json(run, conjecture, audited), indent=1, allow_nan=False, ensure_ascii=False)
+    numbers = json.dumps(
+        export.as_json(run, conjecture, audited), indent=1, allow_nan=False, ensure_ascii=False
+    )
     write_atomic(run.path / "report.json", (numbers + "\n").encode())
     write_atomic(run.path / "report.html", page.encode())
     return run.path / "report.html"
@@ -150,7 +154,12 @@ def _figures(run: Run) -> Iterator[str]:
             yield '<p class="small">This run has no values for this figure.</p>'
             continue
         caption = [f"{f.caption} {figures.seeds_caption(drawn.nums)}"]
-        yield figure(drawn, f.name, f.heading, caption + (remarks.feature_facts(run) if f.name == "generator" else []))
+        yield figure(
+            drawn,
+            f.name,
+            f.heading,
+            caption + (remarks.feature_facts(run) if f.name == "generator" else []),
+        )
 
 
 def _samples(run: Run) -> Iterator[str]:
@@ -184,10 +193,17 @@ def _appendix(run: Run) -> Iterator[str]:
     yield "<p>The same numbers, unrounded, are in <code>report.json</code> beside this file.</p>"
     if within := tables.within_seed_table(run):
         yield folded("Within each seed", to_html(within))
-    for title, table in (("Trends", tables.trend_table(run)), ("Every measure", tables.full_table(run))):
+    for title, table in (
+        ("Trends", tables.trend_table(run)),
+        ("Every measure", tables.full_table(run)),
+    ):
         yield folded(title, to_html(table))
     yield heading("Time and memory")
-    yield to_html(_timing_table(run)) if run.timing else f'<p class="small">Run time: {NOT_RECORDED}.</p>'
+    yield (
+        to_html(_timing_table(run))
+        if run.timing
+        else f'<p class="small">Run time: {NOT_RECORDED}.</p>'
+    )
     yield heading("Provenance")
     yield definitions({
         "jaxloop": run.config.get("version") or NOT_RECORDED,
@@ -211,20 +227,35 @@ def _subgroups(run: Run) -> str:
 def _timing_table(run: Run) -> Table:
     """Seconds of each stage by generation. What a stage that was done again after a kill took both times adds up."""
     # Generation 0 has the fewest stages: the order is that of the last one, then whatever only others had.
-    stages = list(dict.fromkeys(row["stage"] for row in sorted(run.timing, key=lambda row: -row["generation"])))
+    stages = list(
+        dict.fromkeys(
+            row["stage"] for row in sorted(run.timing, key=lambda row: -row["generation"])
+        )
+    )
     rows = []
     for generation in sorted({row["generation"] for row in run.timing}):
         parts = [row for row in run.timing if row["generation"] == generation]
         seconds = {row["stage"]: 0.0 for row in parts}
         for row in parts:
             seconds[row["stage"]] += row["seconds"]
-        memory = max((row["peak_memory_mb"] for row in parts if row.get("peak_memory_mb") is not None), default=None)
-        cells = [f"{seconds[stage]:.1f}" if stage in seconds else layout.NO_VALUE for stage in stages]
+        memory = max(
+            (row["peak_memory_mb"] for row in parts if row.get("peak_memory_mb") is not None),
+            default=None,
+        )
+        cells = [
+            f"{seconds[stage]:.1f}" if stage in seconds else layout.NO_VALUE for stage in stages
+        ]
         total = f"{sum(seconds.values()):.1f}"
-        rows.append([str(generation), *cells, total, layout.NO_VALUE if memory is None else f"{memory:.0f}"])
+        rows.append(
+            [str(generation), *cells, total, layout.NO_VALUE if memory is None else f"{memory:.0f}"]
+        )
     columns = ["gen", *stages, "all", "peak MB"]
     total = sum(row["seconds"] for row in run.timing)
-    return Table(f"Wall-clock seconds by generation and stage; {total / 60:.1f} minutes in all", columns, rows)
+    return Table(
+        f"Wall-clock seconds by generation and stage; {total / 60:.1f} minutes in all",
+        columns,
+        rows,
+    )
 
 
 def _flat(spec: dict, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from jaxloop.report.answer import listed_words
-from jaxloop.report.results import diverged
-from jaxloop.report.workdir import Name, Run
+from jaxloop.analysis.answer import listed_words
+from jaxloop.analysis.results import diverged
+from jaxloop.analysis.run_folder import Name, Run
 
 
 def missing(run: Run) -> list[str]:
@@ -20,7 +20,9 @@ def missing(run: Run) -> list[str]:
         )
     for subject in run.classifiers:
         series = run.values.get(Name(subject, "accuracy"), {})
-        lacking = {(g, s) for g in range(run.reached + 1) for s in run.seeds if s not in series.get(g, {})}
+        lacking = {
+            (g, s) for g in range(run.reached + 1) for s in run.seeds if s not in series.get(g, {})
+        }
         if lacking:
             sentences.append(f"{subject}: not measured in {_where(lacking)}.")
     sentences += [
@@ -28,8 +30,12 @@ def missing(run: Run) -> list[str]:
         for of, reason, places in _grouped(_nulls(run))
     ]
     whole = {(grid.generation, grid.seed) for grid in run.grids if grid.png}
-    sentences += [f"{g.path.name} is not a whole PNG file and is left out." for g in run.grids if not g.png]
-    if lacking := {(g, s) for g in range(1, run.reached + 1) for s in run.seeds if (g, s) not in whole}:
+    sentences += [
+        f"{g.path.name} is not a whole PNG file and is left out." for g in run.grids if not g.png
+    ]
+    if lacking := {
+        (g, s) for g in range(1, run.reached + 1) for s in run.seeds if (g, s) not in whole
+    }:
         sentences.append(f"Sample grids: none for {_where(lacking)}.")
     return sentences + _deleted(run) + _of_control(run)
 
@@ -50,7 +56,9 @@ def _of_control(run: Run) -> list[str]:
     if run.control is None:
         asked = run.spec.get("filter", {}).get("control", False)
         return ["The control arm has not been measured yet."] if asked else []
-    return [f"Control arm: {said}" for said in (*diverged_sentences(run.control), *missing(run.control))]
+    return [
+        f"Control arm: {said}" for said in (*diverged_sentences(run.control), *missing(run.control))
+    ]
 
 
 def _numbers(run: Run, name: Name) -> dict[tuple[int, int], int]:
@@ -68,15 +76,25 @@ def diverged_sentences(run: Run) -> list[str]:
     sentences = []
     for subject in (*run.classifiers, "generator"):
         if found := diverged(run, subject):
-            where = _where({(generation, seed) for generation, seeds in found.items() for seed in seeds})
-            sentences.append(f"{subject} diverged in {where}; its values there, if any, are in every mean and trend.")
+            where = _where(
+                {(generation, seed) for generation, seeds in found.items() for seed in seeds}
+            )
+            sentences.append(
+                f"{subject} diverged in {where}; its values there, if any, are in every mean and trend."
+            )
     return sentences
 
 
 def noted(run: Run) -> list[str]:
     """Notes on values that exist ("n < d"), one sentence for each measure and note, with where; votes not followed."""
-    said = [f"{of}: {note}, in {_where(places)}." for of, note, places in _grouped(_notes_on_values(run))]
-    for metric, what in (("voted_out_kept", "voted out were kept"), ("voted_in_dropped", "voted in were dropped")):
+    said = [
+        f"{of}: {note}, in {_where(places)}."
+        for of, note, places in _grouped(_notes_on_values(run))
+    ]
+    for metric, what in (
+        ("voted_out_kept", "voted out were kept"),
+        ("voted_in_dropped", "voted in were dropped"),
+    ):
         if found := _numbers(run, Name("filter", metric)):
             said.append(
                 f"{sum(found.values())} images that people had {what} all the same, since the number to be kept is "

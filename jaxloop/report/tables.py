@@ -2,12 +2,23 @@
 
 import os
 
-from jaxloop.report import measures, remarks, results
-from jaxloop.report.answer import QUESTION, answer
-from jaxloop.report.audit import arms
-from jaxloop.report.layout import NO_VALUE, Table, at, digits_for, interval, p_value, signed, to_text, wrapped
-from jaxloop.report.results import Point
-from jaxloop.report.workdir import Name, Run, load
+from jaxloop.analysis import filter_arms as arms
+from jaxloop.analysis import measures, results
+from jaxloop.analysis.answer import QUESTION, answer
+from jaxloop.analysis.results import Point
+from jaxloop.analysis.run_folder import Name, Run, load
+from jaxloop.report import remarks
+from jaxloop.report.layout import (
+    NO_VALUE,
+    Table,
+    at,
+    digits_for,
+    interval,
+    p_value,
+    signed,
+    to_text,
+    wrapped,
+)
 
 FINAL = ("accuracy", "meo", "di", "md", "acc_rank_1")
 
@@ -25,16 +36,28 @@ def verdict_table(run: Run, ends: bool = True) -> Table:
     caption = f"Change of bias per generation: slope over generations 0 to {run.reached}, {_over_seeds(run)}"
     if len(run.seeds) > 1:
         caption += _corrected(sum(v.decision.p is not None for v in results.verdicts(run)))
-    columns = ["classifier", "bias", "verdict", "slope", "95% interval", "p", *(("first", "last") if ends else ())]
+    columns = [
+        "classifier",
+        "bias",
+        "verdict",
+        "slope",
+        "95% interval",
+        "p",
+        *(("first", "last") if ends else ()),
+    ]
     return Table(caption, columns, rows, num_words=3)
 
 
 def _corrected(num: int) -> str:
-    return f"; uncorrected interval; verdict and p corrected for {num} verdicts (Holm)" if num else ""
+    return (
+        f"; uncorrected interval; verdict and p corrected for {num} verdicts (Holm)" if num else ""
+    )
 
 
 def _end(point: Point | None) -> str:
-    return NO_VALUE if point is None or point.estimate.mean is None else f"{point.estimate.mean:.3f}"
+    return (
+        NO_VALUE if point is None or point.estimate.mean is None else f"{point.estimate.mean:.3f}"
+    )
 
 
 def final_table(run: Run) -> Table:
@@ -45,7 +68,9 @@ def final_table(run: Run) -> Table:
             cells = [at(results.curve(run, Name(subject, metric)), generation) for metric in FINAL]
             mark = "†" if generation in results.diverged(run, subject) else ""
             rows.append([subject, f"{generation}{mark}", *cells])
-    caption = f"Classifiers on the real test set, generation 0 and the last one: {_what_cells_hold(run)}"
+    caption = (
+        f"Classifiers on the real test set, generation 0 and the last one: {_what_cells_hold(run)}"
+    )
     if any("†" in row[1] for row in rows):
         caption += "; † diverged in at least one seed"
     return Table(caption, ["classifier", "gen", *map(_head, FINAL)], rows)
@@ -66,10 +91,18 @@ def _by_generation(run: Run, caption: str, metrics: list[str]) -> Table:
     curves = [results.curve(run, Name("generator", metric)) for metric in metrics]
     # Generation 0 has no generator, whatever the generations that the run reached.
     generations = range(1, run.last("generator") + 1)
-    rows = [[str(g), *(at(points, g, digits_for(points)) for points in curves)] for g in generations]
+    rows = [
+        [str(g), *(at(points, g, digits_for(points)) for points in curves)] for g in generations
+    ]
     # Measures in features go by their own names, which are shorter and hold the network's.
     own = [measures.is_distance(metric) or measures.is_of_features(metric) for metric in metrics]
-    columns = ["gen", *(metric if by_name else _head(metric) for metric, by_name in zip(metrics, own, strict=True))]
+    columns = [
+        "gen",
+        *(
+            metric if by_name else _head(metric)
+            for metric, by_name in zip(metrics, own, strict=True)
+        ),
+    ]
     return Table(f"{caption}, by generation: {_what_cells_hold(run)}", columns, rows)
 
 
@@ -120,9 +153,21 @@ def trend_table(run: Run) -> Table:
         numbers = [signed(t.slope.mean), interval(t.slope), p_value(decision.p), *counts]
         rows.append([name.subject, name.metric, _group_name(run, name), decision.word, *numbers])
     # "it grew" is good news for some measures and bad for others: no column "verdict" here, which would be coloured.
-    columns = ["subject", "metric", "subgroup", "it", "slope", "95% interval", "p", "points", "left out"]
+    columns = [
+        "subject",
+        "metric",
+        "subgroup",
+        "it",
+        "slope",
+        "95% interval",
+        "p",
+        "points",
+        "left out",
+    ]
     num = sum(decision.p is not None for _, decision in judged.values())
-    return Table(f"Trends of every measure over generations{_corrected(num)}", columns, rows, num_words=4)
+    return Table(
+        f"Trends of every measure over generations{_corrected(num)}", columns, rows, num_words=4
+    )
 
 
 def summary(workdir: str | os.PathLike) -> str:
@@ -157,7 +202,11 @@ def _group_name(run: Run, name: Name) -> str:
 
 def _what_cells_hold(run: Run) -> str:
     num = len(run.seeds)
-    return "one seed, so no interval" if num == 1 else f"mean ± half-width of the 95% interval over {num} seeds"
+    return (
+        "one seed, so no interval"
+        if num == 1
+        else f"mean ± half-width of the 95% interval over {num} seeds"
+    )
 
 
 def _over_seeds(run: Run) -> str:
@@ -168,4 +217,6 @@ def _over_seeds(run: Run) -> str:
 def _title(run: Run) -> str:
     num = len(run.seeds)
     name = run.spec.get("data", {}).get("name", "?")
-    return f"jaxloop: {name}, generation {run.reached} of {run.planned}, {num} seed{'s' * (num > 1)}"
+    return (
+        f"jaxloop: {name}, generation {run.reached} of {run.planned}, {num} seed{'s' * (num > 1)}"
+    )

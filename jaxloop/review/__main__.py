@@ -19,13 +19,23 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__.partition(": ")[2],
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("workdir", metavar="WORKDIR", help="folder of a run, with provenance/ and images/")
-    parser.add_argument("--generation", metavar="N", help="the generation to look at; default: the last")
     parser.add_argument(
-        "--rater", metavar="NAME", help="who votes; default: the page asks, and several people may vote"
+        "workdir", metavar="WORKDIR", help="folder of a run, with provenance/ and images/"
     )
-    parser.add_argument("--real", metavar="SHARE", default=REAL, help=f"of real images among all; default: {REAL}")
-    parser.add_argument("--port", metavar="P", default=PORT, help=f"0: any that is free; default: {PORT}")
+    parser.add_argument(
+        "--generation", metavar="N", help="the generation to look at; default: the last"
+    )
+    parser.add_argument(
+        "--rater",
+        metavar="NAME",
+        help="who votes; default: the page asks, and several people may vote",
+    )
+    parser.add_argument(
+        "--real", metavar="SHARE", default=REAL, help=f"of real images among all; default: {REAL}"
+    )
+    parser.add_argument(
+        "--port", metavar="P", default=PORT, help=f"0: any that is free; default: {PORT}"
+    )
     try:
         _serve(parser.parse_args(argv))
     except (InputError, OSError) as error:  # OSError: a folder that may not be read
@@ -38,7 +48,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    generation = arguments.generation and _number("--generation", arguments.generation, int, lambda g: g >= 0, ">= 0")
+    generation = arguments.generation and _number(
+        "--generation", arguments.generation, int, lambda g: g >= 0, ">= 0"
+    )
     share = _number("--real", arguments.real, float, lambda share: 0 <= share <= 0.9, "in [0, 0.9]")
     port = _number("--port", arguments.port, int, lambda port: 0 <= port < 2**16, "in [0, 65535]")
     try:

@@ -12,7 +12,11 @@ from jaxloop.review.context import sent, served
 from jaxloop.review.material import Material
 
 routes = flask.Blueprint("review", __name__)
-_OPEN = {"review.name", "review.take_name", "review.static_file"}  # what is answered before a rater has a name
+_OPEN = {
+    "review.name",
+    "review.take_name",
+    "review.static_file",
+}  # what is answered before a rater has a name
 _STATIC = {path.name: path.read_bytes() for path in Path(__file__).with_name("static").iterdir()}
 _TYPES = {".css": "text/css", ".js": "text/javascript"}
 
@@ -25,7 +29,9 @@ def create(of: Material, port: int, rater: str | None = None) -> flask.Flask:
     app = flask.Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # what is not served is not there, and not sent elsewhere
     app.config["MAX_CONTENT_LENGTH"] = 10_000
-    app.extensions["review"] = context.prepared(of, port, None if rater is None else checked_name(rater))
+    app.extensions["review"] = context.prepared(
+        of, port, None if rater is None else checked_name(rater)
+    )
     app.before_request(_admit)
     app.after_request(_harden)
     for blueprint in (routes, voting.routes, auditing.routes):
@@ -56,7 +62,9 @@ def take_name():
     except InputError as error:
         flask.abort(400, f"a rater has {error.allowed}")
     answer = flask.jsonify(rater=chosen)
-    answer.set_cookie(_cookie(), urllib.parse.quote(chosen), max_age=31_536_000, httponly=True, samesite="Strict")
+    answer.set_cookie(
+        _cookie(), urllib.parse.quote(chosen), max_age=31_536_000, httponly=True, samesite="Strict"
+    )
     return answer
 
 
@@ -77,7 +85,11 @@ def _admit():
     if not request.endpoint or request.endpoint in _OPEN:
         return None
     if not flask.g.rater:
-        return flask.redirect("/name") if request.method == "GET" else flask.abort(403, "say your name first")
+        return (
+            flask.redirect("/name")
+            if request.method == "GET"
+            else flask.abort(403, "say your name first")
+        )
     if request.method == "POST" and sent("rater") != flask.g.rater:
         flask.abort(409, f"you are now {flask.g.rater}; load this page again")
     return None
@@ -98,7 +110,9 @@ def _harden(response: flask.Response) -> flask.Response:
 
 def _say(error: Exception):
     """An error as one sentence: as text to who reads, as JSON to a page that sent something."""
-    status, why = (error.code, error.description) if isinstance(error, HTTPException) else (500, str(error))
+    status, why = (
+        (error.code, error.description) if isinstance(error, HTTPException) else (500, str(error))
+    )
     if flask.request.method == "POST":
         return flask.jsonify(error=why), status
     return flask.Response(f"{status}: {why}\n", status, mimetype="text/plain")

@@ -2,7 +2,8 @@
 
 import flask
 
-from jaxloop.review import audit, context
+from jaxloop.review import audit_view as audit
+from jaxloop.review import context
 from jaxloop.review.context import served
 
 routes = flask.Blueprint("audit", __name__)
@@ -34,7 +35,14 @@ def choose():
     found = served().bins(score) if score in served().scores else []
     cuts = {b.number: b.drop for b in found if b.parted and b.number < audit.NUM_BINS}
     if type(number) is not int or number not in cuts:
-        flask.abort(400, "a choice names a score of this run, and a bin after which the page offers one")
-    choice = {"rater": flask.g.rater, "generation": of.generation, "score": score, "drop": cuts[number]}
+        flask.abort(
+            400, "a choice names a score of this run, and a bin after which the page offers one"
+        )
+    choice = {
+        "rater": flask.g.rater,
+        "generation": of.generation,
+        "score": score,
+        "drop": cuts[number],
+    }
     audit.choose(of.workdir, {"time": context.time()} | choice)
     return flask.jsonify(drop=cuts[number])

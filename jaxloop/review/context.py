@@ -12,8 +12,9 @@ import flask
 
 from jaxloop.provenance import votes
 from jaxloop.provenance.votes import Given, Progress
-from jaxloop.review import audit, deck, material
-from jaxloop.review.audit import Bin
+from jaxloop.review import audit_view as audit
+from jaxloop.review import deck, material
+from jaxloop.review.audit_view import Bin
 from jaxloop.review.deck import Deck, Picture
 from jaxloop.review.material import Material
 
@@ -105,7 +106,9 @@ def own_verdicts() -> dict[tuple[str, int], str]:
     """{(sha256, class): the rater's standing verdict}."""
     if "own" not in flask.g:
         rater = flask.g.rater
-        flask.g.own = {key[1:]: vote.verdict for key, vote in given().standing.items() if key[0] == rater}
+        flask.g.own = {
+            key[1:]: vote.verdict for key, vote in given().standing.items() if key[0] == rater
+        }
     return flask.g.own
 
 
@@ -139,7 +142,11 @@ def tiles(pictures: Iterable[Picture]) -> list[dict]:
     """What a page shows of pictures, which is the same of generated ones and others."""
     names, secret, own = served().material.class_names, served().secret, own_verdicts()
     return [
-        {"id": deck.identity(secret, picture), "name": names[picture.class_], "verdict": own.get(picture[:2], "")}
+        {
+            "id": deck.identity(secret, picture),
+            "name": names[picture.class_],
+            "verdict": own.get(picture[:2], ""),
+        }
         for picture in pictures
     ]
 
@@ -153,11 +160,19 @@ def reviewed() -> Progress:
 
 def page(template: str, **values) -> str:
     of, rater = served().material, flask.g.rater
-    known = {"generation": of.generation, "token": served().token, "rater": rater, "fixed": bool(served().rater)}
+    known = {
+        "generation": of.generation,
+        "token": served().token,
+        "rater": rater,
+        "fixed": bool(served().rater),
+    }
     if rater:
         known |= {"done": done(), "waits": of.waits, "behind": len(of.rest)}
         if of.waits:
             # A count that goes up by one with a vote, or does not, would tell which pictures are generated.
             known["reviewed"] = reviewed() if done() or not of.num_real else None
-            known |= {"needed": of.filter.get("reviewed", 0), "num_seeds": len(of.sheets.keys() - {None})}
+            known |= {
+                "needed": of.filter.get("reviewed", 0),
+                "num_seeds": len(of.sheets.keys() - {None}),
+            }
     return flask.render_template(template, **known, **values)

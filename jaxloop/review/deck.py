@@ -53,7 +53,11 @@ def generated(lines: Iterable[Mapping]) -> list[Picture]:
 
 
 def real(
-    lines: Iterable[Mapping], beside: Sequence[Picture], share: float, generation: int, generations: int
+    lines: Iterable[Mapping],
+    beside: Sequence[Picture],
+    share: float,
+    generation: int,
+    generations: int,
 ) -> list[Picture]:
     """Real pictures to mix in, the same for every rater: of each class as many as make `share` in [0, 1) of all shown.
 
@@ -87,7 +91,11 @@ def block(made: Sequence[Picture], real: Sequence[Picture], share: float) -> lis
     chosen = list(real)
     for class_, pictures in sorted(of_class.items()):
         full = not real or num_real[class_] == _wanted(len(pictures), share)
-        chosen += pictures if full else _evenly(pictures, math.floor(num_real[class_] * (1 - share) / share + 0.5))
+        chosen += (
+            pictures
+            if full
+            else _evenly(pictures, math.floor(num_real[class_] * (1 - share) / share + 0.5))
+        )
     return chosen
 
 
@@ -125,7 +133,9 @@ def pages(pictures: Sequence[Picture]) -> list[Sequence[Picture]]:
 
 def identity(secret: bytes, picture: Picture) -> str:
     """What the browser knows a picture by, which tells nothing of it to whoever has not the secret."""
-    return hmac.new(secret, f"{picture.class_} {picture.sha256}".encode(), "sha256").hexdigest()[:32]
+    return hmac.new(secret, f"{picture.class_} {picture.sha256}".encode(), "sha256").hexdigest()[
+        :32
+    ]
 
 
 def latest(

@@ -24,7 +24,9 @@ HEADERS = {
 }
 
 
-def refusal(method: str, headers: Mapping[str, str], port: int, token: str) -> tuple[int, str] | None:
+def refusal(
+    method: str, headers: Mapping[str, str], port: int, token: str
+) -> tuple[int, str] | None:
     """(HTTP status, why) of a request that is refused; None for one that may be answered."""
     host = headers.get("Host", "")
     if host not in (f"{ADDRESS}:{port}", f"localhost:{port}"):

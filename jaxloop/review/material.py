@@ -69,10 +69,16 @@ def load(workdir: str | os.PathLike, generation: int | None, share: float) -> Ma
     if share > 0:
         stock, sheets[None] = store.real(path)
         if not stock:
-            raise InputError("--real", share, f"0 for this run: no real pictures lie in {path / 'images'}")
+            raise InputError(
+                "--real", share, f"0 for this run: no real pictures lie in {path / 'images'}"
+            )
         real = deck.real(stock, made, share, generation, config["config"]["loop"]["generations"])
         if not real:
-            raise InputError("--real", share, f"0 for generation {generation}: none of the real pictures falls to it")
+            raise InputError(
+                "--real",
+                share,
+                f"0 for generation {generation}: none of the real pictures falls to it",
+            )
     block = deck.block(made, real, share)
     known = set(block)
     rest = [picture for picture in made if picture not in known]
@@ -90,18 +96,26 @@ def progress(material: Material, standing: Iterable[Key]) -> Progress:
     waiting = [line for line in material.lines if line["kept"] is None]
     for line in waiting or material.lines:
         of_seed.setdefault(line["seed"], []).append((line["sha256"], line["class"]) in voted)
-    scores = [np.where(seen, 0, np.nan) for seen in of_seed.values()]  # whichever: that there is one is what counts
+    scores = [
+        np.where(seen, 0, np.nan) for seen in of_seed.values()
+    ]  # whichever: that there is one is what counts
     return votes.progress(scores, material.filter.get("reviewed", 0))
 
 
 def _config(path: Path) -> dict:
     try:
         config = json.loads(path.read_text())
-        config["data"]["class_names"], config["config"]["filter"]["name"], config["config"]["loop"]["generations"]
+        (
+            config["data"]["class_names"],
+            config["config"]["filter"]["name"],
+            config["config"]["loop"]["generations"],
+        )
     except OSError as error:
         raise InputError("config.json", str(path), f"a readable file ({error.strerror})") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError("config.json", str(path), f"the configuration that a run wrote ({error!r})") from None
+        raise InputError(
+            "config.json", str(path), f"the configuration that a run wrote ({error!r})"
+        ) from None
     return config
 
 
@@ -109,7 +123,9 @@ def _seeds(path: Path, generation: int | None) -> list[tuple[int, int]]:
     """(generation, seed) of every sheet of the generation asked for."""
     made = [pair for pair in store.made(path) if store.sheet(path, *pair).exists()]
     if not made:
-        raise InputError("WORKDIR", str(path), "a run that made images and kept them (config.loop.images=True)")
+        raise InputError(
+            "WORKDIR", str(path), "a run that made images and kept them (config.loop.images=True)"
+        )
     known = sorted({g for g, _ in made})
     wanted = known[-1] if generation is None else generation
     if wanted not in known:

@@ -22,7 +22,9 @@ def serve(of: Material, port: int, rater: str | None) -> None:
         port = listener.getsockname()[1]
         application = app.create(of, port, rater)
         # By its file descriptor: werkzeug's own bind would end the process where the port is taken.
-        server = make_server(ADDRESS, port, application, threaded=True, request_handler=_Quiet, fd=listener.fileno())
+        server = make_server(
+            ADDRESS, port, application, threaded=True, request_handler=_Quiet, fd=listener.fileno()
+        )
         torn = application.extensions["review"].ballots.look().torn
         print(f"{_described(of, torn)} at http://{ADDRESS}:{port}/", flush=True)
         server.serve_forever()
@@ -32,7 +34,9 @@ def _listening(port: int) -> socket.socket:
     try:
         return socket.create_server((ADDRESS, port), backlog=128)
     except OSError as error:
-        raise InputError("--port", port, f"a free port, or 0 for any ({os.strerror(error.errno)})") from None
+        raise InputError(
+            "--port", port, f"a free port, or 0 for any ({os.strerror(error.errno)})"
+        ) from None
 
 
 def _described(of: Material, torn: int) -> str:

@@ -43,7 +43,9 @@ def page(number: int):
     is_rest = number > num_block
     if is_rest and not context.done():
         return flask.redirect("/")  # whoever sees what is generated, all of it, knows how it looks
-    part, first, last = (shown.rest, num_block + 1, len(pages)) if is_rest else (shown.block, 1, num_block)
+    part, first, last = (
+        (shown.rest, num_block + 1, len(pages)) if is_rest else (shown.block, 1, num_block)
+    )
     after = f"/page/{number + 1}" if number < last else "/rest" if is_rest else "/"
     return context.page(
         "study.html", is_rest=is_rest, number=number - first + 1, num_pages=last - first + 1,
@@ -99,7 +101,8 @@ def summary():
     of, given = served().material, context.given()
     keys = {picture[:2] for picture in of.block}
     standing, blind = (
-        {key: vote for key, vote in stands.items() if key[1:] in keys} for stands in (given.standing, given.blind)
+        {key: vote for key, vote in stands.items() if key[1:] in keys}
+        for stands in (given.standing, given.blind)
     )
     if not context.done():
         own = Counter(vote.verdict for vote in standing.values() if vote.rater == flask.g.rater)

@@ -20,7 +20,9 @@ HEADS = {  # the last dense layer of each network
 def libraries():
     """(torch, torchvision, timm); skips the test where one is not installed."""
     torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)  # several wait by spinning: beside other work on the same cores, minutes
+    torch.set_num_threads(
+        1
+    )  # several wait by spinning: beside other work on the same cores, minutes
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # their own deprecations are not ours to fix
         return torch, _torchvision(torch), pytest.importorskip("timm")
@@ -49,7 +51,9 @@ def build(name: str, num_classes: int = 1000, size: int = 224, **options):
     torch, torchvision, timm = libraries()
     torch.manual_seed(0)
     if name == "deit_small":
-        return timm.create_model("deit_small_patch16_224", num_classes=num_classes, img_size=size, **options).eval()
+        return timm.create_model(
+            "deit_small_patch16_224", num_classes=num_classes, img_size=size, **options
+        ).eval()
     return getattr(torchvision.models, name)(num_classes=num_classes, **options).eval()
 
 
@@ -101,7 +105,9 @@ def run(model, images: np.ndarray) -> np.ndarray:
 def run_features(name: str, model, images: np.ndarray) -> np.ndarray:
     """What reaches the last dense layer."""
     seen = []
-    hook = model.get_submodule(HEADS[name]).register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
+    hook = model.get_submodule(HEADS[name]).register_forward_pre_hook(
+        lambda layer, inputs: seen.append(inputs[0])
+    )
     run(model, images)
     hook.remove()
     return seen[0].numpy()

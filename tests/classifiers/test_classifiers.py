@@ -8,7 +8,7 @@ from jaxloop import classifiers, config
 from jaxloop.classifiers import training
 from jaxloop.devices import make_mesh
 from jaxloop.errors import InputError
-from jaxloop.pixels import to_unit
+from jaxloop.ops.pixels import to_unit
 from jaxloop.types import Samples
 
 SIZE = 16
@@ -24,11 +24,15 @@ def picture_of(label: np.ndarray) -> np.ndarray:
 def samples(n: int, shuffled: bool = False) -> Samples:
     label = np.arange(n) % 5
     shown = np.random.default_rng(1).permutation(label) if shuffled else label
-    return Samples(jnp.asarray(picture_of(shown)), jnp.asarray(label, jnp.int32), jnp.zeros(n, jnp.int32))
+    return Samples(
+        jnp.asarray(picture_of(shown)), jnp.asarray(label, jnp.int32), jnp.zeros(n, jnp.int32)
+    )
 
 
 def trainer(name: str, **changes) -> training.Trainer:
-    spec = config.Classifier(**{"batch_size": 20, "width": 0.1, "epochs": 50, "patience": 3, **changes})
+    spec = config.Classifier(
+        **{"batch_size": 20, "width": 0.1, "epochs": 50, "patience": 3, **changes}
+    )
     module = classifiers.create(name, 5, "small", spec.width)
     return training.create(module, spec, SIZE, make_mesh(1, jax.devices()[:1]))
 
@@ -38,12 +42,16 @@ def used(real: Samples, valid) -> jnp.ndarray:
     return jnp.concatenate([jnp.ones(len(real.label), bool), jnp.asarray(valid)])
 
 
-def train(made: training.Trainer, real: Samples, validation: Samples, epochs: int) -> list[training.State]:
+def train(
+    made: training.Trainer, real: Samples, validation: Samples, epochs: int
+) -> list[training.State]:
     queue, valid = samples(10), np.zeros(10, bool)
     step = jax.jit(made.epoch)
     states = [made.init(jax.random.key(0), None)]
     for i in range(epochs):
-        states.append(step(jax.random.key(i), states[-1], real, queue, used(real, valid), validation))
+        states.append(
+            step(jax.random.key(i), states[-1], real, queue, used(real, valid), validation)
+        )
     return states
 
 
@@ -64,11 +72,15 @@ def test_shapes_and_evaluation_mode(name):
     logits, features = made.logits(state.variables, image), made.features(state.variables, image)
     assert logits.shape == (7, 5) and features.ndim == 2 and len(features) == 7
     # rows do not depend on the company they are in (batch norm and dropout are off)
-    np.testing.assert_allclose(made.logits(state.variables, image[:2]), logits[:2], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        made.logits(state.variables, image[:2]), logits[:2], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_early_stopping_keeps_the_best_and_then_stands_still():
-    states = train(trainer("lenet", learning_rate=1e-2), samples(200, shuffled=True), samples(50), epochs=20)
+    states = train(
+        trainer("lenet", learning_rate=1e-2), samples(200, shuffled=True), samples(50), epochs=20
+    )
     losses = [float(s.best_loss) for s in states[1:]]
     assert losses == sorted(losses, reverse=True)
     last = next(i for i, s in enumerate(states) if bool(s.stopped))
@@ -84,7 +96,9 @@ def test_the_best_is_of_the_epoch_with_the_lowest_validation_loss():
 
     def loss(variables):
         logits = made.logits(variables, validation.image)
-        return float(optax.softmax_cross_entropy_with_integer_labels(logits, validation.label).mean())
+        return float(
+            optax.softmax_cross_entropy_with_integer_labels(logits, validation.label).mean()
+        )
 
     all_losses = [loss(s.variables) for s in states[1:]]
     assert loss(states[-1].best) == pytest.approx(min(all_losses), rel=1e-5)
@@ -102,12 +116,20 @@ def test_only_valid_queue_images_are_trained_on():
     queue = samples(40, shuffled=True)
     start = made.init(jax.random.key(0), None)
     step = jax.jit(made.epoch)
-    without = step(jax.random.key(1), start, real, queue, used(real, np.zeros(40, bool)), samples(20))
+    without = step(
+        jax.random.key(1), start, real, queue, used(real, np.zeros(40, bool)), samples(20)
+    )
     other = Samples(255 - queue.image, queue.label, queue.group)
-    also_without = step(jax.random.key(1), start, real, other, used(real, np.zeros(40, bool)), samples(20))
+    also_without = step(
+        jax.random.key(1), start, real, other, used(real, np.zeros(40, bool)), samples(20)
+    )
     jax.tree.map(np.testing.assert_array_equal, without, also_without)
-    with_queue = step(jax.random.key(1), start, real, queue, used(real, np.ones(40, bool)), samples(20))
-    assert not np.array_equal(jax.tree.leaves(with_queue.variables)[0], jax.tree.leaves(without.variables)[0])
+    with_queue = step(
+        jax.random.key(1), start, real, queue, used(real, np.ones(40, bool)), samples(20)
+    )
+    assert not np.array_equal(
+        jax.tree.leaves(with_queue.variables)[0], jax.tree.leaves(without.variables)[0]
+    )
 
 
 def test_without_a_whole_batch_there_is_no_training():
@@ -126,9 +148,14 @@ def test_augmentation_moves_training_images_and_nothing_else():
     plain, moved = (trainer("lenet", augment=how) for how in ("none", "crop"))
     start = plain.init(jax.random.key(0), None)
     of_real = used(real, np.zeros(40, bool))
-    states = [jax.jit(made.epoch)(jax.random.key(1), start, real, real, of_real, real) for made in (plain, moved)]
+    states = [
+        jax.jit(made.epoch)(jax.random.key(1), start, real, real, of_real, real)
+        for made in (plain, moved)
+    ]
     assert not np.array_equal(*(jax.tree.leaves(s.variables)[0] for s in states))
-    np.testing.assert_array_equal(*(made.logits(start.variables, real.image) for made in (plain, moved)))
+    np.testing.assert_array_equal(
+        *(made.logits(start.variables, real.image) for made in (plain, moved))
+    )
 
 
 def test_what_a_classifier_sees():
@@ -167,11 +194,18 @@ def test_one_step_is_adam_on_the_mean_cross_entropy():
         to_unit(batch.image),
         batch.label,
     )
-    logits = np.asarray(module.apply(variables, batch.image.astype(jnp.float32) / 127.5 - 1, train=False), np.float64)
+    logits = np.asarray(
+        module.apply(variables, batch.image.astype(jnp.float32) / 127.5 - 1, train=False),
+        np.float64,
+    )
     picked = logits[np.arange(20), np.asarray(batch.label)]
-    assert float(loss) == pytest.approx((np.log(np.exp(logits).sum(axis=1)) - picked).mean(), rel=1e-5)
+    assert float(loss) == pytest.approx(
+        (np.log(np.exp(logits).sum(axis=1)) - picked).mean(), rel=1e-5
+    )
     # Adam's first step has the size of the learning rate wherever there is a gradient
-    moved = np.abs(np.asarray(stepped["params"]["Dense_2"]["bias"] - variables["params"]["Dense_2"]["bias"]))
+    moved = np.abs(
+        np.asarray(stepped["params"]["Dense_2"]["bias"] - variables["params"]["Dense_2"]["bias"])
+    )
     np.testing.assert_allclose(moved, 0.1, rtol=1e-3)
 
 

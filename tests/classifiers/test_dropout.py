@@ -34,7 +34,9 @@ def test_many_passes_are_the_mean_of_their_predictions():
     got = dropout.mean_log_probability(module, jax.random.key(7), variables, x, passes=5)
     each = [
         jax.nn.softmax(
-            module.apply(variables, x, train=True, rngs={"dropout": jax.random.fold_in(jax.random.key(7), i)})
+            module.apply(
+                variables, x, train=True, rngs={"dropout": jax.random.fold_in(jax.random.key(7), i)}
+            )
         )
         for i in range(5)
     ]
@@ -46,7 +48,10 @@ def test_many_passes_are_the_mean_of_their_predictions():
 def test_batch_norm_sleeps():
     # running statistics far from the batch's: if they were not used, the rows would depend on their company
     module, variables, x = made("mobilenet_v3_small")
-    variables = {**variables, "batch_stats": jax.tree.map(lambda s: s + 1.0, variables["batch_stats"])}
+    variables = {
+        **variables,
+        "batch_stats": jax.tree.map(lambda s: s + 1.0, variables["batch_stats"]),
+    }
     quiet = module.apply(variables, x, train=False)
     passes = dropout.mean_log_probability(module, jax.random.key(7), variables, x, passes=200)
     # dropout of a fifth before the last layer alone: the mean is near the quiet prediction
@@ -56,11 +61,15 @@ def test_batch_norm_sleeps():
 @pytest.mark.parametrize("name", classifiers.NAMES)
 def test_which_networks_have_dropout(name):
     module = classifiers.create(name, 5, "small", 0.1)
-    assert dropout.has_dropout(module, 32) == (name in ("alexnet", "vgg19", "mobilenet_v3_large", "mobilenet_v3_small"))
+    assert dropout.has_dropout(module, 32) == (
+        name in ("alexnet", "vgg19", "mobilenet_v3_large", "mobilenet_v3_small")
+    )
 
 
 def test_the_score_is_the_entropy_of_the_mean():
     probability = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
     with np.errstate(divide="ignore"):
-        score = scores.negative_entropy(jnp.maximum(jnp.log(jnp.asarray(probability, jnp.float32)), -80))
+        score = scores.negative_entropy(
+            jnp.maximum(jnp.log(jnp.asarray(probability, jnp.float32)), -80)
+        )
     np.testing.assert_allclose(score, [-np.log(2), 0], atol=1e-6)

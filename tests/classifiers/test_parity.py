@@ -77,7 +77,9 @@ def shapes(name: str, stem: str, *sides: int, width: float = 0.25, num_classes: 
     """The variables' shapes, and the shape of the logits of 3 images; nothing is computed."""
     module = classifiers.create(name, num_classes, stem, width)
     images = jax.ShapeDtypeStruct((3, *sides, 3), jnp.float32)
-    logits, variables = jax.eval_shape(partial(module.init_with_output, train=False), jax.random.key(0), images)
+    logits, variables = jax.eval_shape(
+        partial(module.init_with_output, train=False), jax.random.key(0), images
+    )
     return variables, logits.shape
 
 
@@ -152,7 +154,9 @@ def without_dropout(call, args, kwargs, context):
 
 # In float64: in float32 a sum near zero falls on either side of a ReLU, and few pixels are left at the end for it to matter.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_large", "mobilenet_v3_small", "deit_small"])
+@pytest.mark.parametrize(
+    "name", ["resnet50", "mobilenet_v3_large", "mobilenet_v3_small", "deit_small"]
+)
 def test_gradients_and_running_statistics_of_a_training_step(name):
     torch, _, _ = oracles.libraries()
     pair = paired(name, num_classes=5, size=48)
@@ -162,18 +166,27 @@ def test_gradients_and_running_statistics_of_a_training_step(name):
     for layer in oracle.modules():
         if isinstance(layer, torch.nn.Dropout):
             layer.p = 0.0
-    torch.nn.functional.cross_entropy(oracle(oracles.to_torch(images)), torch.from_numpy(labels)).backward()
+    torch.nn.functional.cross_entropy(
+        oracle(oracles.to_torch(images)), torch.from_numpy(labels)
+    ).backward()
     gradients = {key: value.grad.numpy() for key, value in oracle.named_parameters()}
     theirs = torch_names.convert(name, {**oracles.state(oracle), **gradients})
 
     def loss(params, rest, images):
-        logits, changed = pair.module.apply({**rest, "params": params}, images, train=True, mutable=["batch_stats"])
+        logits, changed = pair.module.apply(
+            {**rest, "params": params}, images, train=True, mutable=["batch_stats"]
+        )
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), changed
 
     with jax.enable_x64(True), nn.intercept_methods(without_dropout):
-        params, rest = pair.variables["params"], {k: v for k, v in pair.variables.items() if k != "params"}
+        params, rest = (
+            pair.variables["params"],
+            {k: v for k, v in pair.variables.items() if k != "params"},
+        )
         double = partial(jax.tree.map, lambda leaf: leaf.astype(np.float64))
-        gradient, changed = jit_once(jax.grad(loss, has_aux=True))(double(params), double(rest), images)
+        gradient, changed = jit_once(jax.grad(loss, has_aux=True))(
+            double(params), double(rest), images
+        )
     assert_trees_close(changed.get("batch_stats", {}), theirs.get("batch_stats", {}), 1e-6)
     assert_trees_close(gradient, theirs["params"], 1e-6)
 
@@ -182,18 +195,29 @@ def test_gradients_and_running_statistics_of_a_training_step(name):
     "name, block, module, shape",
     [
         ("resnet50", "layer4_1", resnet.Bottleneck(512, 2048, stride=1), (2, 2, 2048)),
-        ("mobilenet_v3_small", "block9", mobilenet_v3.InvertedResidual(mobilenet_v3.SMALL[9]), (2, 2, 96)),
+        (
+            "mobilenet_v3_small",
+            "block9",
+            mobilenet_v3.InvertedResidual(mobilenet_v3.SMALL[9]),
+            (2, 2, 96),
+        ),
         ("deit_small", "block3", deit.Block(), (2, 384)),
     ],
 )
 def test_initial_weights_spread_as_the_oracles(name, block, module, shape):
-    theirs = traverse_util.flatten_dict(torch_names.convert(name, oracles.state(oracles.build(name)))["params"][block])
+    theirs = traverse_util.flatten_dict(
+        torch_names.convert(name, oracles.state(oracles.build(name)))["params"][block]
+    )
     init = module.init if name == "deit_small" else partial(module.init, train=False)
-    ours = traverse_util.flatten_dict(jit_once(init)(jax.random.key(0), jnp.zeros((1, *shape)))["params"])
+    ours = traverse_util.flatten_dict(
+        jit_once(init)(jax.random.key(0), jnp.zeros((1, *shape)))["params"]
+    )
     assert ours.keys() == theirs.keys()
     for path, value in ours.items():
         assert np.std(value) == pytest.approx(np.std(theirs[path]), rel=0.05), path
-        assert np.mean(value) == pytest.approx(np.mean(theirs[path]), abs=0.1 * float(np.std(value))), path
+        assert np.mean(value) == pytest.approx(
+            np.mean(theirs[path]), abs=0.1 * float(np.std(value))
+        ), path
 
 
 def test_average_pooling_is_torchs():
@@ -201,7 +225,9 @@ def test_average_pooling_is_torchs():
     for height, width, side in ((1, 5, 6), (6, 6, 6), (13, 7, 6), (14, 21, 7), (3, 29, 7)):
         images = pictures(2, height, width)
         theirs = torch.nn.functional.adaptive_avg_pool2d(oracles.to_torch(images), side).numpy()
-        np.testing.assert_allclose(adaptive_average_pool(images, side), theirs.transpose(0, 2, 3, 1), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(
+            adaptive_average_pool(images, side), theirs.transpose(0, 2, 3, 1), rtol=0, atol=1e-6
+        )
 
 
 def test_refused_weights():
@@ -213,9 +239,13 @@ def test_refused_weights():
             torch_names.convert(name, good)
     with pytest.raises(InputError, match=f"weights='{key}'.*missing"):
         torch_names.convert("mobilenet_v3_small", {k: v for k, v in good.items() if k != key})
-    with pytest.raises(InputError, match=rf"weights='{key}'.*shape \(88, 1, 3, 3\), not \(88, 3, 3\)"):
+    with pytest.raises(
+        InputError, match=rf"weights='{key}'.*shape \(88, 1, 3, 3\), not \(88, 3, 3\)"
+    ):
         torch_names.convert("mobilenet_v3_small", {**good, key: good[key][:, 0]})
-    with pytest.raises(InputError, match=r"weights='classifier.3.weight'.*shape \(8, 1024\), not \(7, 1024\)"):
+    with pytest.raises(
+        InputError, match=r"weights='classifier.3.weight'.*shape \(8, 1024\), not \(7, 1024\)"
+    ):
         torch_names.convert("mobilenet_v3_small", {**good, "classifier.3.bias": np.zeros(8)})
     with pytest.raises(InputError, match="weights='classifier.6.bias'.*no other"):
         torch_names.convert("mobilenet_v3_small", {**good, "classifier.6.bias": np.zeros(7)})
@@ -225,7 +255,9 @@ def test_refused_weights():
 
 def test_refused_position_embedding():
     good = oracles.state(oracles.build("deit_small", 7, size=32))
-    with pytest.raises(InputError, match=r"weights='pos_embed'.*shape \(1, 5, 384\), not \(1, 7, 384\)"):
+    with pytest.raises(
+        InputError, match=r"weights='pos_embed'.*shape \(1, 5, 384\), not \(1, 7, 384\)"
+    ):
         torch_names.convert("deit_small", {**good, "pos_embed": np.zeros((1, 7, 384))})
 
 
@@ -238,7 +270,10 @@ def test_sizes(name, stem):
     other = 5 * smallest if name == "deit_small" else 67
     assert shapes(name, stem, smallest, other)[1] == (3, 5)
     for sides in ((smallest - 1, other), (other, smallest - 1)):
-        with pytest.raises(InputError, match=f"={smallest - 1} is refused; allowed: .*at least {smallest} for {name}"):
+        with pytest.raises(
+            InputError,
+            match=f"={smallest - 1} is refused; allowed: .*at least {smallest} for {name}",
+        ):
             shapes(name, stem, *sides)
 
 
@@ -254,13 +289,19 @@ def test_shapes_in_training_and_in_evaluation(name, stem):
     module = classifiers.create(name, 5, stem, width=0.25)
     variables = drawn(shapes(name, stem, side, side)[0])
 
-    run = partial(module.apply, train=True, rngs={"dropout": jax.random.key(0)}, mutable=["batch_stats"])
+    run = partial(
+        module.apply, train=True, rngs={"dropout": jax.random.key(0)}, mutable=["batch_stats"]
+    )
     logits, changed = jit_once(run)(variables, pictures(2, side, side))
     assert logits.shape == (2, 5) and np.isfinite(logits).all()
     old, new = (traverse_util.flatten_dict(v.get("batch_stats", {})) for v in (variables, changed))
-    assert old.keys() == new.keys() and not any(np.array_equal(old[path], new[path]) for path in old)
+    assert old.keys() == new.keys() and not any(
+        np.array_equal(old[path], new[path]) for path in old
+    )
 
-    features = jax.eval_shape(partial(module.apply, train=False, features=True), variables, pictures(2, side, side))
+    features = jax.eval_shape(
+        partial(module.apply, train=False, features=True), variables, pictures(2, side, side)
+    )
     heads = [leaf for leaf in jax.tree.leaves(variables["params"]) if leaf.shape[1:] == (5,)]
     assert len(heads) == 1 and features.shape == (2, len(heads[0]))
 
@@ -271,7 +312,9 @@ def drawn(shapes):
 
     def draw(path, leaf):
         if path[-1] == "kernel":
-            return random.normal(0, (2 * leaf.shape[-1] / leaf.size) ** 0.5, leaf.shape).astype(np.float32)
+            return random.normal(0, (2 * leaf.shape[-1] / leaf.size) ** 0.5, leaf.shape).astype(
+                np.float32
+            )
         return (np.ones if path[-1] in ("scale", "var") else np.zeros)(leaf.shape, np.float32)
 
     return traverse_util.path_aware_map(draw, shapes)

@@ -14,14 +14,21 @@ import safetensors.numpy
 from flax import traverse_util
 
 from jaxloop import classifiers
-from jaxloop.classifiers import hub, pretrained, torch_names
+from jaxloop.classifiers import pretrained, torch_names
 from jaxloop.errors import InputError
+from jaxloop.weights import hub
 from tests.classifiers import oracles
 
 NAME, CLASSES = "mobilenet_v3_small", 7
 
 
-def shapes(name: str, num_classes: int = CLASSES, side: int = 224, stem: str = "imagenet", width: float = 1.0):
+def shapes(
+    name: str,
+    num_classes: int = CLASSES,
+    side: int = 224,
+    stem: str = "imagenet",
+    width: float = 1.0,
+):
     """The variables that the module's init gives, as shapes."""
     module = classifiers.create(name, num_classes, stem, width)
     images = jnp.zeros((1, side, side, 3))
@@ -35,7 +42,9 @@ def published(name: str, **options) -> dict[str, np.ndarray]:
     for tensor in torch_names.mapping(name):
         shape = ours[tensor.path].shape
         low = 0.5 if tensor.key.endswith("running_var") else -0.5
-        state[tensor.key] = random.uniform(low, 1, [shape[i] for i in np.argsort(tensor.axes)]).astype(np.float32)
+        state[tensor.key] = random.uniform(
+            low, 1, [shape[i] for i in np.argsort(tensor.axes)]
+        ).astype(np.float32)
     return state
 
 
@@ -44,7 +53,12 @@ def folder(tmp_path_factory):
     """in.safetensors with a published state dict, and out.safetensors converted from it."""
     folder = tmp_path_factory.mktemp("pretrained")
     safetensors.numpy.save_file(published(NAME), folder / "in.safetensors")
-    assert pretrained.main(["convert", NAME, str(folder / "in.safetensors"), str(folder / "out.safetensors")]) == 0
+    assert (
+        pretrained.main(
+            ["convert", NAME, str(folder / "in.safetensors"), str(folder / "out.safetensors")]
+        )
+        == 0
+    )
     return folder
 
 
@@ -69,7 +83,9 @@ def changed(folder, path, told=None, drop=(), **tensors) -> str:
 
 def test_the_variables_come_back_and_compute_the_same(folder, weights):
     converted = torch_names.convert(NAME, published(NAME))
-    jax.tree.map(np.testing.assert_array_equal, pretrained.load(folder / "out.safetensors"), converted)
+    jax.tree.map(
+        np.testing.assert_array_equal, pretrained.load(folder / "out.safetensors"), converted
+    )
     apply = jax.jit(partial(classifiers.create(NAME, CLASSES).apply, train=False))
     images = np.random.default_rng(1).normal(size=(2, 40, 40, 3)).astype(np.float32)
     logits = apply(weights.variables, images)
@@ -92,9 +108,13 @@ def test_a_file_says_what_it_is(folder, weights):
 def test_the_same_source_gives_the_same_bytes(folder):
     before = (folder / "out.safetensors").read_bytes()
     pretrained.convert(NAME, folder / "in.safetensors", folder / "again.safetensors")
-    pretrained.convert(NAME, folder / "in.safetensors", folder / "again.safetensors")  # replaced without a word
+    pretrained.convert(
+        NAME, folder / "in.safetensors", folder / "again.safetensors"
+    )  # replaced without a word
     assert (folder / "again.safetensors").read_bytes() == before
-    assert {path.suffix for path in folder.iterdir()} == {".safetensors"}  # nothing temporary is left
+    assert {path.suffix for path in folder.iterdir()} == {
+        ".safetensors"
+    }  # nothing temporary is left
 
 
 def test_a_write_that_fails_leaves_nothing(folder, weights, tmp_path, monkeypatch):
@@ -123,7 +143,9 @@ def test_a_state_dict_of_another_network_is_refused(tmp_path, change, message, f
     change(state)
     source = tmp_path / "in.safetensors"
     safetensors.numpy.save_file(state, source)
-    with pytest.raises(InputError, match=rf"IN='{source}' is refused; allowed: weights of {NAME}; {message}"):
+    with pytest.raises(
+        InputError, match=rf"IN='{source}' is refused; allowed: weights of {NAME}; {message}"
+    ):
         pretrained.convert(NAME, source, tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -131,7 +153,9 @@ def test_a_state_dict_of_another_network_is_refused(tmp_path, change, message, f
 def test_a_deit_of_another_image_size_is_refused(tmp_path):
     state = {key: np.zeros_like(x) for key, x in published("deit_small", side=96).items()}
     safetensors.numpy.save_file(state, tmp_path / "in.safetensors")
-    with pytest.raises(InputError, match=r"params/position has shape \(1, 37, 384\), not \(1, 197, 384\)"):
+    with pytest.raises(
+        InputError, match=r"params/position has shape \(1, 37, 384\), not \(1, 197, 384\)"
+    ):
         pretrained.convert("deit_small", tmp_path / "in.safetensors", tmp_path / "out.safetensors")
 
 
@@ -146,8 +170,14 @@ def test_a_deit_of_another_image_size_is_refused(tmp_path):
         ),
         (["convert", NAME, "a.safetensors", "b.npz"], "OUT='b.npz' is refused"),
         (["convert", NAME, "a.safetensors", "./a.safetensors"], "OUT='a.safetensors' is refused"),
-        (["convert", NAME, "a.safetensors", "b.safetensors"], "IN='a.safetensors' is refused; .*No such file"),
-        (["convert", NAME, "in.safetensors", "nowhere/b.safetensors"], "OUT='nowhere/b.safetensors' .*written"),
+        (
+            ["convert", NAME, "a.safetensors", "b.safetensors"],
+            "IN='a.safetensors' is refused; .*No such file",
+        ),
+        (
+            ["convert", NAME, "in.safetensors", "nowhere/b.safetensors"],
+            "OUT='nowhere/b.safetensors' .*written",
+        ),
     ],
 )
 def test_the_command_refuses_in_one_line(folder, monkeypatch, capsys, arguments, line):
@@ -165,10 +195,15 @@ def test_the_command_as_a_person_runs_it(folder):
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith(
         f"{NAME}, {CLASSES} classes, from in.safe"
     )
-    assert (folder / "by_command.safetensors").read_bytes() == (folder / "out.safetensors").read_bytes()
+    assert (folder / "by_command.safetensors").read_bytes() == (
+        folder / "out.safetensors"
+    ).read_bytes()
     refused = run([*command, "in.pth", "by_command.safetensors"])
     assert refused.returncode == 2 and refused.stdout == ""
-    assert refused.stderr.startswith("jaxloop: IN='in.pth' is refused") and refused.stderr.count("\n") == 1
+    assert (
+        refused.stderr.startswith("jaxloop: IN='in.pth' is refused")
+        and refused.stderr.count("\n") == 1
+    )
 
 
 # Files that torch wrote
@@ -196,13 +231,17 @@ def test_broken_files_are_refused(folder, tmp_path):
     whole = (folder / "out.safetensors").read_bytes()
     for content in (whole[:-4], whole[: len(whole) // 2], whole[:100], b"junk" * 100, b""):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"broken.safetensors' is refused; allowed: a whole .safetensors file"):
+        with pytest.raises(
+            InputError, match=r"broken.safetensors' is refused; allowed: a whole .safetensors file"
+        ):
             pretrained.load(path)
     with pytest.raises(InputError, match=r"nowhere.safetensors' is refused.*No such file"):
         pretrained.load(tmp_path / "nowhere.safetensors")
     with pytest.raises(InputError, match=r"in.pth' is refused; allowed: a file made by .*convert"):
         pretrained.load("in.pth")
-    with pytest.raises(InputError, match=r"in.safetensors' is refused; .*does not say of what network"):
+    with pytest.raises(
+        InputError, match=r"in.safetensors' is refused; .*does not say of what network"
+    ):
         pretrained.load(folder / "in.safetensors")
 
 
@@ -231,7 +270,10 @@ def test_metadata_is_checked(folder, tmp_path, field, value):
     ("change", "message"),
     [
         ({"drop": ["params/head/bias"]}, "params/head/bias is missing"),
-        ({"params/hidden/bias": np.zeros(3, np.float32)}, r"params/hidden/bias has shape \(3,\), not \(1024,\)"),
+        (
+            {"params/hidden/bias": np.zeros(3, np.float32)},
+            r"params/hidden/bias has shape \(3,\), not \(1024,\)",
+        ),
         ({"params/more": np.zeros(3, np.float32)}, "params/more is none of its tensors"),
         ({"told": {"num_classes": 8}}, r"params/head/bias has shape \(7,\), not \(8,\)"),
         ({"told": {"architecture": "resnet50"}}, "resnet50 for 7 classes; .* is missing"),
@@ -259,13 +301,19 @@ def test_start_takes_all_but_the_head(weights):
 def test_start_leaves_the_head_also_where_the_classes_are_as_many(weights):
     zeros = jax.tree.map(np.zeros_like, weights.variables)
     head = pretrained.start(zeros, weights)["params"]["head"]
-    assert head["kernel"].shape == (1024, CLASSES) and not np.any(head["kernel"]) and not np.any(head["bias"])
+    assert (
+        head["kernel"].shape == (1024, CLASSES)
+        and not np.any(head["kernel"])
+        and not np.any(head["bias"])
+    )
 
 
 @pytest.mark.parametrize("name", torch_names.NAMES)
 def test_the_head_is_what_depends_on_the_number_of_classes(name):
     few, many = (traverse_util.flatten_dict(shapes(name, n)) for n in (3, 1000))
-    half = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, jnp.float16), shapes(name, 3))  # tells who is who
+    half = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, jnp.float16), shapes(name, 3)
+    )  # tells who is who
     weights = pretrained.Weights("a", name, 1000, "", "", None)
     start = lambda init, variables: pretrained.start(init, weights._replace(variables=variables))  # noqa: E731
     started = traverse_util.flatten_dict(jax.eval_shape(start, half, shapes(name, 1000)))
@@ -278,7 +326,9 @@ def test_start_can_be_traced(weights):
         init = classifiers.create(NAME, 3).init(key, jnp.zeros((1, 32, 32, 3)), train=False)
         return pretrained.start(init, weights._replace(variables=variables))
 
-    traced = jax.eval_shape(jax.vmap(started, (0, None)), jax.random.split(jax.random.key(0), 2), weights.variables)
+    traced = jax.eval_shape(
+        jax.vmap(started, (0, None)), jax.random.split(jax.random.key(0), 2), weights.variables
+    )
     assert traced["params"]["head"]["kernel"].shape == (2, 1024, 3)
 
 
@@ -292,7 +342,9 @@ def test_start_can_be_traced(weights):
     ],
 )
 def test_start_refuses_another_network(weights, other, message):
-    with pytest.raises(InputError, match=f"config.classifier.pretrained='{weights.path}' .*{NAME}'s.*{message}"):
+    with pytest.raises(
+        InputError, match=f"config.classifier.pretrained='{weights.path}' .*{NAME}'s.*{message}"
+    ):
         pretrained.start(shapes(**other), weights)
 
 
@@ -300,11 +352,17 @@ def test_start_refuses_another_network(weights, other, message):
 def test_position_embedding_is_resized_as_timm_does(side):
     torch, _, timm = oracles.libraries()
     position = np.random.default_rng(0).normal(size=(1, 197, 384)).astype(np.float32)
-    variables = jax.tree.map(lambda x: np.broadcast_to(np.float32(0), x.shape), shapes("deit_small"))
+    variables = jax.tree.map(
+        lambda x: np.broadcast_to(np.float32(0), x.shape), shapes("deit_small")
+    )
     variables["params"]["position"] = position
     weights = pretrained.Weights("deit.safetensors", "deit_small", CLASSES, "", "", variables)
-    ours = np.asarray(pretrained.start(shapes("deit_small", 3, side), weights)["params"]["position"])
-    theirs = timm.layers.resample_abs_pos_embed(torch.from_numpy(position), [side // 16] * 2).numpy()
+    ours = np.asarray(
+        pretrained.start(shapes("deit_small", 3, side), weights)["params"]["position"]
+    )
+    theirs = timm.layers.resample_abs_pos_embed(
+        torch.from_numpy(position), [side // 16] * 2
+    ).numpy()
     np.testing.assert_array_equal(ours[:, 0], position[:, 0])
     # Sums of at most a hundred products of order 1, in float32: 2e-6 at most was measured.
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
@@ -328,25 +386,44 @@ def test_no_weights_are_asked_for():
 def test_each_classifier_finds_its_file(folder, weights):
     path = str(folder / "out.safetensors")
     found = pretrained.for_classifiers((path,), (NAME,), "imagenet", 1.0)
-    assert list(found) == [NAME] and found[NAME].sha256 == weights.sha256 and found[NAME].path == path
+    assert (
+        list(found) == [NAME] and found[NAME].sha256 == weights.sha256 and found[NAME].path == path
+    )
 
 
 @pytest.mark.parametrize(
     ("paths", "names", "more", "message"),
     [
-        (["out"], [NAME], {"stem": "small"}, "config.classifier.stem='small' is refused; allowed: imagenet"),
+        (
+            ["out"],
+            [NAME],
+            {"stem": "small"},
+            "config.classifier.stem='small' is refused; allowed: imagenet",
+        ),
         (["out"], [NAME], {"width": 0.5}, "config.classifier.width=0.5 is refused; allowed: 1"),
         (["out"], ["lenet", NAME], {}, "config.classifiers without lenet"),
         (["out"], [NAME, "vgg19"], {}, "one file for each of config.classifiers; vgg19 has none"),
-        (["out"], ["vgg19", "alexnet"], {}, f"out.safetensors' .*weights of vgg19, alexnet; these are of {NAME}"),
+        (
+            ["out"],
+            ["vgg19", "alexnet"],
+            {},
+            f"out.safetensors' .*weights of vgg19, alexnet; these are of {NAME}",
+        ),
         (["out", "copy"], [NAME], {}, f"copy.safetensors' .*out.safetensors is of {NAME} as well"),
-        (["timm/resnet50.tv_in1k", "timm/resnet50.a1_in1k"], ["resnet50"], {}, "one file a classifier"),
+        (
+            ["timm/resnet50.tv_in1k", "timm/resnet50.a1_in1k"],
+            ["resnet50"],
+            {},
+            "one file a classifier",
+        ),
         (["timm/resnet50.tv_in1k"], ["resnet50", "vgg19"], {}, "vgg19 has none"),
         (["nowhere"], [NAME], {}, "nowhere.safetensors' is refused; .*No such file"),
         (["timm/resnet18.tv_in1k"], [NAME], {}, "timm/resnet18.tv_in1k' is refused; .*resnet50"),
     ],
 )
-def test_for_classifiers_refuses_before_anything_is_fetched(folder, no_hub, paths, names, more, message):
+def test_for_classifiers_refuses_before_anything_is_fetched(
+    folder, no_hub, paths, names, more, message
+):
     (folder / "copy.safetensors").write_bytes((folder / "out.safetensors").read_bytes())
     paths = [path if "/" in path else str(folder / f"{path}.safetensors") for path in paths]
     with pytest.raises(InputError, match=message):

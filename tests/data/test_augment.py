@@ -9,7 +9,9 @@ from jaxloop.data.augment import NAMES, augment
 from jaxloop.errors import InputError
 
 N, SIDE, PADDING = 600, 16, 2  # padding = side // 8
-IMAGE = np.random.default_rng(0).integers(1, 256, (SIDE, SIDE, 3), dtype=np.uint8)  # no black pixel, no symmetry
+IMAGE = np.random.default_rng(0).integers(
+    1, 256, (SIDE, SIDE, 3), dtype=np.uint8
+)  # no black pixel, no symmetry
 
 
 jitted = jax.jit(augment, static_argnames="how")
@@ -28,7 +30,11 @@ def outcomes(how):
         for dx in range(2 * PADDING + 1)
     }
     flips = (False, True) if how == "crop_flip" else (False,)
-    return {(crop[:, ::-1] if flip else crop).tobytes(): (*at, flip) for at, crop in crops.items() for flip in flips}
+    return {
+        (crop[:, ::-1] if flip else crop).tobytes(): (*at, flip)
+        for at, crop in crops.items()
+        for flip in flips
+    }
 
 
 def drawn(how, image=IMAGE, step=0):
@@ -80,7 +86,9 @@ def test_a_side_that_eight_does_not_divide():
 
 def test_is_the_same_in_a_loop():
     batch = np.stack([IMAGE] * N)
-    loop = jax.jit(lambda x: jax.lax.fori_loop(0, 3, lambda step, x: augment(key(step), x, "crop_flip"), x))
+    loop = jax.jit(
+        lambda x: jax.lax.fori_loop(0, 3, lambda step, x: augment(key(step), x, "crop_flip"), x)
+    )
     stepped = batch
     for step in range(3):
         stepped = jitted(key(step), stepped, "crop_flip")
@@ -88,7 +96,9 @@ def test_is_the_same_in_a_loop():
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(InputError, match=r"config.classifier.augment='flip'.*none, crop, crop_flip"):
+    with pytest.raises(
+        InputError, match=r"config.classifier.augment='flip'.*none, crop, crop_flip"
+    ):
         augment(key(), IMAGE[None], "flip")
 
 

@@ -18,7 +18,9 @@ def random_samples(n, seed):
     )
 
 
-@pytest.mark.parametrize("valid", [[True] * 9, [True] * 5 + [False] * 4, [False, True, True, False, True], [False] * 3])
+@pytest.mark.parametrize(
+    "valid", [[True] * 9, [True] * 5 + [False] * 4, [False, True, True, False, True], [False] * 3]
+)
 def test_order_has_the_valid_indices_in_front(valid):
     valid = np.array(valid)
     order = np.asarray(batches.epoch_order(jax.random.key(0), jnp.asarray(valid)))
@@ -30,7 +32,9 @@ def test_order_has_the_valid_indices_in_front(valid):
 def test_order_is_uniform():
     valid = jnp.array([True, False, True, True, False, True])
     trials = 4_000
-    orders = jax.vmap(batches.epoch_order, in_axes=(0, None))(jax.random.split(jax.random.key(0), trials), valid)
+    orders = jax.vmap(batches.epoch_order, in_axes=(0, None))(
+        jax.random.split(jax.random.key(0), trials), valid
+    )
     _, counts = np.unique(np.asarray(orders)[:, :4], axis=0, return_counts=True)
     assert len(counts) == 24  # every order of the four valid ones
     # Chi-squared with 23 degrees of freedom: above 57 once in 10,000.
@@ -46,7 +50,9 @@ def test_nothing_is_traced_again_as_the_queue_fills():
         traces.append(size)
         valid = jnp.arange(32) < 20 + size
         order = batches.epoch_order(key, valid)
-        return batches.take(real, queue, order[:8]), batches.num_batches(jnp.sum(valid, dtype=jnp.int32), 8)
+        return batches.take(real, queue, order[:8]), batches.num_batches(
+            jnp.sum(valid, dtype=jnp.int32), 8
+        )
 
     counts = [int(first_batch(jax.random.key(0), jnp.int32(size))[1]) for size in (0, 3, 4, 12)]
     assert counts == [2, 2, 3, 4]
@@ -72,11 +78,18 @@ def test_take_from_a_queue_without_slots():
 
 
 def test_take_runs_for_all_seeds_over_one_real_set():
-    real, queues = random_samples(5, 0), jax.tree.map(lambda *x: jnp.stack(x), *(random_samples(3, s) for s in (1, 2)))
+    real, queues = (
+        random_samples(5, 0),
+        jax.tree.map(lambda *x: jnp.stack(x), *(random_samples(3, s) for s in (1, 2))),
+    )
     index = jnp.array([[0, 5, 7], [6, 1, 1]], jnp.int32)
     taken = jax.vmap(batches.take, in_axes=(None, 0, 0))(real, queues, index)
-    np.testing.assert_array_equal(taken.label[0], jnp.stack([real.label[0], queues.label[0, 0], queues.label[0, 2]]))
-    np.testing.assert_array_equal(taken.label[1], jnp.stack([queues.label[1, 1], real.label[1], real.label[1]]))
+    np.testing.assert_array_equal(
+        taken.label[0], jnp.stack([real.label[0], queues.label[0, 0], queues.label[0, 2]])
+    )
+    np.testing.assert_array_equal(
+        taken.label[1], jnp.stack([queues.label[1, 1], real.label[1], real.label[1]])
+    )
 
 
 def test_num_batches_leaves_the_incomplete_one_out():

@@ -59,7 +59,11 @@ def python2(value) -> bytes:
     """A pickle of `value` in protocol 2 as Python 2 and NumPy 1 wrote it: text is SHORT_BINSTRING or BINSTRING."""
 
     def text(raw):
-        return b"U" + bytes([len(raw)]) + raw if len(raw) < 256 else b"T" + struct.pack("<i", len(raw)) + raw
+        return (
+            b"U" + bytes([len(raw)]) + raw
+            if len(raw) < 256
+            else b"T" + struct.pack("<i", len(raw)) + raw
+        )
 
     def write(x):
         if isinstance(x, bytes):
@@ -81,7 +85,9 @@ def python2(value) -> bytes:
             + b"J\xff\xff\xff\xff" * 2
         )
         return (
-            b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + text(b"b") + b"\x87R"
+            b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85"
+            + text(b"b")
+            + b"\x87R"
             b"(K\x01(" + shape + b"t" + dtype + b"K\x00tb" + b"\x89" + text(x.tobytes()) + b"tb"
         )
 
@@ -105,7 +111,11 @@ def check(samples, seed):
     """Images, labels and groups against the definition, one image at a time."""
     planar, fine = examples(seed)
     assert len(samples.image) == len(fine)
-    assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (np.uint8, np.int32, np.int32)
+    assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (
+        np.uint8,
+        np.int32,
+        np.int32,
+    )
     for i, label in enumerate(fine):
         red, green, blue = planar[i].reshape(3, 32, 32)
         np.testing.assert_array_equal(samples.image[i], np.dstack([red, green, blue]))
@@ -114,19 +124,29 @@ def check(samples, seed):
         assert samples.group[i] == siblings.index(label)
 
 
-@pytest.mark.parametrize("dump", [lambda value: pickle.dumps(value, protocol=2), python2], ids=["python3", "python2"])
+@pytest.mark.parametrize(
+    "dump", [lambda value: pickle.dumps(value, protocol=2), python2], ids=["python3", "python2"]
+)
 def test_the_published_files(tmp_path, dump):
     folder = write(tmp_path / "cifar-100-python", dump)
     dataset = load(folder)
     check(dataset.train, seed=0)
     check(dataset.test, seed=1)
     assert dataset.class_names == tuple(f"coarse_{i:02d}" for i in range(20))
-    assert dataset.group_names == ("subclass 1", "subclass 2", "subclass 3", "subclass 4", "subclass 5")
+    assert dataset.group_names == (
+        "subclass 1",
+        "subclass 2",
+        "subclass 3",
+        "subclass 4",
+        "subclass 5",
+    )
     assert dataset.subgroup_names[4] == ("fine_00", "fine_51", "fine_53", "fine_57", "fine_83")
     assert len(dataset.subgroup_names) == 20
     assert dataset.image_group is None
     assert dataset.augmentations == ("none", "crop", "crop_flip")
-    assert dataset.notes[0] == "CIFAR-20/100, the published split: 150 training and 150 test images."
+    assert (
+        dataset.notes[0] == "CIFAR-20/100, the published split: 150 training and 150 test images."
+    )
     assert "pooled over classes it has no meaning" in dataset.notes[1]
     assert len(dataset.notes) == 2
 
@@ -169,13 +189,22 @@ class Shell:
 def test_a_malicious_pickle_runs_nothing(tmp_path, name):
     proof = tmp_path / "proof"
     folder = write(tmp_path / "cifar-100-python", **{name: {b"data": Shell(f"touch {proof}")}})
-    with pytest.raises(InputError, match=rf"config.data.path=.*{name}' is refused.*asks for \w+\.system"):
+    with pytest.raises(
+        InputError, match=rf"config.data.path=.*{name}' is refused.*asks for \w+\.system"
+    ):
         load(folder)
     assert not proof.exists()
 
 
 @pytest.mark.parametrize(
-    "wanted", ["builtins.eval", "__builtin__.eval", "builtins.getattr", "numpy.load", "numpy.core.multiarray.x"]
+    "wanted",
+    [
+        "builtins.eval",
+        "__builtin__.eval",
+        "builtins.getattr",
+        "numpy.load",
+        "numpy.core.multiarray.x",
+    ],
 )
 def test_no_other_global_is_admitted(tmp_path, wanted):
     module, _, name = wanted.rpartition(".")
@@ -188,24 +217,33 @@ def test_no_other_global_is_admitted(tmp_path, wanted):
 class TestOneBrokenFile:
     def test_missing(self, tmp_path, name):
         (write(tmp_path) / name).unlink()
-        with pytest.raises(InputError, match=rf"config.data.path=.*holds {name}, as cifar-100-python does"):
+        with pytest.raises(
+            InputError, match=rf"config.data.path=.*holds {name}, as cifar-100-python does"
+        ):
             load(tmp_path)
 
-    @pytest.mark.parametrize("bad", [b"", b"<html>404 Not Found</html>", b"\x80\x02}q\x00(", pickle.dumps({1: 2})[:-1]])
+    @pytest.mark.parametrize(
+        "bad", [b"", b"<html>404 Not Found</html>", b"\x80\x02}q\x00(", pickle.dumps({1: 2})[:-1]]
+    )
     def test_no_whole_pickle(self, tmp_path, name, bad):
         write(tmp_path, **{name: bad})
-        with pytest.raises(InputError, match=rf"config.data.path=.*{name}' is refused.*a whole pickle"):
+        with pytest.raises(
+            InputError, match=rf"config.data.path=.*{name}' is refused.*a whole pickle"
+        ):
             load(tmp_path)
 
     def test_another_thing(self, tmp_path, name):
         write(tmp_path, **{name: [1, 2]})
-        with pytest.raises(InputError, match=rf"{name}' is refused; allowed: a pickled dictionary, not list"):
+        with pytest.raises(
+            InputError, match=rf"{name}' is refused; allowed: a pickled dictionary, not list"
+        ):
             load(tmp_path)
 
     def test_without_its_entries(self, tmp_path, name):
         write(tmp_path, **{name: {b"x": 1}})
         with pytest.raises(
-            InputError, match=rf"{name}' is refused; allowed: a pickled dictionary with (data|fine_label_names)"
+            InputError,
+            match=rf"{name}' is refused; allowed: a pickled dictionary with (data|fine_label_names)",
         ):
             load(tmp_path)
 
@@ -227,13 +265,18 @@ class TestOneBrokenFile:
 @pytest.mark.parametrize("name", ["train", "test"])
 def test_entries_that_do_not_fit(tmp_path, name, changes, says):
     write(tmp_path, **{name: content(0) | changes})
-    with pytest.raises(InputError, match=rf"config.data.path=.*{name}' is refused; allowed: {says}"):
+    with pytest.raises(
+        InputError, match=rf"config.data.path=.*{name}' is refused; allowed: {says}"
+    ):
         load(tmp_path)
 
 
 def test_names_that_do_not_fit(tmp_path):
     write(tmp_path, meta=META | {b"coarse_label_names": [b"fish"]})
-    with pytest.raises(InputError, match=r"meta' is refused; allowed: coarse_label_names that are a list of 20 names"):
+    with pytest.raises(
+        InputError,
+        match=r"meta' is refused; allowed: coarse_label_names that are a list of 20 names",
+    ):
         load(tmp_path)
 
 
@@ -247,7 +290,8 @@ def exchanged(first, second):
 def test_a_test_part_with_another_hierarchy(tmp_path):
     write(tmp_path, test=exchanged(0, 1))
     with pytest.raises(
-        InputError, match=r"test' is refused; allowed: the same coarse class for each fine label as in .*train"
+        InputError,
+        match=r"test' is refused; allowed: the same coarse class for each fine label as in .*train",
     ):
         load(tmp_path)
 
@@ -257,7 +301,9 @@ def test_a_fine_label_in_two_coarse_classes(tmp_path):
     fine = np.array(part[b"fine_labels"])
     fine[fine == 0] = 1  # fine label 1 is now in the coarse class of 0 too, which still has five
     write(tmp_path, train=part | {b"fine_labels": fine.tolist()})
-    with pytest.raises(InputError, match=r"train' is refused; allowed: each fine label in one coarse class"):
+    with pytest.raises(
+        InputError, match=r"train' is refused; allowed: each fine label in one coarse class"
+    ):
         load(tmp_path)
 
 
@@ -272,13 +318,16 @@ def test_no_folder(tmp_path):
 
 def test_the_config_and_its_variants_resolve():
     get_config = runpy.run_path(str(CONFIG))["get_config"]
-    scratch, pretrained = (config.resolve(get_config(variant)) for variant in ("scratch", "pretrained"))
+    scratch, pretrained = (
+        config.resolve(get_config(variant)) for variant in ("scratch", "pretrained")
+    )
     assert config.resolve(get_config()) == scratch
     assert {scratch.data.name, pretrained.data.name} <= set(data.NAMES)
     assert scratch.classifier.pretrained == ()
     assert len(pretrained.classifier.pretrained) == len(pretrained.classifiers)
     with pytest.raises(
-        InputError, match=r"the variant after --config=FILE.py:='small' is refused.*scratch, pretrained"
+        InputError,
+        match=r"the variant after --config=FILE.py:='small' is refused.*scratch, pretrained",
     ):
         get_config("small")
 
@@ -290,17 +339,33 @@ def test_through_tensorflow_datasets(tmp_path, monkeypatch):
     from tensorflow_datasets.image_classification.cifar import Cifar100
 
     def generate(seed):
-        for i, (picture, label) in enumerate(zip(images(seed), examples(seed)[1].tolist(), strict=True)):
+        for i, (picture, label) in enumerate(
+            zip(images(seed), examples(seed)[1].tolist(), strict=True)
+        ):
             png = io.BytesIO()
             Image.fromarray(picture).save(png, "png")
             png.seek(0)
-            yield i, {"id": f"{i:03d}", "image": png, "label": label, "coarse_label": int(COARSE_OF[label])}
+            yield (
+                i,
+                {
+                    "id": f"{i:03d}",
+                    "image": png,
+                    "label": label,
+                    "coarse_label": int(COARSE_OF[label]),
+                },
+            )
 
-    monkeypatch.setattr(Cifar100, "_split_generators", lambda *_: {"train": generate(0), "test": generate(1)})
-    monkeypatch.setattr(Cifar100, "_make_download_manager", lambda *_, **__: SimpleNamespace(downloaded_size=0))
+    monkeypatch.setattr(
+        Cifar100, "_split_generators", lambda *_: {"train": generate(0), "test": generate(1)}
+    )
+    monkeypatch.setattr(
+        Cifar100, "_make_download_manager", lambda *_, **__: SimpleNamespace(downloaded_size=0)
+    )
     monkeypatch.setattr(prepared, "read", partial(prepared.read, data_dir=str(tmp_path)))
     builder = tfds.builder("cifar100", data_dir=str(tmp_path), file_format="array_record")
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
     dataset = data.load(Data(name="cifar", image_size=32))
     # The library shuffles: put the images back in their order before.
     before, after = (image.reshape(-1, 3072) for image in (images(0), dataset.train.image))

@@ -21,7 +21,11 @@ def digits():
 def test_shapes_types_and_sizes(digits):
     for samples, n in ((digits.train, 1_437), (digits.test, 360)):
         assert samples.image.shape == (n, 16, 16, 3)
-        assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (np.uint8, np.int32, np.int32)
+        assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (
+            np.uint8,
+            np.int32,
+            np.int32,
+        )
         assert samples.label.shape == samples.group.shape == (n,)
         for label in range(10):
             assert np.sum(samples.label == label) > 0.07 * n
@@ -29,14 +33,18 @@ def test_shapes_types_and_sizes(digits):
     assert digits.class_names == tuple("0123456789")
     assert "(360)" in digits.notes[0]
     assert "(1,437)" in digits.notes[0]
-    assert len(digits.notes) == 4  # the split, the size, the colours of the test set, how a colour is read off
+    assert (
+        len(digits.notes) == 4
+    )  # the split, the size, the colours of the test set, how a colour is read off
 
 
 def test_every_fifth_image_is_a_test_image():
     from sklearn.datasets import load_digits
 
     source = load_digits()
-    dataset = data.load(dataclasses.replace(BIASED, image_size=8))  # the source's own size: no interpolation
+    dataset = data.load(
+        dataclasses.replace(BIASED, image_size=8)
+    )  # the source's own size: no interpolation
     np.testing.assert_array_equal(dataset.test.label, source.target[::5])
     np.testing.assert_array_equal(dataset.train.label[:4], source.target[1:5])
     ink = np.rint(source.images[::5] * 255 / 16)

@@ -73,9 +73,16 @@ def test_labels_and_groups_are_ranks_by_name(root):
     assert dataset.train.group.tolist() == [0, 0, 1, 1] * 2
     assert dataset.test.label.tolist() == [0, 0, 1, 1]
     assert dataset.test.group.tolist() == [0, 1] * 2
-    for samples, order in ((dataset.train, (4, 5, 6, 7, 0, 1, 2, 3)), (dataset.test, (10, 11, 8, 9))):
+    for samples, order in (
+        (dataset.train, (4, 5, 6, 7, 0, 1, 2, 3)),
+        (dataset.test, (10, 11, 8, 9)),
+    ):
         np.testing.assert_array_equal(samples.image, np.stack([pixels(i) for i in order]))
-        assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (np.uint8, np.int32, np.int32)
+        assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (
+            np.uint8,
+            np.int32,
+            np.int32,
+        )
 
 
 def test_subgroups_of_other_names_in_each_class(root):
@@ -126,7 +133,11 @@ def test_junk_is_passed_over(root):
 def test_suffixes_in_any_case_and_jpeg(root):
     image = np.full((SIZE, SIZE, 3), (200, 30, 90), np.uint8)
     for name in ("a.JPG", "b.jpeg", "c.Png"):
-        save(root / "test" / "pets" / "dog" / name, image, format="png" if name == "c.Png" else "jpeg")
+        save(
+            root / "test" / "pets" / "dog" / name,
+            image,
+            format="png" if name == "c.Png" else "jpeg",
+        )
     dataset = load(root)
     assert len(dataset.test.label) == 4 + 3
     assert np.abs(dataset.test.image[-3:].astype(int) - image).max() < 8
@@ -182,7 +193,10 @@ def test_transparency_is_laid_on_white(root, mode):
     picture.paste((0, 0, 0, 0), (0, 0, SIZE, SIZE // 2))  # the upper half is transparent
     options = {}
     if mode == "P":
-        picture, options = Image.fromarray(np.asarray(picture.convert("RGB"))[..., 0]).convert("P"), {"transparency": 0}
+        picture, options = (
+            Image.fromarray(np.asarray(picture.convert("RGB"))[..., 0]).convert("P"),
+            {"transparency": 0},
+        )
     image, notes = one(root, picture.convert(mode), **options)
     half = np.zeros((SIZE, SIZE, 3), np.uint8)
     half[: SIZE // 2 if mode != "P" else SIZE] = 255
@@ -222,7 +236,9 @@ def test_another_size(root, height, width):
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = Image.fromarray(pixels(50, height, width)[top : top + side, left : left + side])
-    np.testing.assert_array_equal(image, np.asarray(square.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
+    np.testing.assert_array_equal(
+        image, np.asarray(square.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+    )
     assert notes[-1] == "Pictures resized to 8x8 (cubic interpolation, antialiased): 1 of 13."
     assert len(notes) == 1 + (height != width)
 
@@ -241,7 +257,9 @@ def test_no_path_and_no_such_path(tmp_path):
     refused(tmp_path / "absent", tmp_path / "absent", "a folder that exists")
     (tmp_path / "file.txt").touch()
     refused(tmp_path / "file.txt", tmp_path / "file.txt", "a folder that exists")
-    refused(tmp_path / "absent.npz", tmp_path / "absent.npz", "a folder that exists .*, or a .npz file")
+    refused(
+        tmp_path / "absent.npz", tmp_path / "absent.npz", "a folder that exists .*, or a .npz file"
+    )
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -269,7 +287,11 @@ class TestOneSplit:
 
     def test_a_picture_without_a_subgroup_folder(self, root, split):
         save(root / split / "pets" / "a.png", pixels(0))
-        refused(root, root / split / "pets" / "a.png", r"only subgroup folders \(one will do\) at this level")
+        refused(
+            root,
+            root / split / "pets" / "a.png",
+            r"only subgroup folders \(one will do\) at this level",
+        )
 
     def test_a_folder_too_deep(self, root, split):
         save(root / split / "pets" / "cat" / "siamese.png" / "a.png", pixels(0))
@@ -324,7 +346,10 @@ def bomb():
         (encoded(pixels(0), "png")[:-40], "OSError|SyntaxError"),
         (encoded(pixels(0, 64, 64), "jpeg")[:-1000], "OSError: image file is truncated"),
         (bomb(), "DecompressionBombError"),
-        (encoded(pixels(0), "png", save_all=True, append_images=[Image.fromarray(pixels(1))]), "it is animated"),
+        (
+            encoded(pixels(0), "png", save_all=True, append_images=[Image.fromarray(pixels(1))]),
+            "it is animated",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_decoded(root, content, says):
@@ -359,7 +384,9 @@ def write_npz(tmp_path, **changes):
     return tmp_path / "mine.npz"
 
 
-@pytest.mark.parametrize("split", [np.repeat(["train", "train", "test"], 4), np.repeat([0, 0, 1], 4)])
+@pytest.mark.parametrize(
+    "split", [np.repeat(["train", "train", "test"], 4), np.repeat([0, 0, 1], 4)]
+)
 def test_npz(tmp_path, split):
     dataset = load(write_npz(tmp_path, split=split))
     whole = arrays()
@@ -367,7 +394,11 @@ def test_npz(tmp_path, split):
         np.testing.assert_array_equal(samples.image, whole["image"][index])
         np.testing.assert_array_equal(samples.label, whole["label"][index])
         np.testing.assert_array_equal(samples.group, whole["group"][index])
-        assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (np.uint8, np.int32, np.int32)
+        assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (
+            np.uint8,
+            np.int32,
+            np.int32,
+        )
     assert dataset.class_names == ("0", "1")
     assert dataset.group_names == ("subgroup 1", "subgroup 2")
     assert dataset.subgroup_names == ()
@@ -381,20 +412,27 @@ def test_npz_with_names_and_a_class_that_lacks_a_subgroup(tmp_path):
     dataset = load(write_npz(tmp_path, **names, group=group))
     assert dataset.class_names == ("car", "van")
     assert dataset.group_names == ("day", "night")
-    assert dataset.notes[1] == "Classes with a single subgroup, in which measures between subgroups do not exist: car."
+    assert (
+        dataset.notes[1]
+        == "Classes with a single subgroup, in which measures between subgroups do not exist: car."
+    )
 
 
 @pytest.mark.parametrize("shape", [(12, SIZE, SIZE), (12, SIZE, SIZE, 1)])
 def test_npz_of_grey_images(tmp_path, shape):
     grey = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     dataset = load(write_npz(tmp_path, image=grey))
-    np.testing.assert_array_equal(dataset.test.image, np.repeat(grey[8:].reshape(4, SIZE, SIZE, 1), 3, axis=-1))
+    np.testing.assert_array_equal(
+        dataset.test.image, np.repeat(grey[8:].reshape(4, SIZE, SIZE, 1), 3, axis=-1)
+    )
     assert dataset.notes[1] == "Grey pictures, whose value all three channels take: 12 of 12."
 
 
 def test_npz_gives_what_the_same_pictures_in_folders_give(tmp_path):
     images = np.stack([pixels(i, 12, 9) for i in range(12)])
-    from_npz = load(write_npz(tmp_path, image=images, label=np.arange(12) // 2 % 2, group=np.arange(12) % 2))
+    from_npz = load(
+        write_npz(tmp_path, image=images, label=np.arange(12) // 2 % 2, group=np.arange(12) % 2)
+    )
     for i, image in enumerate(images):
         split = ("train", "train", "test")[i // 4]
         save(tmp_path / "root" / split / str(i // 2 % 2) / str(i % 2) / f"{i}.png", image)
@@ -406,7 +444,10 @@ def test_npz_gives_what_the_same_pictures_in_folders_give(tmp_path):
 def test_npz_in_which_no_class_has_every_subgroup(tmp_path):
     group = np.where(np.arange(12) % 2 == 0, 2, np.arange(12) // 2 % 2)
     notes = load(write_npz(tmp_path, group=group)).notes
-    assert notes[-1] == "Classes with fewer than 3 subgroups, which means over classes leave out: 0, 1."
+    assert (
+        notes[-1]
+        == "Classes with fewer than 3 subgroups, which means over classes leave out: 0, 1."
+    )
 
 
 def test_npz_with_the_same_image_in_both_splits(tmp_path):
@@ -451,7 +492,12 @@ def test_npz_that_does_not_fit(tmp_path, changes, says):
 def test_npz_that_is_none(tmp_path):
     path = tmp_path / "mine.npz"
     np.save(tmp_path / "mine.npy", np.zeros(3))
-    for content in (b"", b"hello", (tmp_path / "mine.npy").read_bytes(), write_npz(tmp_path).read_bytes()[:-100]):
+    for content in (
+        b"",
+        b"hello",
+        (tmp_path / "mine.npy").read_bytes(),
+        write_npz(tmp_path).read_bytes()[:-100],
+    ):
         path.write_bytes(content)
         refused(path, path, "a .npz file, as numpy.savez writes it")
 

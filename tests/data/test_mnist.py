@@ -22,7 +22,10 @@ def idx_bytes(array):
 
 
 def write(folder, part, images, labels, pack=False):
-    for kind, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+    for kind, array in (
+        (f"{part}-images-idx3-ubyte", images),
+        (f"{part}-labels-idx1-ubyte", labels),
+    ):
         content = idx_bytes(array)
         path = folder / (f"{kind}.gz" if pack else kind)
         path.write_bytes(gzip.compress(content) if pack else content)
@@ -46,8 +49,14 @@ def test_the_four_published_files(tmp_path, pack):
     for samples, (image, label) in ((dataset.train, train), (dataset.test, test)):
         np.testing.assert_array_equal(samples.image.sum(axis=-1), image)
         np.testing.assert_array_equal(samples.label, label)
-        assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (np.uint8, np.int32, np.int32)
-    assert dataset.notes[0] == "Colorized MNIST, the published split: 30 training and 20 test digits."
+        assert (samples.image.dtype, samples.label.dtype, samples.group.dtype) == (
+            np.uint8,
+            np.int32,
+            np.int32,
+        )
+    assert (
+        dataset.notes[0] == "Colorized MNIST, the published split: 30 training and 20 test digits."
+    )
     assert not any("coloured uniformly" in note or "resized" in note for note in dataset.notes)
 
 
@@ -69,7 +78,9 @@ def whole(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", [f"{part}-{kind}-ubyte" for part in PARTS for kind in ("images-idx3", "labels-idx1")])
+@pytest.mark.parametrize(
+    "name", [f"{part}-{kind}-ubyte" for part in PARTS for kind in ("images-idx3", "labels-idx1")]
+)
 class TestOneBrokenFile:
     def test_missing(self, whole, name):
         (whole / name).unlink()
@@ -115,7 +126,9 @@ def test_no_such_folder(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"a folder that exists"):
         load(tmp_path / "file")
-    with pytest.raises(InputError, match=r"holds t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz"):
+    with pytest.raises(
+        InputError, match=r"holds t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz"
+    ):
         load(tmp_path)
 
 
@@ -129,7 +142,13 @@ def real():
 def test_real_digits(real):
     assert real.train.image.shape == (8_000, 28, 28, 3)
     assert real.test.image.shape == (2_000, 28, 28, 3)
-    assert real.train.label[:5].tolist() == [7, 2, 1, 0, 4]  # as everybody knows the MNIST test set to begin
+    assert real.train.label[:5].tolist() == [
+        7,
+        2,
+        1,
+        0,
+        4,
+    ]  # as everybody knows the MNIST test set to begin
     share = np.mean(real.train.image.sum(axis=-1) == 0)
     assert 0.7 < share < 0.9  # most of a digit's picture is background, and it is black
     assert "the first 8,000 train, the last 2,000 test" in real.notes[0]

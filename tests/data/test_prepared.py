@@ -51,9 +51,13 @@ def data_dir(tmp_path, monkeypatch):
         return {split: generate(split, seed) for seed, split in enumerate(SIZES)}
 
     monkeypatch.setattr(MNIST, "_split_generators", split_generators)
-    monkeypatch.setattr(MNIST, "_make_download_manager", lambda *_, **__: SimpleNamespace(downloaded_size=0))
+    monkeypatch.setattr(
+        MNIST, "_make_download_manager", lambda *_, **__: SimpleNamespace(downloaded_size=0)
+    )
     builder = tfds.builder("mnist", data_dir=str(tmp_path), file_format="array_record")
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
     return str(tmp_path)
 
 
@@ -72,7 +76,9 @@ def test_reads_what_was_prepared(data_dir):
 
 def run(code, **environment):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
 
 
 def test_mnist_is_found_through_TFDS_DATA_DIR_and_read_without_tensorflow(data_dir):
@@ -106,10 +112,17 @@ def test_a_missing_split_is_refused(data_dir):
 
 def test_not_prepared_and_no_tensorflow(tmp_path, monkeypatch):
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find_spec(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find_spec(name)
+    )
     with pytest.raises(InputError, match=r"config.data.path") as caught:
         prepared.read("mnist", ("train", "test"), str(tmp_path))
-    for words in ("tensorflow", "pip install -c constraints.txt -e '.[prepare]'", "give data.path", str(tmp_path)):
+    for words in (
+        "tensorflow",
+        "pip install -c constraints.txt -e '.[prepare]'",
+        "give data.path",
+        str(tmp_path),
+    ):
         assert words in str(caught.value)
 
 
@@ -121,7 +134,9 @@ def test_a_download_that_fails_is_refused_in_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     monkeypatch.setattr(MNIST, "download_and_prepare", no_network)
-    with pytest.raises(InputError, match=r"it failed: ConnectionError: cannot reach the host; or give") as caught:
+    with pytest.raises(
+        InputError, match=r"it failed: ConnectionError: cannot reach the host; or give"
+    ) as caught:
         prepared.read("mnist", ("train", "test"), str(tmp_path))
     assert "advice" not in str(caught.value)
 

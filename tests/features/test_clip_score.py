@@ -13,9 +13,27 @@ from tests.classifiers.oracles import libraries
 from tests.features.test_clip import PREPROCESSOR, TOWER, copied, pictures, random_params
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.-'"
-MERGES = ["p h", "o t", "ph ot", "phot o</w>", "o f</w>", "d o", "do g</w>", "t r", "tr u", "c k</w>", "tru ck</w>"]
+MERGES = [
+    "p h",
+    "o t",
+    "ph ot",
+    "phot o</w>",
+    "o f</w>",
+    "d o",
+    "do g</w>",
+    "t r",
+    "tr u",
+    "c k</w>",
+    "tru ck</w>",
+]
 START, END = "<|startoftext|>", "<|endoftext|>"
-TOKENS = [*LETTERS, *(x + "</w>" for x in LETTERS), *(x.replace(" ", "") for x in MERGES), START, END]
+TOKENS = [
+    *LETTERS,
+    *(x + "</w>" for x in LETTERS),
+    *(x.replace(" ", "") for x in MERGES),
+    START,
+    END,
+]
 POSITIONS = 24
 
 NAMES = ["dog", "Fire truck", "DOG", "o", "white-tailed deer", ""]
@@ -33,7 +51,10 @@ def config(end: int) -> dict:
     }
 
 
-ENDS = len(TOKENS) - 1, clip_score.HIGHEST_ENDS  # as CLIPs say that are published now, and as they did
+ENDS = (
+    len(TOKENS) - 1,
+    clip_score.HIGHEST_ENDS,
+)  # as CLIPs say that are published now, and as they did
 
 
 def write_tokenizer(folder: Path) -> None:
@@ -46,7 +67,9 @@ def folder(tmp_path_factory) -> Path:
     """A folder with Flax's weights and a tokenizer of a few words."""
     folder = tmp_path_factory.mktemp("flax")
     (folder / "config.json").write_text(json.dumps(config(ENDS[0])))
-    (folder / "flax_model.msgpack").write_bytes(serialization.msgpack_serialize(random_params(config(ENDS[0]))))
+    (folder / "flax_model.msgpack").write_bytes(
+        serialization.msgpack_serialize(random_params(config(ENDS[0])))
+    )
     write_tokenizer(folder)
     return folder
 
@@ -67,11 +90,18 @@ def test_scores_are_transformers(tmp_path, end):
     torch.manual_seed(0)
     model = transformers.CLIPModel(transformers.CLIPConfig.from_dict(config(end))).eval()
     with torch.no_grad():
-        for name, x in model.named_parameters():  # as they are drawn, the tokens would hardly be felt
+        for (
+            name,
+            x,
+        ) in model.named_parameters():  # as they are drawn, the tokens would hardly be felt
             x.normal_(0, 0.5 if x.ndim < 2 or "embedding" in name else x[0].numel() ** -0.5)
     write_tokenizer(tmp_path)
-    tokenizer = transformers.CLIPTokenizer.from_pretrained(tmp_path)  # the one in Python; ours is the one in Rust
-    processor = transformers.CLIPProcessor(transformers.CLIPImageProcessor(**PREPROCESSOR), tokenizer)
+    tokenizer = transformers.CLIPTokenizer.from_pretrained(
+        tmp_path
+    )  # the one in Python; ours is the one in Rust
+    processor = transformers.CLIPProcessor(
+        transformers.CLIPImageProcessor(**PREPROCESSOR), tokenizer
+    )
     model.save_pretrained(tmp_path)
     processor.image_processor.save_pretrained(tmp_path)
 
@@ -81,9 +111,13 @@ def test_scores_are_transformers(tmp_path, end):
     ours = [scored(score.variables, np.stack([x] * len(TEXTS)), label) for x in image]
     expected = []
     for text in TEXTS:  # one at a time: none is padded
-        inputs = processor(text=[text], images=list(image), return_tensors="pt", input_data_format="channels_last")
+        inputs = processor(
+            text=[text], images=list(image), return_tensors="pt", input_data_format="channels_last"
+        )
         with torch.no_grad():
-            expected.append((model(**inputs).logits_per_image / model.logit_scale.exp())[:, 0].numpy())
+            expected.append(
+                (model(**inputs).logits_per_image / model.logit_scale.exp())[:, 0].numpy()
+            )
     expected = np.stack(expected, 1)
     # Asked; 6e-6 was measured, and 6e-7 where no value of the pixels is rounded the other way than PIL rounds it.
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)
@@ -96,15 +130,24 @@ def test_scores_are_transformers(tmp_path, end):
 
 def test_texts_are_the_flax_models_with_a_mask(folder, score):
     found = clip.find(folder)
-    words = {"dog": "dog</w>", "Fire truck": "f i r e</w> truck</w>", "DOG": "dog</w>", "o": "o</w>"}
+    words = {
+        "dog": "dog</w>",
+        "Fire truck": "f i r e</w> truck</w>",
+        "DOG": "dog</w>",
+        "o": "o</w>",
+    }
     token = np.full((len(words), 8), ENDS[0])
     mask = np.zeros_like(token)
     for row, name in enumerate(words):
         line = [TOKENS.index(x) for x in (START, *words[name].split(), END)]
         token[row, : len(line)], mask[row, : len(line)] = line, 1
-    expected = np.asarray(jax.jit(found.model.get_text_features)(token, mask, params=clip.params(found)))
+    expected = np.asarray(
+        jax.jit(found.model.get_text_features)(token, mask, params=clip.params(found))
+    )
     text = np.stack([score.variables["text"][TEXTS.index(name)] for name in words])
-    np.testing.assert_allclose(text, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        text, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=0, atol=1e-6
+    )
     assert np.abs(text[0] - text[1]).max() > 0.05  # the names are told apart
 
 
@@ -117,7 +160,10 @@ def test_scores_are_cosines_of_the_image_features(folder, score):
     # Along its text an image scores 1, and rounding, here enlarged, does not take it further.
     along = score.variables | {"text": np.repeat(unit * np.float32(1.00001), 3, 0)[: len(TEXTS)]}
     assert scored(along, image, np.array([0, 3, 6, 9], np.int32)).tolist() == [1, 1, 1, 1]
-    assert scored(along | {"text": -along["text"]}, image, np.array([0, 3, 6, 9], np.int32)).tolist() == [-1] * 4
+    assert (
+        scored(along | {"text": -along["text"]}, image, np.array([0, 3, 6, 9], np.int32)).tolist()
+        == [-1] * 4
+    )
     assert set(score.variables["params"]) == set(clip.IMAGE)
     assert (score.sha256, score.variables["text"].dtype) == (network.sha256, np.float32)
 
@@ -146,32 +192,58 @@ def test_one_file_of_tokenizer_is_as_good_as_two(folder, score, tmp_path):
 
 
 def test_settings_tell_texts_and_tokenizers_apart(folder, score, tmp_path):
-    (tmp_path / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(TOKENS[1::-1] + TOKENS[2:])}))
+    (tmp_path / "vocab.json").write_text(
+        json.dumps({token: i for i, token in enumerate(TOKENS[1::-1] + TOKENS[2:])})
+    )
     copied(folder, tmp_path, vocab__json=None)
     others = [clip_score.load(folder, TEXTS[::-1]), clip_score.load(tmp_path, TEXTS)]
     assert len({score.settings, *(other.settings for other in others)}) == 3
-    np.testing.assert_allclose(others[0].variables["text"][::-1], score.variables["text"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        others[0].variables["text"][::-1], score.variables["text"], rtol=0, atol=1e-6
+    )
 
 
 # What is refused. The weights of these folders are junk: that they are not told of shows that they were not read.
 
 
 def changed_text(**told) -> bytes:
-    return json.dumps(config(ENDS[0]) | {"text_config": config(ENDS[0])["text_config"] | told}).encode()
+    return json.dumps(
+        config(ENDS[0]) | {"text_config": config(ENDS[0])["text_config"] | told}
+    ).encode()
 
 
 @pytest.mark.parametrize(
     ("files", "texts", "field", "message"),
     [
-        ({"vocab__json": None}, ["dog"], "clip", "holds the tokenizer too, as tokenizer.json or as vocab.json and"),
+        (
+            {"vocab__json": None},
+            ["dog"],
+            "clip",
+            "holds the tokenizer too, as tokenizer.json or as vocab.json and",
+        ),
         ({"merges__txt": None}, ["dog"], "clip", "holds the tokenizer too"),
         ({"vocab__json": b"[]"}, ["dog"], "clip", "tokenizer transformers can read"),
         ({"tokenizer__json": b"{}"}, ["dog"], "clip", "tokenizer transformers can read"),
-        ({}, ["dog", "dog " * (POSITIONS - 1)], "template", r"at most 24 tokens, .*; this one has 25$"),
+        (
+            {},
+            ["dog", "dog " * (POSITIONS - 1)],
+            "template",
+            r"at most 24 tokens, .*; this one has 25$",
+        ),
         ({}, ["dog", "dog @"], "clip", r"knows the text .*; 'dog @' becomes \["),
         ({}, ["dog", END], "clip", "knows the text"),
-        ({"config__json": changed_text(eos_token_id=5)}, ["dog"], "clip", "where the model looks for the end"),
-        ({"config__json": changed_text(vocab_size=ENDS[0])}, ["dog"], "clip", "whose tokenizer knows the text"),
+        (
+            {"config__json": changed_text(eos_token_id=5)},
+            ["dog"],
+            "clip",
+            "where the model looks for the end",
+        ),
+        (
+            {"config__json": changed_text(vocab_size=ENDS[0])},
+            ["dog"],
+            "clip",
+            "whose tokenizer knows the text",
+        ),
     ],
 )
 def test_what_cannot_be_scored_is_refused(folder, tmp_path, files, texts, field, message):
@@ -187,7 +259,8 @@ def test_a_text_of_all_positions_is_not_too_long(folder):
 @pytest.mark.parametrize("path", ["", "nowhere"])
 def test_a_path_to_nothing_is_refused(path):
     with pytest.raises(
-        InputError, match=f"^config.filter.clip='{path}' .* a folder that exists, or a hub name as openai"
+        InputError,
+        match=f"^config.filter.clip='{path}' .* a folder that exists, or a hub name as openai",
     ):
         clip_score.load(path, ["dog"])
 
@@ -208,5 +281,15 @@ def test_the_tokenizer_is_fetched_from_the_hub(folder, monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     clip_score.load("some/clip", ["dog"])
     clip.load("some/clip")
-    assert asked[1] >= {"tokenizer.json", "vocab.json", "merges.txt", "config.json", "flax_model.msgpack"}
-    assert asked[3] == {"config.json", "preprocessor_config.json", "flax_model.msgpack"}  # images need none
+    assert asked[1] >= {
+        "tokenizer.json",
+        "vocab.json",
+        "merges.txt",
+        "config.json",
+        "flax_model.msgpack",
+    }
+    assert asked[3] == {
+        "config.json",
+        "preprocessor_config.json",
+        "flax_model.msgpack",
+    }  # images need none

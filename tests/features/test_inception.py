@@ -11,11 +11,11 @@ import safetensors.numpy
 from flax import traverse_util
 from PIL import Image
 
-from jaxloop import weight_files
 from jaxloop.errors import InputError
 from jaxloop.features import inception
 from jaxloop.features.inception_network import DIM, SIDE, InceptionV3
 from jaxloop.metrics.frechet import frechet_distance
+from jaxloop.weights import files as weight_files
 from tests.classifiers.oracles import libraries
 
 FIELD = "config.measure.inception"
@@ -24,7 +24,9 @@ FIELD = "config.measure.inception"
 def pictures(n: int, h: int, w: int, contrast: float = 1.0) -> np.ndarray:
     """Blocks of random colour."""
     random = np.random.default_rng(n * h * w)
-    blocks = random.integers(0, 256, (n, -(-h // 8), -(-w // 8), 3)).repeat(8, 1).repeat(8, 2)[:, :h, :w]
+    blocks = (
+        random.integers(0, 256, (n, -(-h // 8), -(-w // 8), 3)).repeat(8, 1).repeat(8, 2)[:, :h, :w]
+    )
     return (contrast * blocks + random.integers(0, 30, (n, h, w, 3))).clip(0, 255).astype(np.uint8)
 
 
@@ -41,9 +43,14 @@ def state() -> dict[str, np.ndarray]:
     random, state = np.random.default_rng(0), {}
     for path, leaf in traverse_util.flatten_dict(inception.shapes()).items():
         shape = leaf.shape if leaf.ndim == 1 else tuple(leaf.shape[i] for i in (3, 2, 0, 1))
-        state[".".join((*path[1:-1], inception.TORCH_NAMES[path[-1]]))] = random.random(shape, np.float32)
+        state[".".join((*path[1:-1], inception.TORCH_NAMES[path[-1]]))] = random.random(
+            shape, np.float32
+        )
     state |= {"fc.weight": np.zeros((1008, DIM), np.float32), "fc.bias": np.zeros(1008, np.float32)}
-    return state | {"AuxLogits.conv0.conv.weight": np.zeros(3), "Conv2d_1a_3x3.bn.num_batches_tracked": np.zeros(())}
+    return state | {
+        "AuxLogits.conv0.conv.weight": np.zeros(3),
+        "Conv2d_1a_3x3.bn.num_batches_tracked": np.zeros(()),
+    }
 
 
 def test_the_weights_come_back(state, tmp_path, capsys):
@@ -51,19 +58,29 @@ def test_the_weights_come_back(state, tmp_path, capsys):
     safetensors.numpy.save_file(state, source)
     assert inception.main(["convert", str(source), str(target)]) == 0
     sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
-    assert f"from in.safetensors, sha256 {sha256}, other weights than the published" in capsys.readouterr().out
+    assert (
+        f"from in.safetensors, sha256 {sha256}, other weights than the published"
+        in capsys.readouterr().out
+    )
     network = inception.load(target, "clean")
-    assert (network.name, network.dim, network.resize, network.sha256) == ("inception", DIM, "clean", sha256)
+    assert (network.name, network.dim, network.resize, network.sha256) == (
+        "inception",
+        DIM,
+        "clean",
+        sha256,
+    )
     assert network.apply.args == ("clean",)
     params, statistics = (network.variables[name] for name in ("params", "batch_stats"))
     np.testing.assert_array_equal(
-        params["Conv2d_1a_3x3"]["conv"]["kernel"], state["Conv2d_1a_3x3.conv.weight"].transpose(2, 3, 1, 0)
+        params["Conv2d_1a_3x3"]["conv"]["kernel"],
+        state["Conv2d_1a_3x3.conv.weight"].transpose(2, 3, 1, 0),
     )
     np.testing.assert_array_equal(
         params["Mixed_7c"]["branch_pool"]["bn"]["bias"], state["Mixed_7c.branch_pool.bn.bias"]
     )
     np.testing.assert_array_equal(
-        statistics["Mixed_6e"]["branch7x7dbl_5"]["bn"]["var"], state["Mixed_6e.branch7x7dbl_5.bn.running_var"]
+        statistics["Mixed_6e"]["branch7x7dbl_5"]["bn"]["var"],
+        state["Mixed_6e.branch7x7dbl_5.bn.running_var"],
     )
     assert "fc" not in params and "AuxLogits" not in params
     assert sum(x.size for x in jax.tree.leaves(network.variables)) == 21_820_000
@@ -72,14 +89,20 @@ def test_the_weights_come_back(state, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.pop("Mixed_6e.branch7x7_2.bn.running_var"), "Mixed_6e.branch7x7_2.bn.running_var: .*missing"),
+        (
+            lambda s: s.pop("Mixed_6e.branch7x7_2.bn.running_var"),
+            "Mixed_6e.branch7x7_2.bn.running_var: .*missing",
+        ),
         (lambda s: s.pop("fc.weight"), "fc.weight: .*missing"),
         (
             lambda s: s.update({"Mixed_5b.branch5x5_2.conv.weight": np.zeros((64, 48, 3, 3))}),
             r"Mixed_5b.branch5x5_2.conv.weight: shape \(64, 48, 5, 5\), not \(64, 48, 3, 3\)",
         ),
         # torchvision's network, which has other weights
-        (lambda s: s.update({"fc.weight": np.zeros((1000, DIM))}), r"fc.weight: shape \(1008, 2048\)"),
+        (
+            lambda s: s.update({"fc.weight": np.zeros((1000, DIM))}),
+            r"fc.weight: shape \(1008, 2048\)",
+        ),
         (lambda s: s.update({"features.0.weight": np.zeros(3)}), "features.0.weight: .*no other"),
     ],
 )
@@ -97,10 +120,19 @@ def test_other_tensors_are_refused(state, tmp_path, monkeypatch, change, message
     [
         ([], "the command line=.*required: COMMAND"),
         (["convert", "in.pth"], "the command line=.*required: OUT"),
-        (["convert", "in.pth", "out.npz"], "OUT='out.npz' is refused; allowed: a path that ends in .safetensors"),
+        (
+            ["convert", "in.pth", "out.npz"],
+            "OUT='out.npz' is refused; allowed: a path that ends in .safetensors",
+        ),
         (["convert", "in.safetensors", "in.safetensors"], "OUT=.*is not IN"),
-        (["convert", "nowhere.safetensors", "out.safetensors"], "IN='nowhere.safetensors' is refused; .*No such file"),
-        (["convert", "in.pth", "out.safetensors"], "IN='in.pth' is refused; allowed: torch to read it"),
+        (
+            ["convert", "nowhere.safetensors", "out.safetensors"],
+            "IN='nowhere.safetensors' is refused; .*No such file",
+        ),
+        (
+            ["convert", "in.pth", "out.safetensors"],
+            "IN='in.pth' is refused; allowed: torch to read it",
+        ),
     ],
 )
 def test_the_command_refuses_in_one_line(monkeypatch, tmp_path, capsys, arguments, line):
@@ -111,7 +143,9 @@ def test_the_command_refuses_in_one_line(monkeypatch, tmp_path, capsys, argument
     assert out == "" and re.fullmatch(f"jaxloop: {line}.*\n", err)
 
 
-@pytest.mark.parametrize("path", ["", "nowhere.safetensors", "pt_inception-2015-12-05-6726825d.pth"])
+@pytest.mark.parametrize(
+    "path", ["", "nowhere.safetensors", "pt_inception-2015-12-05-6726825d.pth"]
+)
 def test_without_weights_a_person_is_told_where_they_are(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pt_inception-2015-12-05-6726825d.pth").touch()
@@ -188,7 +222,9 @@ def torch_fidelity(published):
     """uint8 [n h w 3] -> float32 [n 2048]."""
     torch, _, _ = libraries()
     extractors = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
-    extractor = extractors.FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(published))
+    extractor = extractors.FeatureExtractorInceptionV3(
+        "x", ["2048"], feature_extractor_weights_path=str(published)
+    )
     return lambda image: extractor(torch.from_numpy(image.transpose(0, 3, 1, 2).copy()))[0].numpy()
 
 
@@ -262,7 +298,9 @@ def test_clean_features_are_pytorch_fids_of_pils_images(embed, pytorch_fid):
 
 
 def _resized(channel: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(channel.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return np.asarray(
+        Image.fromarray(channel.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    )
 
 
 def test_fid_is_torch_fidelitys(sets):

@@ -27,7 +27,11 @@ def pictures(n: int, h: int = 4, w: int = 6) -> np.ndarray:
 def test_any_number_of_images(n):
     image = pictures(n)
     features = means([])(image)
-    assert isinstance(features, np.ndarray) and features.dtype == np.float32 and features.shape == (n, 3)
+    assert (
+        isinstance(features, np.ndarray)
+        and features.dtype == np.float32
+        and features.shape == (n, 3)
+    )
     # Sums of 24 whole numbers are exact in float32; dividing rounds once.
     np.testing.assert_allclose(features, image.mean(axis=(1, 2)) / 2, rtol=1e-6)
     np.testing.assert_array_equal(means([])(jnp.asarray(image)), features)

@@ -26,7 +26,10 @@ def test_tensorflow1_is_torch_fidelitys(h, w):
     )
     # Of the range of pixels; the places are the same floats, and only the order of sums and products differs.
     np.testing.assert_allclose(
-        resized(resizing.tensorflow1, image, 299, 299), theirs.numpy().transpose(0, 2, 3, 1), rtol=0, atol=255 * 1e-6
+        resized(resizing.tensorflow1, image, 299, 299),
+        theirs.numpy().transpose(0, 2, 3, 1),
+        rtol=0,
+        atol=255 * 1e-6,
     )
 
 
@@ -42,7 +45,9 @@ def test_tensorflow1_by_its_definition():
             below = image[:, bottom, left] * (1 - x + left) + image[:, bottom, right] * (x - left)
             expected[:, i, j] = above * (1 - y + top) + below * (y - top)
     # Places are float32, as TensorFlow's: off by up to 5e-7 pixels here.
-    np.testing.assert_allclose(resized(resizing.tensorflow1, image, h, w), expected, rtol=0, atol=255 * 1e-6)
+    np.testing.assert_allclose(
+        resized(resizing.tensorflow1, image, h, w), expected, rtol=0, atol=255 * 1e-6
+    )
 
 
 @pytest.mark.parametrize(("h", "w"), SIZES)
@@ -50,12 +55,18 @@ def test_tensorflow1_by_its_definition():
 def test_bicubic_is_pils(h, w, side):
     image = pictures(h, w)
     theirs = [
-        [np.asarray(Image.fromarray(x[..., c]).resize((side, side), Image.Resampling.BICUBIC)) for c in range(3)]
+        [
+            np.asarray(Image.fromarray(x[..., c]).resize((side, side), Image.Resampling.BICUBIC))
+            for c in range(3)
+        ]
         for x in image
     ]
     # Both sum in float32, or PIL in float64, with weights of the same float64 formula.
     np.testing.assert_allclose(
-        resized(resizing.bicubic, image, side, side), np.moveaxis(theirs, 1, -1), rtol=0, atol=255 * 1e-6
+        resized(resizing.bicubic, image, side, side),
+        np.moveaxis(theirs, 1, -1),
+        rtol=0,
+        atol=255 * 1e-6,
     )
 
 

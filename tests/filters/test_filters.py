@@ -53,7 +53,9 @@ def test_place_equals_scipys(seed):
     for groups in (1, 4):
         place = np.asarray(select.place(jnp.asarray(score), groups)).reshape(-1, groups)
         for group in range(groups):
-            np.testing.assert_array_equal(place[:, group], rankdata(score.reshape(-1, groups)[:, group]) - 1)
+            np.testing.assert_array_equal(
+                place[:, group], rankdata(score.reshape(-1, groups)[:, group]) - 1
+            )
 
 
 def combined(ranking="class", weights=(3.0, 1.0)):
@@ -65,14 +67,19 @@ def test_combined_score_is_the_weighted_mean_of_ranks():
     for ranking, groups in (("class", CLASSES), ("all", 1)):
         score, own, _ = filters.score(combined(ranking), None, given, CLASSES, ALIVE)
         ranks = [
-            np.apply_along_axis(rankdata, 0, np.asarray(own[name]).reshape(-1, groups)).reshape(-1) - 1
+            np.apply_along_axis(rankdata, 0, np.asarray(own[name]).reshape(-1, groups)).reshape(-1)
+            - 1
             for name in ("clip", "uncertainty")
         ]
         # one division in float32
-        np.testing.assert_allclose(score, (3 * ranks[0] + ranks[1]) / 4 / (40 // groups - 1), rtol=1e-6)
+        np.testing.assert_allclose(
+            score, (3 * ranks[0] + ranks[1]) / 4 / (40 // groups - 1), rtol=1e-6
+        )
     # a weight of 0 leaves the other expert's order
     alone = filters.score(combined("all", (0.0, 2.0)), None, given, CLASSES, ALIVE).score
-    np.testing.assert_array_equal(np.argsort(alone), np.argsort(scores.negative_entropy(given.logits)))
+    np.testing.assert_array_equal(
+        np.argsort(alone), np.argsort(scores.negative_entropy(given.logits))
+    )
 
 
 def test_equal_sums_of_ranks_are_equal():
@@ -80,7 +87,9 @@ def test_equal_sums_of_ranks_are_equal():
     n = 433
     draw = np.random.default_rng(0)
     places = [draw.permutation(n) for _ in range(2)]
-    logits = jnp.stack([jnp.asarray(places[1] * 1e-2, jnp.float32), jnp.zeros(n)], axis=1)  # surer the farther from 0
+    logits = jnp.stack(
+        [jnp.asarray(places[1] * 1e-2, jnp.float32), jnp.zeros(n)], axis=1
+    )  # surer the farther from 0
     given = filters.Seen(jnp.zeros(n, jnp.int32), logits, jnp.asarray(places[0], jnp.float32), None)
     score = np.asarray(filters.score(combined("all", (1.0, 1.0)), None, given, 1, ALIVE).score)
     total = places[0] + places[1]
@@ -93,7 +102,13 @@ def test_an_image_without_a_score_ranks_last_and_one_without_votes_in_the_middle
     label = jnp.zeros(5, jnp.int32)
     human = filters.create(config.Filter(name="human"))
     found = filters.score(human, None, filters.Seen(label, None, None, votes), 1, ALIVE)
-    assert found.score.tolist() == [1, -1, 0, 0, 0] and np.isnan(found.own["human"]).tolist() == [0, 0, 1, 0, 1]
+    assert found.score.tolist() == [1, -1, 0, 0, 0] and np.isnan(found.own["human"]).tolist() == [
+        0,
+        0,
+        1,
+        0,
+        1,
+    ]
     similarity = jnp.asarray([0.1, jnp.nan, 0.3, 0.4, 0.5])
     given = filters.Seen(label, jnp.zeros((5, 2)), similarity, None)
     for chosen in (filters.create(config.Filter(name="clip")), combined("all", (1.0, 0.0))):
@@ -103,7 +118,9 @@ def test_an_image_without_a_score_ranks_last_and_one_without_votes_in_the_middle
 def test_a_diverged_classifier_is_not_asked_and_others_are():
     given = seen()._replace(logits=jnp.full((40, CLASSES), jnp.nan))
     alone = filters.score(filters.create(config.Filter()), None, given, CLASSES, DIVERGED)
-    assert alone.lost and np.isnan(alone.own["uncertainty"]).all() and not np.isnan(alone.score).any()
+    assert (
+        alone.lost and np.isnan(alone.own["uncertainty"]).all() and not np.isnan(alone.score).any()
+    )
     both = filters.score(combined(), None, given, CLASSES, DIVERGED)
     assert not both.lost and np.isnan(both.own["uncertainty"]).all()
     np.testing.assert_array_equal(both.own["clip"], given.similarity)
@@ -122,7 +139,9 @@ def test_entropy_equals_scipy():
     probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     # float32 against float64: seven terms of order one
     np.testing.assert_allclose(
-        scores.negative_entropy(jnp.asarray(logits, jnp.float32)), -entropy(probability, axis=1), atol=2e-6
+        scores.negative_entropy(jnp.asarray(logits, jnp.float32)),
+        -entropy(probability, axis=1),
+        atol=2e-6,
     )
 
 
@@ -162,10 +181,13 @@ def test_ranking_over_all_classes_can_delete_one():
 
 
 @pytest.mark.parametrize(
-    ("kept", "drop", "classes"), [(259, 0.1, 10), (1, 0.5, 10), (100, 0.0, 3), (70, 0.3, 7), (10, 0.99, 2)]
+    ("kept", "drop", "classes"),
+    [(259, 0.1, 10), (1, 0.5, 10), (100, 0.0, 3), (70, 0.3, 7), (10, 0.99, 2)],
 )
 def test_quota(kept, drop, classes):
     made, keep = select.quota(kept, drop, classes)
     assert keep >= 1 and abs(keep * classes - kept) <= max(classes / 2, classes - kept)
     assert 1 - keep / made >= drop - 1e-9  # at least so many leave ...
-    assert made == keep or 1 - keep / (made - 1) < drop  # ... and with one image fewer it would be too few
+    assert (
+        made == keep or 1 - keep / (made - 1) < drop
+    )  # ... and with one image fewer it would be too few

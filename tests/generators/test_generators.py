@@ -6,10 +6,10 @@ from jax import lax
 from scipy import stats
 
 from jaxloop import config, generators
-from jaxloop.convolution import UpConv
 from jaxloop.errors import InputError
 from jaxloop.generators import dcgan
-from jaxloop.pixels import to_pixels, to_unit
+from jaxloop.ops.convolution import UpConv
+from jaxloop.ops.pixels import to_pixels, to_unit
 from jaxloop.types import Samples
 
 SIZE, CLASSES = 16, 3
@@ -43,8 +43,13 @@ def test_an_update_changes_the_state_keeps_its_shape_and_is_a_function(generator
     state = generator.init(jax.random.key(0))
     update = jax.jit(generator.update)
     new, scalars = update(jax.random.key(1), state, batch())
-    assert jax.tree.map(lambda x: (x.shape, x.dtype), new) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
-    assert any(not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(new), jax.tree.leaves(state), strict=True))
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), new) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), state
+    )
+    assert any(
+        not np.array_equal(a, b)
+        for a, b in zip(jax.tree.leaves(new), jax.tree.leaves(state), strict=True)
+    )
     assert scalars and all(bool(jnp.isfinite(s)) for s in scalars.values())
     jax.tree.map(np.testing.assert_array_equal, new, update(jax.random.key(1), state, batch())[0])
 
@@ -54,7 +59,9 @@ def test_the_group_is_not_seen(generator):
     update = jax.jit(generator.update)
     other = real._replace(group=(real.group + 1) % 3)
     jax.tree.map(
-        np.testing.assert_array_equal, update(jax.random.key(1), state, real), update(jax.random.key(1), state, other)
+        np.testing.assert_array_equal,
+        update(jax.random.key(1), state, real),
+        update(jax.random.key(1), state, other),
     )
 
 
@@ -65,10 +72,13 @@ def test_sampling_can_be_biased_towards_typical_images(generator, request):
     """Every generator has such a field: pictures of a class come nearer to each other. The state does not know of it."""
     assert BIASED.keys() == set(generators.NAMES)
     name = request.node.callspec.params["generator"]
-    biased = generators.create(config.Generator(name=name, width=4, latent=8, **BIASED[name]), CLASSES, SIZE)
+    biased = generators.create(
+        config.Generator(name=name, width=4, latent=8, **BIASED[name]), CLASSES, SIZE
+    )
     state, label = generator.init(jax.random.key(0)), jnp.ones(64, jnp.int32)
     spread = [
-        np.asarray(g.sample(jax.random.key(1), state, label), float).std(axis=0).mean() for g in (generator, biased)
+        np.asarray(g.sample(jax.random.key(1), state, label), float).std(axis=0).mean()
+        for g in (generator, biased)
     ]
     assert spread[1] < 0.6 * spread[0]  # the latent's own deviation falls to 0.17 of what it was
 
@@ -108,7 +118,8 @@ def test_refusals():
 
 
 @pytest.mark.parametrize(
-    ("size", "wanted"), [(8, (4, 1)), (12, (6, 1)), (16, (4, 2)), (28, (7, 2)), (32, (4, 3)), (64, (4, 4))]
+    ("size", "wanted"),
+    [(8, (4, 1)), (12, (6, 1)), (16, (4, 2)), (28, (7, 2)), (32, (4, 3)), (64, (4, 4))],
 )
 def test_plan(size, wanted):
     base, doublings = dcgan.plan(size)
@@ -128,13 +139,23 @@ def test_up_convolution_equals_the_transposed_one():
     # Output 2i + a sees inputs i + a - 1 + t with tap t, and so meets entry 2t + a of the kernel on the spread image.
     whole = np.zeros((4, 4, 3, 4), np.float32)
     for tap_row, tap_column, row, column in np.ndindex(2, 2, 2, 2):
-        whole[2 * tap_row + row, 2 * tap_column + column] = kernel[tap_row, tap_column, :, row, column]
+        whole[2 * tap_row + row, 2 * tap_column + column] = kernel[
+            tap_row, tap_column, :, row, column
+        ]
     wanted = lax.conv_general_dilated(
-        x, jnp.asarray(whole), (1, 1), ((2, 2), (2, 2)), lhs_dilation=(2, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        jnp.asarray(whole),
+        (1, 1),
+        ((2, 2), (2, 2)),
+        lhs_dilation=(2, 2),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
     # 12 products of order one, added in another order
     np.testing.assert_allclose(
-        module.apply(variables, x), wanted + variables["params"]["bias"][None, None, None], atol=1e-5, rtol=1e-5
+        module.apply(variables, x),
+        wanted + variables["params"]["bias"][None, None, None],
+        atol=1e-5,
+        rtol=1e-5,
     )
 
 

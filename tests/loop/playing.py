@@ -1,7 +1,8 @@
 """Runs the loop without the driver: nothing is written."""
 
-from jaxloop.loop import advance, measure
-from jaxloop.loop.generation import compile_stages
+from jaxloop.evaluators import measure
+from jaxloop.loop import advance
+from jaxloop.loop.stages import compile_stages
 
 
 def play(parts, compiled=None, state=None, steps=None):
@@ -12,6 +13,8 @@ def play(parts, compiled=None, state=None, steps=None):
     while not advance.finished(parts, state.cursor) and done != steps:
         before, state = state, advance.step(parts, compiled, seeds, state)
         if parts.stages()[before.cursor.stage] == "measure":
-            records += measure.of_generation(parts, compiled, state._replace(cursor=before.cursor), seeds)
+            records += measure.of_generation(
+                parts, compiled, state._replace(cursor=before.cursor), seeds
+            )
         done += 1
     return state, records

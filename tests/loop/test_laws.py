@@ -7,9 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloop.loop import advance, checkpoint, measure, setup
-from jaxloop.loop.generation import compile_stages
+from jaxloop.evaluators import measure
+from jaxloop.loop import advance
+from jaxloop.loop.stages import compile_stages
 from jaxloop.loop.state import LoopState, saved
+from jaxloop.run import build as setup
+from jaxloop.run import checkpoint
 from tests.loop.playing import play
 
 ONE_DEVICE = jax.devices()[:1]
@@ -32,7 +35,10 @@ def whole(tiny_parts, compiled):
 
 def test_every_measure_is_recorded_once(tiny_parts, whole):
     _, records = whole
-    keys = [tuple(r.get(k) for k in ("seed", "generation", "subject", "metric", "class", "group")) for r in records]
+    keys = [
+        tuple(r.get(k) for k in ("seed", "generation", "subject", "metric", "class", "group"))
+        for r in records
+    ]
     assert len(set(keys)) == len(keys)
     found = {(r["seed"], r["generation"], r["subject"], r["metric"]) for r in records}
     classifier = [
@@ -47,19 +53,30 @@ def test_every_measure_is_recorded_once(tiny_parts, whole):
         "acc_rank_2",
     ]
     classifier += ["acc_rank_3", "group_accuracy", "epochs_trained", "diverged"]
-    generator = ["fd_lenet", "label_agreement", "within_class_diversity", "subgroup_share", "unknown_share", "diverged"]
+    generator = [
+        "fd_lenet",
+        "label_agreement",
+        "within_class_diversity",
+        "subgroup_share",
+        "unknown_share",
+        "diverged",
+    ]
     for seed in tiny_parts.spec.seeds:
         for generation in range(tiny_parts.spec.loop.generations + 1):
             wanted = {(name, metric) for name in tiny_parts.trainers for metric in classifier}
             if generation:
-                wanted |= {("generator", metric) for metric in generator} | {("filter", "drop_rate")}
+                wanted |= {("generator", metric) for metric in generator} | {
+                    ("filter", "drop_rate")
+                }
             assert {(seed, generation, *w) for w in wanted} <= found
 
 
 def test_records_agree_with_each_other(whole):
     _, records = whole
     value = {
-        tuple(r.get(k) for k in ("seed", "generation", "subject", "metric", "class", "group")): r["value"]
+        tuple(r.get(k) for k in ("seed", "generation", "subject", "metric", "class", "group")): r[
+            "value"
+        ]
         for r in records
     }
     for (seed, generation, subject, metric, *_), accuracy in value.items():
@@ -123,7 +140,11 @@ def test_an_empty_folder_has_no_checkpoint(tiny_parts, tmp_path):
 
 def traces_by_generation(parts, how=None) -> dict[int, int]:
     """How often anything was traced by the end of each generation."""
-    compiled, state, seeds = compile_stages(parts, how), advance.initial(parts), advance.seeds_of(parts)
+    compiled, state, seeds = (
+        compile_stages(parts, how),
+        advance.initial(parts),
+        advance.seeds_of(parts),
+    )
     traces = {}
     while not advance.finished(parts, state.cursor):
         before, state = state, advance.step(parts, compiled, seeds, state)
@@ -135,7 +156,9 @@ def traces_by_generation(parts, how=None) -> dict[int, int]:
 
 def test_nothing_is_traced_after_generation_1(tiny_parts):
     loop = dataclasses.replace(tiny_parts.spec.loop, generations=5)
-    traces = traces_by_generation(tiny_parts._replace(spec=dataclasses.replace(tiny_parts.spec, seeds=(0,), loop=loop)))
+    traces = traces_by_generation(
+        tiny_parts._replace(spec=dataclasses.replace(tiny_parts.spec, seeds=(0,), loop=loop))
+    )
     assert traces[0] < traces[1], "the count sees traces"
     assert {traces[g] for g in range(1, 6)} == {traces[1]}
 
@@ -156,7 +179,10 @@ def test_one_device_or_eight(tiny_spec, tiny_parts, whole):
     """Data-parallel over eight devices. Training amplifies the last bit, so one epoch of everything is compared."""
     many = setup.build(tiny_spec, devices=jax.devices()[:8])[0]
     assert many.mesh.size == 8
-    one, eight = (np.asarray(play(parts, steps=1)[0].classifiers["lenet"].best_loss) for parts in (tiny_parts, many))
+    one, eight = (
+        np.asarray(play(parts, steps=1)[0].classifiers["lenet"].best_loss)
+        for parts in (tiny_parts, many)
+    )
     # float32 means over 128 images, added in eight parts; ten steps of Adam
     np.testing.assert_allclose(eight, one, rtol=2e-3)
 
@@ -166,7 +192,11 @@ def test_sharded_generator_epoch(tiny_spec, tiny_parts):
     scalar = np.int32(1), np.int32(0)
 
     def epoch(parts):
-        compiled, seeds, state = compile_stages(parts), advance.seeds_of(parts), advance.initial(parts)
+        compiled, seeds, state = (
+            compile_stages(parts),
+            advance.seeds_of(parts),
+            advance.initial(parts),
+        )
         generator = compiled.start_generator((seeds,), scalar[0])
         return compiled.generator_epoch((seeds, generator, state.queue), *scalar, parts.train)
 
@@ -184,15 +214,23 @@ def test_vmapped_seeds_equal_looped_seeds(tiny_parts, whole):
     def stages(how):
         compiled, state = compile_stages(tiny_parts, how), advance.initial(tiny_parts)
         generator = compiled.start_generator((seeds,), scalar[0])
-        generator = compiled.generator_epoch((seeds, generator, state.queue), *scalar, tiny_parts.train)
+        generator = compiled.generator_epoch(
+            (seeds, generator, state.queue), *scalar, tiny_parts.train
+        )
         classifier = compiled.start_classifier["alexnet"]((seeds,), scalar[0], None)
         own = (seeds, classifier, state.queue)
-        classifier = compiled.classifier_epoch["alexnet"](own, *scalar, tiny_parts.train, tiny_parts.validation)
+        classifier = compiled.classifier_epoch["alexnet"](
+            own, *scalar, tiny_parts.train, tiny_parts.validation
+        )
         pending, diverged = compiled.sample((seeds, trained.generator, state.queue), scalar[0])
         own = (seeds, trained.pending, diverged, state.queue, trained.classifiers["lenet"], None)
         pending, queue = compiled.filter(own, scalar[0], None)
         assert len(np.unique(pending.score)) > 400, "the judge tells images apart"
-        return (generator.average, classifier.best_loss, pending.score), (queue.born, diverged), pending.kept
+        return (
+            (generator.average, classifier.best_loss, pending.score),
+            (queue.born, diverged),
+            pending.kept,
+        )
 
     looped, vmapped = stages("loop"), stages("vmap")
     for a, b in zip(jax.tree.leaves(looped[0]), jax.tree.leaves(vmapped[0]), strict=True):
@@ -204,17 +242,26 @@ def test_vmapped_seeds_equal_looped_seeds(tiny_parts, whole):
 
 def test_a_diverged_generator_pushes_nothing_and_is_recorded(tiny_parts, compiled, whole):
     seeds, (state, _) = advance.seeds_of(tiny_parts), whole
-    broken = jax.tree.map(lambda x: jnp.full_like(x, jnp.nan) if x.dtype == jnp.float32 else x, state.generator)
-    at_sample = state._replace(generator=broken, cursor=state.cursor._replace(generation=2, stage=1, step=0))
+    broken = jax.tree.map(
+        lambda x: jnp.full_like(x, jnp.nan) if x.dtype == jnp.float32 else x, state.generator
+    )
+    at_sample = state._replace(
+        generator=broken, cursor=state.cursor._replace(generation=2, stage=1, step=0)
+    )
     after = at_sample
     while tiny_parts.stages()[after.cursor.stage] in ("sample", "filter"):
         after = advance.step(tiny_parts, compiled, seeds, after)
     assert after.generator_diverged.all()
     same(after.queue, at_sample.queue)
     records = measure.of_generation(tiny_parts, compiled, after, seeds)
-    of_generator = {r["metric"]: r["value"] for r in records if r["subject"] == "generator" and "group" not in r}
+    of_generator = {
+        r["metric"]: r["value"] for r in records if r["subject"] == "generator" and "group" not in r
+    }
     assert of_generator["diverged"] == 1.0
-    assert of_generator["label_agreement"] is None and "diverged" in of_generator["label_agreement_note"]
+    assert (
+        of_generator["label_agreement"] is None
+        and "diverged" in of_generator["label_agreement_note"]
+    )
     assert of_generator["fd_lenet"] is None and "diverged" in of_generator["fd_lenet_note"]
 
 
@@ -229,12 +276,22 @@ def test_a_diverged_classifier_is_recorded_and_the_others_go_on(tiny_parts):
     parts = parts._replace(trainers={**parts.trainers, "alexnet": tiny_parts.trainers["alexnet"]})
     state, records = play(parts)
     assert advance.finished(parts, state.cursor)
-    value = {(r["generation"], r["subject"], r["metric"]): r["value"] for r in records if "group" not in r}
+    value = {
+        (r["generation"], r["subject"], r["metric"]): r["value"]
+        for r in records
+        if "group" not in r
+    }
     for generation in (0, 1):
-        assert value[generation, "lenet", "diverged"] == 1.0 and value[generation, "lenet", "meo"] is None
+        assert (
+            value[generation, "lenet", "diverged"] == 1.0
+            and value[generation, "lenet", "meo"] is None
+        )
         for metric in ("accuracy", "meo", "di_per_class", "acc_rank_1", "acc_rank_3"):
             assert "diverged in epoch 1" in value[generation, "lenet", f"{metric}_note"]
-        assert value[generation, "alexnet", "diverged"] == 0.0 and value[generation, "alexnet", "accuracy"] > 0.05
+        assert (
+            value[generation, "alexnet", "diverged"] == 0.0
+            and value[generation, "alexnet", "accuracy"] > 0.05
+        )
     assert "random choice" in value[1, "filter", "drop_rate_note"]
     assert value[1, "generator", "label_agreement"] is None
     assert "nobody can judge" in value[1, "generator", "fd_lenet_note"]

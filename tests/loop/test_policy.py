@@ -7,8 +7,9 @@ import pytest
 
 from jaxloop import config
 from jaxloop.errors import InputError
-from jaxloop.loop import policy, setup
-from jaxloop.loop.generation import compile_stages
+from jaxloop.loop import policy
+from jaxloop.loop.stages import compile_stages
+from jaxloop.run import build as setup
 from tests.conftest import tiny
 from tests.loop.playing import play
 
@@ -19,8 +20,12 @@ STAGES = ("generator", "classifier")
 def used(loop, stage, generation, size, seed=0, capacity=60) -> tuple[np.ndarray, np.ndarray]:
     """(of the real images, of the queue's slots) with `size` images in the queue; checks `count` on the way."""
     valid = jnp.arange(capacity) < size
-    mask = np.asarray(policy.trained_on(loop, jnp.int32(seed), stage, jnp.int32(generation), REAL, valid))
-    assert mask.shape == (REAL + capacity,) and mask.sum() == policy.count(loop, stage, generation, REAL, size)
+    mask = np.asarray(
+        policy.trained_on(loop, jnp.int32(seed), stage, jnp.int32(generation), REAL, valid)
+    )
+    assert mask.shape == (REAL + capacity,) and mask.sum() == policy.count(
+        loop, stage, generation, REAL, size
+    )
     assert not mask[REAL:][size:].any()
     return mask[:REAL], mask[REAL:]
 
@@ -36,7 +41,12 @@ def test_all_real_images_and_the_whole_queue(name, stage):
 def test_fully_synthetic_has_real_images_only_at_its_founding():
     loop = config.Loop(real="none")
     assert used(loop, "classifier", 0, 0)[0].all() and used(loop, "generator", 1, 0)[0].all()
-    for stage, generation in (("classifier", 1), ("generator", 2), ("classifier", 2), ("generator", 7)):
+    for stage, generation in (
+        ("classifier", 1),
+        ("generator", 2),
+        ("classifier", 2),
+        ("generator", 7),
+    ):
         real, queue = used(loop, stage, generation, 12)
         assert not real.any() and queue.sum() == 12
 
@@ -46,7 +56,9 @@ def test_fresh_data_are_new_until_all_were_used():
     given = [used(loop, "classifier", generation, 0)[0] for generation in range(10)]
     assert [mask.sum() for mask in given] == [10] * 10
     assert (np.sum(given[:5], axis=0) == 1).all() and (np.sum(given[5:], axis=0) == 1).all()
-    np.testing.assert_array_equal(given[3], used(loop, "generator", 3, 12)[0])  # a generation has one share
+    np.testing.assert_array_equal(
+        given[3], used(loop, "generator", 3, 12)[0]
+    )  # a generation has one share
     assert not np.array_equal(given[0], used(loop, "classifier", 0, 0, seed=1)[0])
     assert not np.array_equal(np.flatnonzero(given[0]), np.arange(10))  # a random one
 
@@ -83,10 +95,15 @@ def test_room_in_the_queue():
 
 def test_batches_larger_than_any_generation_trains_on_are_refused_before_work():
     with pytest.raises(
-        InputError, match=r"config.generator.batch_size=500 .* at most the 390 images .*loop.real is none"
+        InputError,
+        match=r"config.generator.batch_size=500 .* at most the 390 images .*loop.real is none",
     ):
-        setup.build(tiny(**{"loop.real": "none", "generator.batch_size": 500}), devices=jax.devices()[:1])
-    with pytest.raises(InputError, match=r"config.generator.batch_size=128 .* at most the 65 images"):
+        setup.build(
+            tiny(**{"loop.real": "none", "generator.batch_size": 500}), devices=jax.devices()[:1]
+        )
+    with pytest.raises(
+        InputError, match=r"config.generator.batch_size=128 .* at most the 65 images"
+    ):
         setup.build(tiny(**{"loop.real": "fresh", "loop.fresh": 0.05}), devices=jax.devices()[:1])
     with pytest.raises(InputError, match=r"config.loop.fresh=0.0005 .* 2 or more of 1293"):
         setup.build(tiny(**{"loop.real": "fresh", "loop.fresh": 0.0005}), devices=jax.devices()[:1])
@@ -95,12 +112,23 @@ def test_batches_larger_than_any_generation_trains_on_are_refused_before_work():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "real", "born"),
-    [("replace", "none", [3]), ("accumulate", "fixed", [1, 2, 3]), ("accumulate_subsample", "fresh", [1, 2, 3])],
+    [
+        ("replace", "none", [3]),
+        ("accumulate", "fixed", [1, 2, 3]),
+        ("accumulate_subsample", "fresh", [1, 2, 3]),
+    ],
 )
 def test_through_the_loop_with_one_trace(name, real, born):
     """Nothing is traced after generation 1, the queue holds the policy's generations, and the seeds' numbers differ."""
-    changes = {"loop.policy": name, "loop.real": real, "loop.generations": 3, "classifiers": ("lenet",)}
-    parts = setup.build(tiny(**changes, **{"generator.batch_size": 64}), devices=jax.devices()[:1])[0]
+    changes = {
+        "loop.policy": name,
+        "loop.real": real,
+        "loop.generations": 3,
+        "classifiers": ("lenet",),
+    }
+    parts = setup.build(tiny(**changes, **{"generator.batch_size": 64}), devices=jax.devices()[:1])[
+        0
+    ]
     compiled, steps_of_first = compile_stages(parts), 2
     state, _ = play(parts, compiled, steps=1)
     while state.cursor.generation < steps_of_first:
@@ -112,21 +140,34 @@ def test_through_the_loop_with_one_trace(name, real, born):
         held = np.asarray(state.queue.born[i])
         assert np.unique(held[held >= 0]).tolist() == born
         assert int(state.queue.size[i]) == parts.kept * len(born) == parts.capacity
-    accuracy = {r["seed"]: r["value"] for r in records if r["metric"] == "accuracy" and r["generation"] == 3}
+    accuracy = {
+        r["seed"]: r["value"] for r in records if r["metric"] == "accuracy" and r["generation"] == 3
+    }
     assert accuracy.keys() == {0, 1} and accuracy[0] != accuracy[1]
 
 
 @pytest.mark.slow
 def test_a_fully_synthetic_loop_whose_generators_diverge_has_nothing_and_says_so():
-    changes = {"loop.real": "none", "generator.learning_rate": 1e30, "classifiers": ("lenet",), "measure.bootstrap": 0}
+    changes = {
+        "loop.real": "none",
+        "generator.learning_rate": 1e30,
+        "classifiers": ("lenet",),
+        "measure.bootstrap": 0,
+    }
     spec = tiny(**changes, **{"seeds": (0,), "generator.epochs": 1, "classifier.epochs": 1})
     state, records = play(setup.build(spec, devices=jax.devices()[:1])[0])
     assert state.cursor.generation == 3 and int(state.queue.size[0]) == 0
     value = {
-        (r["generation"], r["subject"], r["metric"]): r["value"] for r in records if not {"class", "group"} & r.keys()
+        (r["generation"], r["subject"], r["metric"]): r["value"]
+        for r in records
+        if not {"class", "group"} & r.keys()
     }
     for generation in (1, 2):
-        assert value[generation, "generator", "diverged"] == value[generation, "lenet", "diverged"] == 1.0
+        assert (
+            value[generation, "generator", "diverged"]
+            == value[generation, "lenet", "diverged"]
+            == 1.0
+        )
         assert value[generation, "lenet", "accuracy"] is None
         assert "nothing to train on" in value[generation, "lenet", "accuracy_note"]
         assert "nothing to train on" in value[generation, "generator", "label_agreement_note"]

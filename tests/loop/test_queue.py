@@ -13,7 +13,9 @@ def batch(first: int, n: int) -> tuple[Samples, jnp.ndarray]:
     """n images that carry their own number."""
     number = np.arange(first, first + n)
     image = np.zeros((n, 2, 2, 3), np.uint8) + (number % 256).astype(np.uint8)[:, None, None, None]
-    samples = Samples(jnp.asarray(image), jnp.asarray(number, jnp.int32), jnp.asarray(number % 3, jnp.int32))
+    samples = Samples(
+        jnp.asarray(image), jnp.asarray(number, jnp.int32), jnp.asarray(number % 3, jnp.int32)
+    )
     return samples, jnp.asarray(number, jnp.float32) / 7
 
 

@@ -42,7 +42,9 @@ def test_a_resample_has_as_many_images_and_only_kinds_that_exist(counted):
 def test_same_distribution_as_resampling_images_one_by_one(images, counted):
     """Quantiles of 2,000 resamples each way; their own standard error is about 2 % of the interval's width (10 allowed)."""
     index = jnp.asarray(np.random.default_rng(1).integers(0, N, (RESAMPLES, N)))
-    measure = jax.jit(jax.vmap(lambda i: fairness.from_counts(counts.count(*(x[i] for x in images), L, G))))
+    measure = jax.jit(
+        jax.vmap(lambda i: fairness.from_counts(counts.count(*(x[i] for x in images), L, G)))
+    )
     measured = fairness.from_counts(counted)
     want = {
         name: np.clip(
@@ -71,7 +73,9 @@ def test_covers_the_true_accuracy_as_often_as_it_says():
     one = lambda key, k: bootstrap.intervals(  # noqa: E731
         key, counts.Counts(k[None, None], jnp.full((1, 1), N), k, jnp.int32(N)), 500
     )["accuracy"]
-    low, high = jax.vmap(one)(jax.random.split(jax.random.key(0), 200), jnp.asarray(right, jnp.int32)).T
+    low, high = jax.vmap(one)(
+        jax.random.split(jax.random.key(0), 200), jnp.asarray(right, jnp.int32)
+    ).T
     assert 0.905 <= ((low <= 0.8) & (high >= 0.8)).mean() <= 0.995
 
 
@@ -82,15 +86,21 @@ def test_a_classifier_without_bias_is_not_said_to_have_some():
     """
     right = np.random.default_rng(4).binomial(200, 0.9, (200, 1, 3)).astype(np.int32)
     total = jnp.full((1, 3), 200)
-    one = lambda key, k: bootstrap.intervals(key, counts.Counts(k, total, k.sum(), total.sum()), 500)["md"]  # noqa: E731
+    one = lambda key, k: bootstrap.intervals(
+        key, counts.Counts(k, total, k.sum(), total.sum()), 500
+    )["md"]  # noqa: E731
     low, high = jax.vmap(one)(jax.random.split(jax.random.key(0), 200), jnp.asarray(right)).T
     assert (low == 0).mean() >= 0.85
     assert (high > 0).mean() >= 0.95  # all but where the three are equal to the image
 
 
 def test_no_interval_where_resamples_often_lack_the_value():
-    cells = jnp.array([[40, 1]], jnp.int32)  # the one image of group 1 is missing in a third of the resamples
-    found = bootstrap.intervals(jax.random.key(0), counts.Counts(cells, cells, jnp.int32(41), jnp.int32(41)), 500)
+    cells = jnp.array(
+        [[40, 1]], jnp.int32
+    )  # the one image of group 1 is missing in a third of the resamples
+    found = bootstrap.intervals(
+        jax.random.key(0), counts.Counts(cells, cells, jnp.int32(41), jnp.int32(41)), 500
+    )
     assert np.isnan(found["meo"]).all() and np.isnan(found["group_accuracy"][:, 1]).all()
     np.testing.assert_array_equal(found["accuracy"], [1, 1])
     np.testing.assert_array_equal(found["group_accuracy"][:, 0], [1, 1])

@@ -17,7 +17,10 @@ def images(seed, n, num_classes, num_groups):
 
 
 def by_hand(correct, label, group, num_classes, num_groups):
-    right, total = np.zeros((num_classes, num_groups), int), np.zeros((num_classes, num_groups), int)
+    right, total = (
+        np.zeros((num_classes, num_groups), int),
+        np.zeros((num_classes, num_groups), int),
+    )
     for c, y, g in zip(correct, label, group, strict=True):
         if 0 <= g < num_groups and 0 <= y < num_classes:
             total[y, g] += 1
@@ -40,7 +43,9 @@ def test_count_is_the_loop_by_hand(seed, num_classes, num_groups):
 
 
 def test_unknown_group_is_in_no_cell_but_in_the_accuracy():
-    got = C.count(np.array([True, False, True]), np.array([0, 1, 1]), np.array([UNKNOWN_GROUP, 2, 0]), 2, 2)
+    got = C.count(
+        np.array([True, False, True]), np.array([0, 1, 1]), np.array([UNKNOWN_GROUP, 2, 0]), 2, 2
+    )
     np.testing.assert_array_equal(got.total, [[0, 0], [1, 0]])
     assert (int(got.all_correct), int(got.all_total)) == (2, 3)
 
@@ -53,7 +58,10 @@ def test_label_out_of_range_is_in_no_cell():
 def test_masked_rows_are_counted_nowhere():
     correct, label, group = images(0, 50, 3, 2)
     mask = np.arange(50) < 31
-    assert_same(C.count(correct, label, group, 3, 2, mask), by_hand(correct[:31], label[:31], group[:31], 3, 2))
+    assert_same(
+        C.count(correct, label, group, 3, 2, mask),
+        by_hand(correct[:31], label[:31], group[:31], 3, 2),
+    )
 
 
 def test_narrow_integers_do_not_overflow():
@@ -64,7 +72,10 @@ def test_narrow_integers_do_not_overflow():
 def test_parts_merge_to_the_whole_in_any_order():
     data = images(1, 60, 4, 3)
     whole = by_hand(*data, 4, 3)
-    a, b, c = (C.count(*(x[part] for x in data), 4, 3) for part in (slice(0, 7), slice(7, 30), slice(30, 60)))
+    a, b, c = (
+        C.count(*(x[part] for x in data), 4, 3)
+        for part in (slice(0, 7), slice(7, 30), slice(30, 60))
+    )
     assert_same(C.merge(C.merge(a, b), c), whole)
     assert_same(C.merge(a, C.merge(b, c)), whole)
     assert_same(C.merge(C.merge(c, a), b), whole)
@@ -83,21 +94,33 @@ def test_no_images():
 
 def test_vmap_over_seeds_equals_one_by_one():
     seeds = [images(seed, 40, 3, 2) for seed in range(4)]
-    together = jax.vmap(lambda *x: C.count(*x, 3, 2))(*(np.stack(x) for x in zip(*seeds, strict=True)))
+    together = jax.vmap(lambda *x: C.count(*x, 3, 2))(
+        *(np.stack(x) for x in zip(*seeds, strict=True))
+    )
     for seed, data in enumerate(seeds):
         assert_same(jax.tree.map(lambda x, s=seed: x[s], together), by_hand(*data, 3, 2))
 
 
 @pytest.mark.parametrize("name", ["correct", "label", "group", "mask"])
 def test_wrong_shape_names_the_argument(name):
-    good = {"correct": np.ones(3, bool), "label": np.zeros(3, int), "group": np.zeros(3, int), "mask": np.ones(3, bool)}
+    good = {
+        "correct": np.ones(3, bool),
+        "label": np.zeros(3, int),
+        "group": np.zeros(3, int),
+        "mask": np.ones(3, bool),
+    }
     with pytest.raises(ValueError, match=f"^{name} must have shape"):
         C.count(**(good | {name: np.ones((3, 1), good[name].dtype)}), num_classes=1, num_groups=1)
 
 
 @pytest.mark.parametrize("name", ["correct", "mask"])
 def test_flags_must_be_bool(name):
-    good = {"correct": np.ones(3, bool), "label": np.zeros(3, int), "group": np.zeros(3, int), "mask": np.ones(3, bool)}
+    good = {
+        "correct": np.ones(3, bool),
+        "label": np.zeros(3, int),
+        "group": np.zeros(3, int),
+        "mask": np.ones(3, bool),
+    }
     with pytest.raises(ValueError, match=f"^{name} must be bool"):
         C.count(**(good | {name: np.ones(3, np.int32)}), num_classes=1, num_groups=1)
 

@@ -22,20 +22,30 @@ def network() -> Network:
 @pytest.fixture(scope="module")
 def images():
     rng = np.random.default_rng(1)
-    return rng.integers(0, 256, (90, 4, 4, 3), np.uint8), np.sort(rng.integers(0, 3, 90)).astype(np.int32)
+    return rng.integers(0, 256, (90, 4, 4, 3), np.uint8), np.sort(rng.integers(0, 3, 90)).astype(
+        np.int32
+    )
 
 
-@pytest.mark.parametrize(("number", "limit"), [(100, 40), (100, 50), (100, 100), (100, 999), (97, 30), (0, 5)])
+@pytest.mark.parametrize(
+    ("number", "limit"), [(100, 40), (100, 50), (100, 100), (100, 999), (97, 30), (0, 5)]
+)
 @pytest.mark.parametrize("order", ["sorted", "in turn", "random"])
 def test_a_sample_holds_every_class_alike(number, limit, order):
     label = np.arange(number) % 10
-    label = {"sorted": np.sort(label), "in turn": label, "random": np.random.default_rng(0).permutation(label)}[order]
+    label = {
+        "sorted": np.sort(label),
+        "in turn": label,
+        "random": np.random.default_rng(0).permutation(label),
+    }[order]
     index = np.asarray(embedded.even(label, limit))
     assert len(index) == min(number, limit) and len(set(index.tolist())) == len(index)
     assert (np.diff(index) > 0).all()
     share = np.bincount(label[index], minlength=10)
     # Each class's part is within one image of its exact share.
-    assert (np.abs(share - np.bincount(label, minlength=10) * len(index) / max(number, 1)) < 1 + 1e-9).all()
+    assert (
+        np.abs(share - np.bincount(label, minlength=10) * len(index) / max(number, 1)) < 1 + 1e-9
+    ).all()
 
 
 def test_in_chunks_equals_all_at_once(network, images, monkeypatch):
@@ -47,7 +57,9 @@ def test_in_chunks_equals_all_at_once(network, images, monkeypatch):
     assert sum(done) == 90
     np.testing.assert_array_equal(got.features, want.features)
     np.testing.assert_array_equal(got.label, want.label)
-    np.testing.assert_allclose(got.moments.m2, want.moments.m2, rtol=1e-5, atol=1e-5)  # float32, another order
+    np.testing.assert_allclose(
+        got.moments.m2, want.moments.m2, rtol=1e-5, atol=1e-5
+    )  # float32, another order
     assert got.moments.count == 90 and len(got.features) == 40
 
 
@@ -79,7 +91,9 @@ def test_a_broken_file_is_made_again(network, images, tmp_path, broken):
     want = embedded.cached(tmp_path, network, *images, 40)
     (file,) = tmp_path.iterdir()
     file.write_bytes(broken)
-    jax.tree.map(np.testing.assert_array_equal, embedded.cached(tmp_path, network, *images, 40), want)
+    jax.tree.map(
+        np.testing.assert_array_equal, embedded.cached(tmp_path, network, *images, 40), want
+    )
     assert len(file.read_bytes()) > len(broken)
 
 
@@ -97,12 +111,18 @@ def test_compare(network, images):
     assert np.isfinite([found.kid.mean, found.kid.std, *found.neighbours]).all()
     # Of more images than the sample holds, the distance is still over all: from their moments, in float32 (1e-4).
     few = embedded.from_features(features, jnp.asarray(label), 30)
-    assert embedded.compare(jax.random.key(0), few, made, 4).frechet == pytest.approx(found.frechet, rel=1e-4)
+    assert embedded.compare(jax.random.key(0), few, made, 4).frechet == pytest.approx(
+        found.frechet, rel=1e-4
+    )
 
 
 def test_total_variance(network, images):
     features = network(images[0])
     held = embedded.from_features(features, jnp.asarray(images[1]), 10)
-    assert embedded.total_variance(held) == pytest.approx(features.var(axis=0, ddof=1).sum(), rel=1e-5)
-    nothing = embedded.Embedded(moments.empty(D), np.zeros((0, D), np.float32), np.zeros(0, np.int32))
+    assert embedded.total_variance(held) == pytest.approx(
+        features.var(axis=0, ddof=1).sum(), rel=1e-5
+    )
+    nothing = embedded.Embedded(
+        moments.empty(D), np.zeros((0, D), np.float32), np.zeros(0, np.int32)
+    )
     assert np.isnan(embedded.total_variance(nothing))

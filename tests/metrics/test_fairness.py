@@ -56,7 +56,10 @@ def group_accuracies(correct, group, num_groups):
 
 def loop_classes(correct, label, group, num_classes, num_groups):
     """Accuracies [G] of every class that has all groups."""
-    rows = [group_accuracies(correct[label == y], group[label == y], num_groups) for y in range(num_classes)]
+    rows = [
+        group_accuracies(correct[label == y], group[label == y], num_groups)
+        for y in range(num_classes)
+    ]
     return [row for row in rows if not any(map(math.isnan, row))]
 
 
@@ -77,7 +80,9 @@ def random_set(seed):
     label = rng.integers(0, num_classes, n)
     group = rng.choice(num_groups, n, p=weight)
     group[rng.random(n) < 0.05] = UNKNOWN_GROUP
-    chance = {0: np.zeros(num_groups), 1: np.ones(num_groups)}.get(seed % 11, rng.random(num_groups))
+    chance = {0: np.zeros(num_groups), 1: np.ones(num_groups)}.get(
+        seed % 11, rng.random(num_groups)
+    )
     return rng.random(n) < chance[group], label, group, num_classes, num_groups
 
 
@@ -111,7 +116,8 @@ def test_from_counts_equals_the_loops(seed):
         "acc_rank": loop_rank(rows, num_groups),
         "group_accuracy": acc,
         "class_group_accuracy": [
-            group_accuracies(correct[label == y], group[label == y], num_groups) for y in range(num_classes)
+            group_accuracies(correct[label == y], group[label == y], num_groups)
+            for y in range(num_classes)
         ],
     }
     got = F.from_counts(C.count(*data))
@@ -198,7 +204,12 @@ def test_lists_numpy_and_jax_give_the_same(measure):
     assert measure(np.array(correct), np.array(group), 3) == want
     assert measure(jnp.array(correct), jnp.array(group), 3) == want
     # under jit XLA may order the float operations otherwise
-    close(jax.jit(measure, static_argnames="num_groups")(np.array(correct), np.array(group), num_groups=3), want)
+    close(
+        jax.jit(measure, static_argnames="num_groups")(
+            np.array(correct), np.array(group), num_groups=3
+        ),
+        want,
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -214,7 +225,8 @@ def test_order_of_images_and_names_of_groups_do_not_matter(seed):
 def test_vmap_and_jit_over_seeds_equal_one_by_one():
     rng = np.random.default_rng(0)
     parts = [
-        C.count(rng.random(90) < 0.7, rng.integers(0, 3, 90), rng.integers(-1, 2 + s % 2, 90), 3, 3) for s in range(4)
+        C.count(rng.random(90) < 0.7, rng.integers(0, 3, 90), rng.integers(-1, 2 + s % 2, 90), 3, 3)
+        for s in range(4)
     ]
     together = jax.jit(jax.vmap(F.from_counts))(jax.tree.map(lambda *x: jnp.stack(x), *parts))
     for seed, part in enumerate(parts):
@@ -227,7 +239,9 @@ def test_vmap_and_jit_over_seeds_equal_one_by_one():
 
 def test_accuracy_counts_images_of_unknown_group():
     got = F.from_counts(
-        C.count(np.array([True, False, False, False]), np.zeros(4, int), np.array([0, -1, -1, 1]), 1, 2)
+        C.count(
+            np.array([True, False, False, False]), np.zeros(4, int), np.array([0, -1, -1, 1]), 1, 2
+        )
     )
     assert float(got["accuracy"]) == 0.25 and float(got["meo"]) == 0.0
 
@@ -304,7 +318,10 @@ def test_reasons_for_pooled_measures():
     assert F.why_missing(counts_of([[0, 1]], [[3, 1]]))["di"].startswith("accuracy is 0 in group 0")
     unseen = F.why_missing(counts_of([[1, 0, 0, 0, 0]], [[1, 0, 0, 0, 0]]))
     assert unseen["meo"] == "no test image in group 1, group 2, group 3 and 1 more"
-    assert F.why_missing(counts_of([[1]], [[2]]))["md"] == "there is one group only, so no pair to compare"
+    assert (
+        F.why_missing(counts_of([[1]], [[2]]))["md"]
+        == "there is one group only, so no pair to compare"
+    )
     assert F.why_missing(C.empty(2, 2))["accuracy"] == "there is no test image"
     assert F.why_missing(counts_of([[1, 1]], [[2, 2]])) == {}
 
@@ -315,7 +332,8 @@ def test_the_number_of_groups_is_read_off_the_arrays():
     for measure in (F.meo, F.di, F.md):
         np.testing.assert_array_equal(measure(correct, group), measure(correct, group, num_groups))
     np.testing.assert_array_equal(
-        F.ranked_accuracy(correct, label, group), F.ranked_accuracy(correct, label, group, num_classes, num_groups)
+        F.ranked_accuracy(correct, label, group),
+        F.ranked_accuracy(correct, label, group, num_classes, num_groups),
     )
 
 

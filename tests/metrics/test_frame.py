@@ -21,7 +21,9 @@ def images():
 def test_equals_fairlearn(images, method):
     fairlearn = pytest.importorskip("fairlearn.metrics")
     label, predicted, group = images
-    want = fairlearn.MetricFrame(metrics=METRICS, y_true=label, y_pred=predicted, sensitive_features=group)
+    want = fairlearn.MetricFrame(
+        metrics=METRICS, y_true=label, y_pred=predicted, sensitive_features=group
+    )
     got = groupwise(METRICS, label, predicted, group)
     assert got.overall == pytest.approx(dict(want.overall))
     for name, row in got.by_group.items():
@@ -36,7 +38,9 @@ def test_difference_of_accuracy_is_md(images):
     label, predicted, group = images
     frame = groupwise(accuracy, label, predicted, group)
     # float32 beside float64
-    assert frame.difference()["accuracy"] == pytest.approx(float(fairness.md(predicted == label, group)), abs=1e-6)
+    assert frame.difference()["accuracy"] == pytest.approx(
+        float(fairness.md(predicted == label, group)), abs=1e-6
+    )
 
 
 def test_names_unknown_groups_and_an_empty_group(images):
@@ -45,10 +49,16 @@ def test_names_unknown_groups_and_an_empty_group(images):
     frame = groupwise(accuracy, label, predicted, group, names=("red", "green", "blue", "black"))
     assert list(frame.by_group) == ["red", "green", "blue", "black"]
     assert frame.count["black"] == 0 and np.isnan(frame.by_group["black"]["accuracy"])
-    assert sum(frame.count.values()) == 250 and frame.overall["accuracy"] == np.mean(label == predicted)
+    assert sum(frame.count.values()) == 250 and frame.overall["accuracy"] == np.mean(
+        label == predicted
+    )
     assert np.isnan(frame.difference()["accuracy"]) and np.isnan(frame.ratio()["accuracy"])
     lines = str(frame).splitlines()
-    assert lines[0].split() == ["group", "images", "accuracy"] and lines[1].split()[0] == "red" and len(lines) == 6
+    assert (
+        lines[0].split() == ["group", "images", "accuracy"]
+        and lines[1].split()[0] == "red"
+        and len(lines) == 6
+    )
 
 
 def test_groups_that_are_names(images):

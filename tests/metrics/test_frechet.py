@@ -26,11 +26,15 @@ def pair(seed, n, m, d, shift=0.1):
 def textbook(a, b):
     """Eq. (1) as it is printed."""
     root = scipy.linalg.sqrtm(np.cov(a.T) @ np.cov(b.T))
-    return np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(np.cov(a.T) + np.cov(b.T) - 2 * np.real(root))
+    return np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(
+        np.cov(a.T) + np.cov(b.T) - 2 * np.real(root)
+    )
 
 
 def through_moments(a, b):
-    return from_moments(moments.from_batch(a.astype(np.float32)), moments.from_batch(b.astype(np.float32)))
+    return from_moments(
+        moments.from_batch(a.astype(np.float32)), moments.from_batch(b.astype(np.float32))
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -50,20 +54,26 @@ def gram_truth(a, b):
     return np.sum(a**2) + np.sum(b**2) - 2 * root.sum()
 
 
-@pytest.mark.parametrize(("n", "m", "d"), [(20, 20, 64), (20, 100, 64), (100, 20, 64), (64, 65, 64), (64, 64, 64)])
+@pytest.mark.parametrize(
+    ("n", "m", "d"), [(20, 20, 64), (20, 100, 64), (100, 20, 64), (64, 65, 64), (64, 64, 64)]
+)
 def test_exact_when_features_outnumber_images(n, m, d):
     """Tolerance 1e-6: an eigenvalue that is 0 comes out as 1e-16, and the root of that, 1e-8, is the reference's error."""
     a, b = pair(1, n, m, d)
     want = np.sum((a.mean(0) - b.mean(0)) ** 2) + gram_truth(a, b)
     assert frechet_distance(a, b) == pytest.approx(want, rel=1e-6)
-    assert through_moments(a, b) == pytest.approx(want, rel=1e-3)  # float32 moments of a singular covariance
+    assert through_moments(a, b) == pytest.approx(
+        want, rel=1e-3
+    )  # float32 moments of a singular covariance
 
 
 def test_float32_features_with_fewer_images_than_features():
     """The case where float32 arithmetic is off by three percent: we compute in float64 whatever comes in."""
     a, b = pair(3, 50, 50, 128)
     want = np.sum((a.mean(0) - b.mean(0)) ** 2) + gram_truth(a, b)
-    assert frechet_distance(a.astype(np.float32), b.astype(np.float32)) == pytest.approx(want, rel=1e-6)
+    assert frechet_distance(a.astype(np.float32), b.astype(np.float32)) == pytest.approx(
+        want, rel=1e-6
+    )
 
 
 def test_one_feature_has_a_closed_form():
@@ -108,8 +118,12 @@ def test_shift_adds_its_square():
 def test_constant_feature(n):
     """A constant feature makes S singular; it adds the square of its gap and nothing else."""
     a, b = pair(2, n, n, 6)
-    with_constant = [np.concatenate([x, np.full((n, 1), value)], axis=1) for x, value in ((a, 5.0), (b, 7.0))]
-    assert frechet_distance(*with_constant) == pytest.approx(frechet_distance(a, b) + 4.0, rel=1e-10)
+    with_constant = [
+        np.concatenate([x, np.full((n, 1), value)], axis=1) for x, value in ((a, 5.0), (b, 7.0))
+    ]
+    assert frechet_distance(*with_constant) == pytest.approx(
+        frechet_distance(a, b) + 4.0, rel=1e-10
+    )
 
 
 def diagonal_pair(scale_a, scale_b, gap):
@@ -117,14 +131,19 @@ def diagonal_pair(scale_a, scale_b, gap):
     d = len(scale_a)
     x = np.random.default_rng(5).normal(size=(3 * d, d))
     white = np.linalg.qr(x - x.mean(0))[0] * math.sqrt(3 * d - 1)
-    return white * scale_a, white @ np.linalg.qr(np.random.default_rng(6).normal(size=(d, d)))[0] * scale_b + gap
+    return white * scale_a, white @ np.linalg.qr(np.random.default_rng(6).normal(size=(d, d)))[
+        0
+    ] * scale_b + gap
 
 
 @pytest.mark.parametrize(
     ("scale_a", "scale_b"),
     [
         (np.ones(32), np.full(32, 2.0)),
-        (10.0 ** -np.linspace(0, 7, 32), 2 * 10.0 ** -np.linspace(0, 7, 32)),  # variances over 14 decades
+        (
+            10.0 ** -np.linspace(0, 7, 32),
+            2 * 10.0 ** -np.linspace(0, 7, 32),
+        ),  # variances over 14 decades
         (10.0 ** -np.linspace(0, 7, 32), 10.0 ** -np.linspace(7, 0, 32)),
         (np.r_[np.ones(16), np.zeros(16)], np.r_[np.zeros(8), np.ones(24)]),  # neither of full rank
     ],
@@ -144,7 +163,9 @@ def test_nearly_equal_sets_are_told_apart():
     assert frechet_distance(a, b) == pytest.approx(1e-8 * np.sum(scale**2), rel=1e-6)
     one, two = np.cov(a.T), np.cov(b.T)
     assert frechet._by_covariances(np.trace(one + two), one, two) is None
-    assert frechet._by_covariances(np.trace(one + 4 * two), one, 4 * two) is not None  # that is far apart
+    assert (
+        frechet._by_covariances(np.trace(one + 4 * two), one, 4 * two) is not None
+    )  # that is far apart
 
 
 def test_far_means_with_tiny_variances():

@@ -14,13 +14,17 @@ from jaxloop.types import UNKNOWN_GROUP
 
 def pictures(seed, n, num_classes=3, size=6):
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8), rng.integers(0, num_classes, n).astype(np.int32)
+    return rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8), rng.integers(
+        0, num_classes, n
+    ).astype(np.int32)
 
 
 def loop_distance(image, label, one_class, per_class):
-    chosen = [x.astype(np.float64).ravel() / 255 for x, y in zip(image, label, strict=True) if y == one_class][
-        :per_class
-    ]
+    chosen = [
+        x.astype(np.float64).ravel() / 255
+        for x, y in zip(image, label, strict=True)
+        if y == one_class
+    ][:per_class]
     gaps = [np.sqrt(np.sum((x - y) ** 2)) for i, x in enumerate(chosen) for y in chosen[:i]]
     return sum(gaps) / len(gaps) if gaps else np.nan
 
@@ -44,7 +48,11 @@ def test_diversity_equals_the_double_loop(seed, per_class):
     (image, label), (real, real_label) = pictures(seed, 40), pictures(seed + 100, 50)
     image = (image // 3).astype(np.uint8)  # less contrast, so that the answer is not 1
     want = np.mean(
-        [loop_distance(image, label, c, per_class) / loop_distance(real, real_label, c, per_class) for c in range(3)]
+        [
+            loop_distance(image, label, c, per_class)
+            / loop_distance(real, real_label, c, per_class)
+            for c in range(3)
+        ]
     )
     got = G.within_class_diversity(image, label, real, real_label, 3, per_class)
     assert float(got) == pytest.approx(want, rel=1e-4)
@@ -54,13 +62,17 @@ def test_diversity_equals_the_double_loop(seed, per_class):
 def test_class_distance_is_in_pixel_units():
     """Black and white differ by 1 in each of 2 x 2 x 3 channels: sqrt(12)."""
     image = np.stack([np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)])
-    assert float(G.class_distance(image, np.zeros(2, int), 1)[0]) == pytest.approx(np.sqrt(12), rel=1e-5)
+    assert float(G.class_distance(image, np.zeros(2, int), 1)[0]) == pytest.approx(
+        np.sqrt(12), rel=1e-5
+    )
 
 
 def test_real_against_other_real_images_is_one():
     """Two draws from one distribution; 36 x 3 independent pixels make distances alike to a percent or so."""
     (image, label), (real, real_label) = pictures(0, 200), pictures(1, 200)
-    assert float(G.within_class_diversity(image, label, real, real_label, 3)) == pytest.approx(1, abs=0.03)
+    assert float(G.within_class_diversity(image, label, real, real_label, 3)) == pytest.approx(
+        1, abs=0.03
+    )
 
 
 def test_one_picture_a_class_is_near_zero():
@@ -75,7 +87,9 @@ def test_only_the_first_of_each_class_count():
     cut = np.concatenate([np.flatnonzero(real_label == c)[:4] for c in range(3)])
     want = G.class_distance(real[cut], real_label[cut], 3, per_class=4)
     np.testing.assert_array_equal(G.class_distance(real, real_label, 3, per_class=4), want)
-    assert (np.asarray(want) != np.asarray(G.class_distance(real, real_label, 3, per_class=5))).all()
+    assert (
+        np.asarray(want) != np.asarray(G.class_distance(real, real_label, 3, per_class=5))
+    ).all()
 
 
 def test_class_with_too_few_images_is_nan():
@@ -85,7 +99,9 @@ def test_class_with_too_few_images_is_nan():
     np.testing.assert_array_equal(np.isnan(distance), [False, False, True])
     assert jnp.isnan(G.within_class_diversity(image, lost, real, real_label, 3))
     assert jnp.isnan(G.within_class_diversity(real, real_label, image, lost, 3))
-    assert jnp.isfinite(G.within_class_diversity(image, lost, real, np.where(real_label == 2, 0, real_label), 2))
+    assert jnp.isfinite(
+        G.within_class_diversity(image, lost, real, np.where(real_label == 2, 0, real_label), 2)
+    )
 
 
 def test_real_class_of_equal_images_is_nan():
@@ -175,7 +191,11 @@ def test_drops():
 @pytest.mark.parametrize("seed", range(3))
 def test_drops_equal_the_loop(seed):
     rng = np.random.default_rng(seed)
-    kept, label, group = rng.random(100) < 0.8, rng.integers(0, 4, 100), rng.integers(UNKNOWN_GROUP, 3, 100)
+    kept, label, group = (
+        rng.random(100) < 0.8,
+        rng.integers(0, 4, 100),
+        rng.integers(UNKNOWN_GROUP, 3, 100),
+    )
     made, dropped = np.zeros((4, 4), int), np.zeros((4, 4), int)
     for k, c, g in zip(kept, label, group, strict=True):
         made[c, g] += 1  # the last column is that of UNKNOWN_GROUP, -1

@@ -36,7 +36,9 @@ def by_definition(a, b):
     return total
 
 
-@pytest.mark.parametrize(("n", "d", "offset", "shift"), [(90, 6, 0, 0.2), (60, 300, 0, 0.0), (60, 300, 30, 0.1)])
+@pytest.mark.parametrize(
+    ("n", "d", "offset", "shift"), [(90, 6, 0, 0.2), (60, 300, 0, 0.0), (60, 300, 30, 0.1)]
+)
 def test_the_whole_set_equals_the_definition(n, d, offset, shift):
     a, b = pair(n, n, d, offset, shift)
     got, want = kid(KEY, a, b, subsets=2, subset_size=n), by_definition(a, b)
@@ -55,7 +57,9 @@ def test_equals_torch_fidelity():
     a, b = pair(80, 80, 40)
     sides = (torch.from_numpy(x.astype(np.float64)) for x in (a, b))
     want = kid_features_to_metric(*sides, kid_subsets=1, kid_subset_size=80, verbose=False)
-    assert kid(KEY, a, b, 1, 80).mean == pytest.approx(want["kernel_inception_distance_mean"], rel=1e-5)
+    assert kid(KEY, a, b, 1, 80).mean == pytest.approx(
+        want["kernel_inception_distance_mean"], rel=1e-5
+    )
 
 
 def test_small_subsets_agree_with_the_whole():
@@ -67,13 +71,24 @@ def test_small_subsets_agree_with_the_whole():
     assert abs(got.mean - by_definition(a, b)) < 4 * error
     assert error < 0.1 * by_definition(a, b)  # so a wrong factor would show
     rng = np.random.default_rng(1)
-    theirs = [by_definition(*(x[rng.choice(len(x), 10, replace=False)] for x in (a, b))) for _ in range(1000)]
-    assert got.std == pytest.approx(np.std(theirs), rel=0.15)  # 1,000 values know their deviation to about 3%
+    theirs = [
+        by_definition(*(x[rng.choice(len(x), 10, replace=False)] for x in (a, b)))
+        for _ in range(1000)
+    ]
+    assert got.std == pytest.approx(
+        np.std(theirs), rel=0.15
+    )  # 1,000 values know their deviation to about 3%
 
 
 def test_subsets_are_drawn_without_replacement():
     """The kernel of different images is 1 here, so the estimate 0; a copy would add its kernel with itself, 26^3, over 3."""
-    got = kid(KEY, 10 * np.eye(4, dtype=np.float32), np.zeros((4, 4), np.float32), subsets=50, subset_size=3)
+    got = kid(
+        KEY,
+        10 * np.eye(4, dtype=np.float32),
+        np.zeros((4, 4), np.float32),
+        subsets=50,
+        subset_size=3,
+    )
     assert abs(got.mean) < 0.02 and got.std < 0.02  # 1e-6 of 26^3
 
 

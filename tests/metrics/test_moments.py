@@ -43,7 +43,11 @@ def test_one_batch_equals_numpy(seed):
 def test_batches_merge_to_the_whole_in_any_order(seed):
     x = features(seed)
     a, b, c = M.from_batch(x[:3]), M.from_batch(x[3:90]), M.from_batch(x[90:])
-    left, right, turned = M.merge(M.merge(a, b), c), M.merge(a, M.merge(b, c)), M.merge(c, M.merge(b, a))
+    left, right, turned = (
+        M.merge(M.merge(a, b), c),
+        M.merge(a, M.merge(b, c)),
+        M.merge(c, M.merge(b, a)),
+    )
     assert_same(left, right)
     assert_same(left, turned)
     close(left.mean, x.astype(np.float64).mean(axis=0))
@@ -83,10 +87,16 @@ def test_rows_spread_over_devices_give_the_same():
     """One reduction over eight devices, each with an eighth of the rows, the last ones padding."""
     mesh = devices.make_mesh(1)
     assert mesh.shape[devices.DATA] == 8
-    x, used = np.pad(features(3, n=203, offset=10.0), ((0, 5), (0, 0)), constant_values=np.nan), np.arange(208) < 203
+    x, used = (
+        np.pad(features(3, n=203, offset=10.0), ((0, 5), (0, 0)), constant_values=np.nan),
+        np.arange(208) < 203,
+    )
     rows = NamedSharding(mesh, PartitionSpec(devices.DATA))
     spread = jax.device_put(x, rows)
-    assert len(spread.sharding.device_set) == 8 and spread.addressable_shards[0].data.shape == (26, 5)
+    assert len(spread.sharding.device_set) == 8 and spread.addressable_shards[0].data.shape == (
+        26,
+        5,
+    )
     assert_same(M.from_batch(spread, jax.device_put(used, rows)), M.from_batch(x[:203]))
 
 
@@ -96,12 +106,18 @@ def test_large_counts_do_not_overflow():
     other = half._replace(mean=jnp.full(1, 2.0))
     got = M.merge(half, other)
     close(got.mean, [1.0])
-    close(M.covariance(got), [[200_000 / 199_999]])  # half the values 0, half 2: squares about the mean sum to n
+    close(
+        M.covariance(got), [[200_000 / 199_999]]
+    )  # half the values 0, half 2: squares about the mean sum to n
 
 
 def test_empty_is_neutral():
     a = M.from_batch(features(1))
-    for got in (M.merge(M.empty(5), a), M.merge(a, M.empty(5)), M.merge(a, M.from_batch(np.zeros((0, 5), np.float32)))):
+    for got in (
+        M.merge(M.empty(5), a),
+        M.merge(a, M.empty(5)),
+        M.merge(a, M.from_batch(np.zeros((0, 5), np.float32))),
+    ):
         for one, two in zip(got, a, strict=True):
             np.testing.assert_array_equal(one, two)
     assert int(M.merge(M.empty(5), M.empty(5)).count) == 0

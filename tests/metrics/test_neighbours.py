@@ -82,7 +82,10 @@ def test_ties_on_a_grid_and_copies(small_blocks):
     real, made = (rng.integers(0, 4, (n, 3)).astype(np.float32) for n in (90, 75))
     want = by_definition(real, made)
     same(neighbours(real, made), want)
-    same(neighbours(real * 0.1 + 700, made * 0.1 + 700), by_definition(real * 0.1 + 700, made * 0.1 + 700))
+    same(
+        neighbours(real * 0.1 + 700, made * 0.1 + 700),
+        by_definition(real * 0.1 + 700, made * 0.1 + 700),
+    )
     assert 0 < want[3] < 1
 
 
@@ -109,7 +112,10 @@ def test_alike_images_far_from_the_mean_are_told_apart():
     """Two clusters, 1e4 times as far apart as wide: in float32 the Gram matrix would see each cluster as one point."""
     rng = np.random.default_rng(4)
     centre = 50 * np.sign(rng.normal(size=(2, 8)))
-    real, made = ((centre[np.arange(40) % 2] + 5e-3 * rng.normal(size=(40, 8))).astype(np.float32) for _ in range(2))
+    real, made = (
+        (centre[np.arange(40) % 2] + 5e-3 * rng.normal(size=(40, 8))).astype(np.float32)
+        for _ in range(2)
+    )
     want = by_definition(real, made)
     same(neighbours(real, made), want)
     assert 0.2 < want[0] < 1 and 0.2 < want[3] < 1
@@ -137,9 +143,13 @@ def test_equals_torch_fidelity():
         from torch_fidelity.metric_prc import prc_features_to_metric
     real, made = pair(7, 80, 60, 5)
     sides = (torch.from_numpy(x.astype(np.float64)) for x in (made, real))
-    want = prc_features_to_metric(*sides, prc_neighborhood=3, prc_batch_size=50, save_cpu_ram=False, verbose=False)
+    want = prc_features_to_metric(
+        *sides, prc_neighborhood=3, prc_batch_size=50, save_cpu_ram=False, verbose=False
+    )
     got = neighbours(real, made)
-    np.testing.assert_allclose((got.precision, got.recall), (want["precision"], want["recall"]), rtol=1e-6)
+    np.testing.assert_allclose(
+        (got.precision, got.recall), (want["precision"], want["recall"]), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(("n", "m"), [(3, 9), (5, 9), (6, 3), (4, 4), (9, 1), (1, 1)])

@@ -16,7 +16,9 @@ def pictures(num: int, seed: int = 0, h: int = 5, w: int = 4) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (num, h, w, 3), dtype=np.uint8)
 
 
-def write(workdir: Path, generation: int, seed: int, image: np.ndarray, sheet: bool = True, **fields) -> list[dict]:
+def write(
+    workdir: Path, generation: int, seed: int, image: np.ndarray, sheet: bool = True, **fields
+) -> list[dict]:
     """One generation and seed: classes 0 1 0 1 ..., groups -1 0 1 2 -1 ..., scores 0 1/8 2/8 ...; `fields` replace."""
     (workdir / "provenance").mkdir(parents=True, exist_ok=True)
     (workdir / "images").mkdir(exist_ok=True)
@@ -29,7 +31,9 @@ def write(workdir: Path, generation: int, seed: int, image: np.ndarray, sheet: b
     ]  # fmt: skip
     store.write_lines(workdir / "provenance" / f"{store.name(generation, seed)}.jsonl", lines)
     if sheet:
-        (workdir / "images" / f"{store.name(generation, seed)}.png").write_bytes(sheets.encode(image))
+        (workdir / "images" / f"{store.name(generation, seed)}.png").write_bytes(
+            sheets.encode(image)
+        )
     return lines
 
 
@@ -37,6 +41,10 @@ def config(workdir: Path, **data) -> None:
     (workdir / "config.json").write_text(json.dumps({"config": {}, "data": DATA | data}))
 
 
-def vote(sha256="a", verdict="keep", rater="ada", class_=0, real=False, index=0, blind=True) -> Vote:
+def vote(
+    sha256="a", verdict="keep", rater="ada", class_=0, real=False, index=0, blind=True
+) -> Vote:
     born = (None, None) if real else (1, 0)
-    return Vote("2026-01-31T12:00:00+00:00", rater, sha256, class_, verdict, real, *born, index, blind)
+    return Vote(
+        "2026-01-31T12:00:00+00:00", rater, sha256, class_, verdict, real, *born, index, blind
+    )

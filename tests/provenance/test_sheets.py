@@ -44,7 +44,10 @@ def test_views_are_encoded_as_what_they_show():
 
 def test_an_unpacked_picture_s_length_tells_its_shape_alone():
     for h, w in [(8, 8), (28, 28), (33, 20), (200, 150)]:
-        flat, slope = np.full((h, w, 3), 7, np.uint8), np.arange(h * w * 3, dtype=np.uint8).reshape(h, w, 3)
+        flat, slope = (
+            np.full((h, w, 3), 7, np.uint8),
+            np.arange(h * w * 3, dtype=np.uint8).reshape(h, w, 3),
+        )
         contents = [sheets.png(image, packed=False) for image in (noise(h, w, 3), flat, slope)]
         assert len({len(content) for content in contents}) == 1
         np.testing.assert_array_equal(np.array(Image.open(io.BytesIO(contents[2]))), slope)
@@ -53,14 +56,21 @@ def test_an_unpacked_picture_s_length_tells_its_shape_alone():
 
 def test_a_name_is_of_pixels_and_shape():
     image = noise(4, 6, 3)
-    assert sheets.sha256(image) == hashlib.sha256(b"(4, 6, 3)" + bytes(image.ravel().tolist())).hexdigest()
+    assert (
+        sheets.sha256(image)
+        == hashlib.sha256(b"(4, 6, 3)" + bytes(image.ravel().tolist())).hexdigest()
+    )
     other = image.copy()
     other[3, 5, 2] ^= 1
-    names = {sheets.sha256(x) for x in (image, other, image.reshape(6, 4, 3), image.reshape(8, 3, 3))}
+    names = {
+        sheets.sha256(x) for x in (image, other, image.reshape(6, 4, 3), image.reshape(8, 3, 3))
+    }
     assert len(names) == 4
 
 
-@pytest.mark.parametrize("image", [noise(0, 4, 4, 3), noise(2, 4, 4, 1), noise(4, 4, 3), noise(2, 4, 4, 3) / 255])
+@pytest.mark.parametrize(
+    "image", [noise(0, 4, 4, 3), noise(2, 4, 4, 1), noise(4, 4, 3), noise(2, 4, 4, 3) / 255]
+)
 def test_what_is_no_set_of_pictures_is_refused(image):
     with pytest.raises(ValueError, match=r"\[n h w 3\]"):
         sheets.encode(image)

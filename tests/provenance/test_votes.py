@@ -30,7 +30,12 @@ def voter(workdir, rater, num=0):
 
 def test_votes_come_back_in_their_order(tmp_path):
     assert read(tmp_path) == [] and torn(tmp_path) == 0
-    given = [vote(), vote(verdict="drop", rater='bø"b\n'), vote(verdict="undo", real=True, index=5), vote(blind=False)]
+    given = [
+        vote(),
+        vote(verdict="drop", rater='bø"b\n'),
+        vote(verdict="undo", real=True, index=5),
+        vote(blind=False),
+    ]
     for v in given:
         append(tmp_path, v)
     assert read(tmp_path) == given
@@ -46,7 +51,9 @@ def test_each_vote_is_one_write_that_adds_and_is_synced(tmp_path, monkeypatch):
     calls = []
     for name in ("write", "fsync"):
         true = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *a, name=name, true=true: (calls.append(name), true(*a))[1])
+        monkeypatch.setattr(
+            os, name, lambda *a, name=name, true=true: (calls.append(name), true(*a))[1]
+        )
     append(tmp_path, vote())
     first = (tmp_path / "votes.jsonl").read_bytes()
     append(tmp_path, vote(verdict="undo"))
@@ -104,7 +111,11 @@ def test_other_json_is_refused(tmp_path, line):
 
 
 def test_what_could_not_be_read_is_not_appended(tmp_path):
-    for wrong in (vote(verdict="yes"), vote()._replace(seed=None), vote()._replace(class_=np.int64(3))):
+    for wrong in (
+        vote(verdict="yes"),
+        vote()._replace(seed=None),
+        vote()._replace(class_=np.int64(3)),
+    ):
         with pytest.raises(InputError, match="vote"):
             append(tmp_path, wrong)
     assert not (tmp_path / "votes.jsonl").exists()
@@ -112,7 +123,9 @@ def test_what_could_not_be_read_is_not_appended(tmp_path):
 
 def test_a_vote_written_in_part_is_not_acknowledged(tmp_path, monkeypatch):
     true = os.write
-    monkeypatch.setattr(os, "write", lambda file, line: true(file, line[:20]))  # a disk that is full
+    monkeypatch.setattr(
+        os, "write", lambda file, line: true(file, line[:20])
+    )  # a disk that is full
     with pytest.raises(OSError, match="in part"):
         append(tmp_path, vote())
     monkeypatch.undo()
@@ -168,8 +181,16 @@ def test_later_votes_of_who_knows_more_leave_the_blind_ones_as_they_were():
         vote("c", "keep"), vote("c", "undo"), vote("c", "drop", blind=False),
         vote("d", "drop", blind=False), vote("a", "drop", rater="bob", blind=False),
     ]  # fmt: skip
-    assert {key: v.verdict for key, v in blind(given).items()} == {("ada", "a", 0): "keep", ("ada", "b", 0): "drop"}
-    assert set(standing(given)) == {("ada", "a", 0), ("ada", "c", 0), ("ada", "d", 0), ("bob", "a", 0)}
+    assert {key: v.verdict for key, v in blind(given).items()} == {
+        ("ada", "a", 0): "keep",
+        ("ada", "b", 0): "drop",
+    }
+    assert set(standing(given)) == {
+        ("ada", "a", 0),
+        ("ada", "c", 0),
+        ("ada", "d", 0),
+        ("bob", "a", 0),
+    }
 
 
 def test_a_second_look_says_what_a_first_one_would(tmp_path):
@@ -178,7 +199,11 @@ def test_a_second_look_says_what_a_first_one_would(tmp_path):
     for step in range(60):
         for _ in range(rng.integers(3)):
             given.append(
-                vote("abc"[rng.integers(3)], ["keep", "drop", "undo"][rng.integers(3)], blind=rng.random() < 0.5)
+                vote(
+                    "abc"[rng.integers(3)],
+                    ["keep", "drop", "undo"][rng.integers(3)],
+                    blind=rng.random() < 0.5,
+                )
             )
             append(tmp_path, given[-1])
         if step % 7 == 3:
@@ -234,7 +259,9 @@ def test_score_is_the_mean_over_raters():
     ]  # fmt: skip
     found = score(given, ["a", "b", "c", "x", "a", "a"], np.array([0, 0, 0, 0, 1, 0]))
     assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, np.array([1 / 3, -1, np.nan, np.nan, -1, 1 / 3], np.float32))
+    np.testing.assert_array_equal(
+        found, np.array([1 / 3, -1, np.nan, np.nan, -1, 1 / 3], np.float32)
+    )
     assert score([], [], []).shape == (0,)
     with pytest.raises(ValueError):
         score(given, ["a"], [0, 1])

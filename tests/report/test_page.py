@@ -9,7 +9,8 @@ import matplotlib
 import pytest
 from PIL import Image
 
-from jaxloop.report import figures, page, workdir
+from jaxloop.analysis import run_folder as workdir
+from jaxloop.report import figures, page
 from jaxloop.report.__main__ import main
 
 
@@ -25,9 +26,15 @@ def test_the_answer_comes_first_and_is_right(html):
     )]  # fmt: skip
     assert places == sorted(places)
     top = html[: html.index("How to read this")]
-    assert top.count('<span class="verdict grew">') == 4 and top.count('<span class="verdict unclear">') == 4
+    assert (
+        top.count('<span class="verdict grew">') == 4
+        and top.count('<span class="verdict unclear">') == 4
+    )
     assert "[+0.0185, +0.0235]" in top and '<td class="number">0.006</td>' in top
-    assert "uncorrected interval; verdict and p corrected for 8 verdicts (Holm)" in top and "3 seeds are few" in top
+    assert (
+        "uncorrected interval; verdict and p corrected for 8 verdicts (Holm)" in top
+        and "3 seeds are few" in top
+    )
 
 
 def test_every_measure_and_note_is_on_the_page(html, full_log):
@@ -45,7 +52,9 @@ def test_every_figure_is_there_twice_and_captioned(html, reader):
     drawn = [attrs for tag, attrs in tags if tag == "svg"]
     for view in ("wide", "narrow"):
         assert sum(attrs["class"] == view for attrs in drawn) == len(figures.FIGURES)
-    assert html.count("Lines: mean over n = 3 seeds; bands: 95% t-interval of that mean.") == len(figures.FIGURES)
+    assert html.count("Lines: mean over n = 3 seeds; bands: 95% t-interval of that mean.") == len(
+        figures.FIGURES
+    )
 
 
 def test_page_loads_nothing_and_its_ids_are_unique(html, reader):
@@ -69,7 +78,9 @@ def test_page_loads_nothing_and_its_ids_are_unique(html, reader):
 def test_sample_grids_are_embedded_as_they_are_by_generation(html, simulated, reader):
     pictures = [attrs for tag, attrs in reader(html).tags if tag == "img"]
     expected = [simulated / f"samples/g{g:02d}_s{s}.png" for s in (0, 1) for g in (1, 2, 3, 4)]
-    assert [base64.b64decode(p["src"].partition(",")[2]) for p in pictures] == [path.read_bytes() for path in expected]
+    assert [base64.b64decode(p["src"].partition(",")[2]) for p in pictures] == [
+        path.read_bytes() for path in expected
+    ]
     assert {(p["width"], p["height"]) for p in pictures} == {("12", "8")}
 
 
@@ -83,7 +94,10 @@ def test_torn_grid_is_left_out_and_told(make_workdir):
 
 def test_timing_adds_up_interrupted_stages(html):
     table = html[html.index("<caption><span>Wall-clock") :]
-    assert '<td>1</td><td class="number">42.2</td><td class="number">–</td><td class="number">42.2</td>' in table
+    assert (
+        '<td>1</td><td class="number">42.2</td><td class="number">–</td><td class="number">42.2</td>'
+        in table
+    )
     assert '<td class="number">912</td>' in table and "1.2 minutes in all" in html
 
 
@@ -104,7 +118,13 @@ def test_diverged_classifier_is_told_and_marked_in_the_figure(html, make_workdir
 
 
 def test_what_records_carry_and_notes_on_values_are_on_the_page(make_workdir, full_log):
-    facts = {"n": 390, "n_real": 1294, "d": 2048, "resize": "bilinear", "sha256": "0123456789abcdef"}
+    facts = {
+        "n": 390,
+        "n_real": 1294,
+        "d": 2048,
+        "resize": "bilinear",
+        "sha256": "0123456789abcdef",
+    }
     log = [r | {"interval": [0.25, 0.75]} if r["metric"] == "accuracy" else r for r in full_log]
     of = {"seed": 0, "generation": 1, "subject": "generator"}
     log.append(of | {"metric": "kid_inception", "value": -0.001, "features": facts})
@@ -113,8 +133,15 @@ def test_what_records_carry_and_notes_on_values_are_on_the_page(make_workdir, fu
     text = page.build(make_workdir(log))
     assert text.count("fewer images than a subset") == 1 and "[0.250, 0.750]" in text
     caption = text[text.index('<h2 id="generator">') : text.index('<h2 id="generated-groups">')]
-    assert "n = 390 generated and 1294 real images, d = 2048 features" in caption and "weights 0123456789ab." in caption
-    assert ">KID, inception ↓</text>" in caption and "standard error" not in caption and "kid_std_inception" in text
+    assert (
+        "n = 390 generated and 1294 real images, d = 2048 features" in caption
+        and "weights 0123456789ab." in caption
+    )
+    assert (
+        ">KID, inception ↓</text>" in caption
+        and "standard error" not in caption
+        and "kid_std_inception" in text
+    )
 
 
 def test_one_seed(make_workdir, full_log):
@@ -165,7 +192,9 @@ def test_command_writes_both_files(make_workdir, capsys):
     assert main([str(folder)]) == 0
     assert capsys.readouterr().out == f"{folder / 'report.html'}\n"
     assert "In part: bias grew in 4 of 8" in (folder / "report.html").read_text()
-    assert json.loads((folder / "report.json").read_text())["answer"]["headline"].startswith("In part")
+    assert json.loads((folder / "report.json").read_text())["answer"]["headline"].startswith(
+        "In part"
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,16 +214,25 @@ def test_bad_workdir_ends_with_code_2_one_line_and_no_report(make_workdir, capsy
     spoil(folder)
     assert main([str(folder)]) == 2
     said = capsys.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1 and named in said.err and "Traceback" not in said.err
+    assert (
+        said.out == ""
+        and said.err.count("\n") == 1
+        and named in said.err
+        and "Traceback" not in said.err
+    )
     assert not (folder / "report.html").exists() and not (folder / "report.json").exists()
 
 
 def test_command_line_in_a_process_of_its_own(tmp_path):
     for arguments in ([str(tmp_path / "nowhere")], []):
-        done = subprocess.run([sys.executable, "-m", "jaxloop.report", *arguments], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "jaxloop.report", *arguments], capture_output=True, text=True
+        )
         assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr
 
 
 def test_report_starts_without_jax():
-    code = "import sys, jaxloop.report.page, jaxloop.report.__main__; sys.exit('jax' in sys.modules)"
+    code = (
+        "import sys, jaxloop.report.page, jaxloop.report.__main__; sys.exit('jax' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

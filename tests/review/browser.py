@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PROGRAM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -37,7 +39,16 @@ class Browser:
         their_input, self._out = os.pipe()
         self._in, their_output = os.pipe()
         theirs = (their_input, their_output)
-        command = [sys.executable, "-S", "-c", PUT, *map(str, theirs), PROGRAM, *FLAGS, f"--user-data-dir={folder}"]
+        command = [
+            sys.executable,
+            "-S",
+            "-c",
+            PUT,
+            *map(str, theirs),
+            PROGRAM,
+            *FLAGS,
+            f"--user-data-dir={folder}",
+        ]
         self._process = subprocess.Popen(command, pass_fds=theirs, stderr=subprocess.DEVNULL)
         for end in theirs:
             os.close(end)
@@ -92,7 +103,9 @@ class Page:
     def open(self, url: str) -> None:
         answer = self.command("Page.navigate", url=url)
         assert "errorText" not in answer, answer
-        self.wait(f"location.href.startsWith({json.dumps(url)}) || document.readyState === 'complete'")
+        self.wait(
+            f"location.href.startsWith({json.dumps(url)}) || document.readyState === 'complete'"
+        )
 
     def resize(self, width: int, height: int, mobile: bool = False) -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1}
@@ -100,7 +113,9 @@ class Page:
 
     def value(self, script: str):
         """What an expression is worth in the page."""
-        answer = self.command("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        answer = self.command(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
@@ -114,7 +129,9 @@ class Page:
             except (RuntimeError, AssertionError):
                 pass
             time.sleep(0.02)
-        raise TimeoutError(f"{script} did not become true; the page shows: {self.value('document.body.innerText')}")
+        raise TimeoutError(
+            f"{script} did not become true; the page shows: {self.value('document.body.innerText')}"
+        )
 
     def click(self, selector: str) -> None:
         """The mouse, pressed and released in the middle of an element, wherever that now is."""
@@ -124,20 +141,26 @@ class Page:
             "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
-            self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+            self.command(
+                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
+            )
 
     def key(self, name: str, modifiers: int = 0) -> None:
         code, number, text = KEYS[name]
         known = {"key": name, "code": code, "windowsVirtualKeyCode": number, "modifiers": modifiers}
         typed = {"text": text} if text and not modifiers else {}
-        self.command("Input.dispatchKeyEvent", type="keyDown" if typed else "rawKeyDown", **known, **typed)
+        self.command(
+            "Input.dispatchKeyEvent", type="keyDown" if typed else "rawKeyDown", **known, **typed
+        )
         self.command("Input.dispatchKeyEvent", type="keyUp", **known)
 
     def slow_down(self, milliseconds: int) -> None:
         """Lets each request take so long, at least. The server is then still at work while a person goes on."""
         self.command("Network.enable")
         speed = {"downloadThroughput": -1, "uploadThroughput": -1}
-        self.command("Network.emulateNetworkConditions", offline=False, latency=milliseconds, **speed)
+        self.command(
+            "Network.emulateNetworkConditions", offline=False, latency=milliseconds, **speed
+        )
 
     def type(self, text: str) -> None:
         self.command("Input.insertText", text=text)

@@ -23,7 +23,9 @@ class Client:
 
     def post(self, path: str, **body):
         headers = {guard.TOKEN: self.served.token, "Origin": BASE}
-        return self._client.post(path, base_url=BASE, json={"rater": self.rater} | body, headers=headers)
+        return self._client.post(
+            path, base_url=BASE, json={"rater": self.rater} | body, headers=headers
+        )
 
     def vote(self, picture, verdict="keep"):
         identity = next(i for i, known in self.served.picture.items() if known == picture)

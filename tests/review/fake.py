@@ -45,7 +45,9 @@ def write(
         "seeds": list(seeds), "loop": {"generations": 3},
         "filter": {"name": name, "drop": 0.1, "ranking": "all", "reviewed": 0.5},
     }  # fmt: skip
-    (workdir / "config.json").write_text(json.dumps({"config": config, "data": {"class_names": CLASSES}}))
+    (workdir / "config.json").write_text(
+        json.dumps({"config": config, "data": {"class_names": CLASSES}})
+    )
     for generation in generations:
         for seed in seeds:
             image = look(num, 10 * generation + seed)
@@ -62,7 +64,10 @@ def write(
             (workdir / "images" / f"{stem}.png").write_bytes(sheets.encode(image))
     if num_real:
         image = colours(num_real, 200)
-        lines = [{"index": i, "class": i % 2, "group": 0, "sha256": sheets.sha256(x)} for i, x in enumerate(image)]
+        lines = [
+            {"index": i, "class": i % 2, "group": 0, "sha256": sheets.sha256(x)}
+            for i, x in enumerate(image)
+        ]
         store.write_lines(workdir / "images" / "real.jsonl", lines)
         (workdir / "images" / "real.png").write_bytes(sheets.encode(image))
     return workdir

@@ -39,4 +39,8 @@ class Server:
 
     def standing(self, rater: str) -> dict[str, str]:
         """{sha256: verdict}"""
-        return {v.sha256: v.verdict for v in votes.standing(votes.read(self.workdir)).values() if v.rater == rater}
+        return {
+            v.sha256: v.verdict
+            for v in votes.standing(votes.read(self.workdir)).values()
+            if v.rater == rater
+        }

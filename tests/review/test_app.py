@@ -67,7 +67,9 @@ def test_raters_have_their_own_order_and_see_no_others_votes(client, make):
     bob = Client(make(), rater="bob")
     assert [p for p, _ in bob.shown()] != [p for p, _ in client.shown()]
     assert sorted(map(repr, bob.shown())) == sorted(repr((p, "")) for p, _ in client.shown())
-    assert not any(re.search(r"\bada\b", bob.get(path).text) for path in ("/page/1", "/summary", "/audit"))
+    assert not any(
+        re.search(r"\bada\b", bob.get(path).text) for path in ("/page/1", "/summary", "/audit")
+    )
     assert bob.get("/").location == "/page/1"
 
 
@@ -77,7 +79,9 @@ def test_nothing_that_is_sent_tells_which_are_real(make, workdir):
     The pictures are as different as may be: real ones of one colour, generated ones of noise.
     """
     client = Client(make(fake.write(workdir.parent / "waiting", name="human", look=fake.noise)))
-    real, generated = (next(p for p in client.served.material.pictures if p.real is side) for side in (True, False))
+    real, generated = (
+        next(p for p in client.served.material.pictures if p.real is side) for side in (True, False)
+    )
     said = []
     for picture in (real, generated):
         answer = client.vote(picture, "drop")
@@ -88,15 +92,25 @@ def test_nothing_that_is_sent_tells_which_are_real(make, workdir):
     assert set(undone.json) == {"picture", "page"}
 
     pages = [client.get(path) for path in ("/page/1", "/page/2", "/summary", "/audit", "/name")]
-    statics = [client.get(f"/static/{path.name}") for path in Path(app.__file__).with_name("static").iterdir()]
+    statics = [
+        client.get(f"/static/{path.name}")
+        for path in Path(app.__file__).with_name("static").iterdir()
+    ]
     for answer in (*pages, *statics, undone):
         assert answer.status_code == 200
         assert not re.search(r"\breal\b", answer.text, re.IGNORECASE)
         assert not any(p.sha256 in answer.text for p in client.served.material.pictures)
     tiles = re.findall(r"<button.*?</button>", pages[1].text, re.DOTALL)
-    shapes = {re.sub(r'p-\w+|/pictures/\w+|"\d+"|zero|one', "", tile) for tile in tiles if "/pictures/" in tile}
+    shapes = {
+        re.sub(r'p-\w+|/pictures/\w+|"\d+"|zero|one', "", tile)
+        for tile in tiles
+        if "/pictures/" in tile
+    }
     assert len(shapes) == 1
-    headers = {tuple((k, v) for k, v in client.get(f"/pictures/{i}.png").headers) for i in client.served.picture}
+    headers = {
+        tuple((k, v) for k, v in client.get(f"/pictures/{i}.png").headers)
+        for i in client.served.picture
+    }
     assert len(headers) == 1 and "Content-Length" in str(headers)
 
 
@@ -131,7 +145,9 @@ def test_undo_takes_the_last_vote_back_and_says_where_it_was(client):
 
 
 def test_the_summary_opens_when_all_is_voted_on(client, make):
-    hits = {p for p in client.served.material.pictures if not p.real and p.index < 15}  # half of the generated ones
+    hits = {
+        p for p in client.served.material.pictures if not p.real and p.index < 15
+    }  # half of the generated ones
     alarms = {p for p in client.served.material.pictures if p.real}
     alarms = set(sorted(alarms)[:4])  # a quarter of the 16 others
     last = client.served.material.pictures[-1]
@@ -159,11 +175,18 @@ def test_the_audit_warns_then_shows_bins_and_says_what_has_no_score(client):
     assert "no longer votes blind" in closed and "/pictures/" not in closed
     page = client.get("/audit?open=yes").text
     tiles = [client.served.picture[i] for i in re.findall(r'id="p-(\w+)"', page)]
-    tenth = [(tile.index - 2) * 10 // 28 for tile in tiles]  # of each seed 28 have a score, which rises with the index
+    tenth = [
+        (tile.index - 2) * 10 // 28 for tile in tiles
+    ]  # of each seed 28 have a score, which rises with the index
     assert tenth == sorted(tenth)
-    assert len(set(tiles)) == 56 and min(t.index for t in tiles) == 2  # few enough for all to be shown
+    assert (
+        len(set(tiles)) == 56 and min(t.index for t in tiles) == 2
+    )  # few enough for all to be shown
     assert "4 of the 60 pictures of this generation have no score by uncertainty" in page
-    assert re.findall(r"scores (\S+) to (\S+)", page)[0] == ("0.25", "0.5")  # of indices 2 to 4: of 28, by tenths
+    assert re.findall(r"scores (\S+) to (\S+)", page)[0] == (
+        "0.25",
+        "0.5",
+    )  # of indices 2 to 4: of 28, by tenths
     assert re.findall(r'data-drop="(0\.\d)"', page) == [f"0.{k}" for k in range(1, 10)]
     clip = client.get("/audit?open=yes&score=clip").text
     assert "no score" not in clip
@@ -176,7 +199,10 @@ def test_a_chosen_rate_is_kept_and_shown_again(client):
     choice = json.loads((client.served.material.workdir / "choices.jsonl").read_text())
     assert choice.pop("time").endswith("+00:00")
     assert choice == {"rater": "ada", "generation": 2, "score": "clip", "drop": 0.3}
-    for path in ("/audit?open=yes", "/audit?open=yes&score=clip"):  # a second look is no second line
+    for path in (
+        "/audit?open=yes",
+        "/audit?open=yes&score=clip",
+    ):  # a second look is no second line
         client.get(path)
     assert len((client.served.material.workdir / "choices.jsonl").read_text().splitlines()) == 2
     assert 'data-drop="0.3"></div>' in client.get("/audit?open=yes&score=clip").text
@@ -209,7 +235,9 @@ def test_a_run_that_waits_is_told_of_until_enough_is_voted_on(make, workdir):
     assert "So far 0 of 60" in notice()
     for picture in of_seed[0] + of_seed[1][:14]:
         client.vote(picture)
-    assert "So far 44 of 60" in notice() and "start it again" not in notice()  # each seed must have its half
+    assert (
+        "So far 44 of 60" in notice() and "start it again" not in notice()
+    )  # each seed must have its half
     client.vote(of_seed[1][14])
     assert "start it again with the same command" in notice()
     assert "not made by a model" not in notice()  # nothing is mixed in

@@ -16,7 +16,11 @@ def given(client) -> list[votes.Vote]:
 def opened(client) -> list[tuple]:
     path = client.served.material.workdir / "choices.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return [(line["rater"], line["generation"], line["opened"]) for line in lines if line["time"].endswith("+00:00")]
+    return [
+        (line["rater"], line["generation"], line["opened"])
+        for line in lines
+        if line["time"].endswith("+00:00")
+    ]
 
 
 def shown(client, path: str) -> str:
@@ -46,7 +50,10 @@ def test_votes_in_an_early_audit_are_not_blind_and_no_detection(client):
     assert study.detection(blind) == before and not before[0].differs
     assert study.detection(standing)[0].differs  # what it would have been
     (row,) = re.findall(r"ada ([\d.]+) % of (\d+) ([\d.]+) % of (\d+)", shown(client, "/summary"))
-    assert (float(row[0]), float(row[2])) == (round(100 * before[0].hits, 1), round(100 * before[0].false_alarms, 1))
+    assert (float(row[0]), float(row[2])) == (
+        round(100 * before[0].hits, 1),
+        round(100 * before[0].false_alarms, 1),
+    )
     assert [int(row[1]) + int(row[3])] == [75]  # the last vote was not blind
     assert f"ada 76 of 76 {standing_of(standing)} 75" in shown(client, "/summary")
 
@@ -57,13 +64,19 @@ def standing_of(standing) -> str:
     return f"{len(standing) - dropped} {dropped}"
 
 
-def test_an_opening_is_remembered_by_the_next_start_of_the_server_and_of_its_rater_alone(client, make):
+def test_an_opening_is_remembered_by_the_next_start_of_the_server_and_of_its_rater_alone(
+    client, make
+):
     client.get("/audit?open=yes")
     pictures = client.served.material.block
     for rater, picture in (("ada", pictures[0]), ("bob", pictures[1])):
         Client(make(), rater).vote(picture)
     Client(make(generation=1)).vote(make(generation=1).extensions["review"].material.block[0])
-    assert [(vote.rater, vote.blind) for vote in given(client)] == [("ada", False), ("bob", True), ("ada", True)]
+    assert [(vote.rater, vote.blind) for vote in given(client)] == [
+        ("ada", False),
+        ("bob", True),
+        ("ada", True),
+    ]
 
 
 def test_what_shows_nothing_is_no_opening(make, workdir):
@@ -71,7 +84,9 @@ def test_what_shows_nothing_is_no_opening(make, workdir):
     for path in ("/audit", "/summary", "/page/1", "/audit?open=no", "/audit?score=clip"):
         assert client.get(path).status_code == 200
     nothing = Client(make(fake.write(workdir.parent / "waiting", name="human", scores=())))
-    assert "None of the 60 pictures of this generation has a score" in shown(nothing, "/audit?open=yes")
+    assert "None of the 60 pictures of this generation has a score" in shown(
+        nothing, "/audit?open=yes"
+    )
     for each in (client, nothing):
         each.vote(each.served.material.block[0])
         assert opened(each) == [] and given(each)[0].blind
@@ -90,7 +105,11 @@ def test_a_vote_is_blind_until_the_rater_has_seen_the_summary(client):
     client.post("/undo")
     assert [vote.blind for vote in given(client)][-3:] == [False] * 3
     blind = votes.blind(given(client))
-    assert [blind["ada", *picture[:2]].verdict for picture in (first, second, third)] == ["drop", "keep", "keep"]
+    assert [blind["ada", *picture[:2]].verdict for picture in (first, second, third)] == [
+        "drop",
+        "keep",
+        "keep",
+    ]
     assert ("ada", *third[:2]) not in votes.standing(given(client))
 
 
@@ -98,4 +117,7 @@ def test_an_undo_takes_a_blind_vote_back(client):
     picture = client.served.material.block[0]
     client.vote(picture)
     client.post("/undo")
-    assert votes.blind(given(client)) == {} and [vote.blind for vote in given(client)] == [True, True]
+    assert votes.blind(given(client)) == {} and [vote.blind for vote in given(client)] == [
+        True,
+        True,
+    ]

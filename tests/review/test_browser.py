@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.review.browser import CTRL
-from tests.review.study_page import MARKED, PROBLEM, READY, in_a_browser, marked, progress, rater, seen
+from tests.review.study_page import (
+    MARKED,
+    PROBLEM,
+    READY,
+    in_a_browser,
+    marked,
+    progress,
+    rater,
+    seen,
+)
 
 pytestmark = in_a_browser
 
@@ -50,13 +59,20 @@ def test_votes_by_mouse(page, server, request):
 
 def test_votes_by_keys(page, server, request):
     names, own = seen(page), rater(request)
-    columns = page.value("getComputedStyle(document.getElementById('grid')).gridTemplateColumns.split(' ').length")
+    columns = page.value(
+        "getComputedStyle(document.getElementById('grid')).gridTemplateColumns.split(' ').length"
+    )
     place = "[...document.querySelectorAll('.tile')].indexOf(document.activeElement)"
     assert page.value(place) == 0
     page.key("d")
     page.wait(f"{MARKED}[0] === 'drop'")
     assert page.value(place) == 1  # on to the next
-    for key, at in (("ArrowDown", 1 + columns), ("ArrowRight", 2 + columns), ("ArrowUp", 2), ("ArrowLeft", 1)):
+    for key, at in (
+        ("ArrowDown", 1 + columns),
+        ("ArrowRight", 2 + columns),
+        ("ArrowUp", 2),
+        ("ArrowLeft", 1),
+    ):
         page.key(key)
         assert page.value(place) == at
         assert page.value("getComputedStyle(document.activeElement).outlineStyle") == "solid"
@@ -79,7 +95,9 @@ def test_votes_by_keys(page, server, request):
     page.wait("document.activeElement.rel === 'prev'")
     page.key("Tab")
     page.key("Enter")
-    page.wait(f"location.pathname === '/page/1' && {MARKED}.filter(Boolean).length === 39")  # it was the undo
+    page.wait(
+        f"location.pathname === '/page/1' && {MARKED}.filter(Boolean).length === 39"
+    )  # it was the undo
 
 
 def test_a_vote_survives_a_kill_and_the_rater_goes_on(page, server, request):
@@ -130,7 +148,9 @@ def test_the_audit_takes_votes_and_a_rate(page, server, request):
     page.click(".choose[data-bin='3']")
     page.wait("document.querySelector('#chosen code')?.textContent === '--config.filter.drop=0.3'")
     assert page.value("document.querySelector('[aria-pressed=true]').dataset.bin") == "3"
-    *_, opened, choice = map(json.loads, (server.workdir / "choices.jsonl").read_text().splitlines())
+    *_, opened, choice = map(
+        json.loads, (server.workdir / "choices.jsonl").read_text().splitlines()
+    )
     assert (opened["rater"], opened["opened"]) == (rater(request), "audit")
     assert (choice["rater"], choice["drop"]) == (rater(request), 0.3)
 
@@ -177,7 +197,9 @@ def test_a_page_of_another_origin_writes_nothing(page, server, browser, path):
         Foreign.action = server.url + path
         threading.Thread(target=foreign.serve_forever, daemon=True).start()
         page.open(f"http://127.0.0.1:{foreign.server_address[1]}/")
-        page.wait(f"location.href === '{server.url}{path}' && document.body.innerText.includes('another origin')")
+        page.wait(
+            f"location.href === '{server.url}{path}' && document.body.innerText.includes('another origin')"
+        )
         foreign.shutdown()
     assert {path: path.read_bytes() for path in server.workdir.glob("*.jsonl")} == files
     page.open(server.url)
@@ -193,11 +215,15 @@ def test_only_127_0_0_1_is_listened_on(server):
         socket.create_connection(("127.0.0.2", server.port), timeout=5)
     tables = [table for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if table.exists()]
     rows = [line.split() for table in tables for line in table.read_text().splitlines()]
-    listening = [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{server.port:04X}")]
+    listening = [
+        row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{server.port:04X}")
+    ]
     assert not tables or listening == [f"0100007F:{server.port:04X}"]
 
 
-@pytest.mark.parametrize("path", ["/../config.json", "/static/../../../config.json", "//etc/passwd", "config.json"])
+@pytest.mark.parametrize(
+    "path", ["/../config.json", "/static/../../../config.json", "//etc/passwd", "config.json"]
+)
 def test_paths_out_of_the_page_lead_nowhere(server, path):
     """As they are: a browser would resolve them before it asks."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)

@@ -22,7 +22,12 @@ def stock(num: int, classes: int = 2) -> list[dict]:
 
 def test_generated_pictures_are_there_once_and_their_order_is_that_of_the_lines():
     line = {"sha256": "a", "class": 0, "born": 2, "seed": 5, "index": 0}
-    lines = [line, line | {"index": 1, "sha256": "b"}, line | {"index": 2}, line | {"index": 3, "class": 1}]
+    lines = [
+        line,
+        line | {"index": 1, "sha256": "b"},
+        line | {"index": 2},
+        line | {"index": 3, "class": 1},
+    ]
     assert deck.generated(lines) == [
         ("a", 0, False, 2, 5, 0), ("b", 0, False, 2, 5, 1), ("a", 1, False, 2, 5, 3),
     ]  # fmt: skip
@@ -35,17 +40,30 @@ def test_each_class_is_mixed_with_the_share(share, of_class):
     assert [sum(p.class_ == c for p in real) for c in (0, 1)] == [of_class, of_class]
     assert len(real) == pytest.approx(share * (len(real) + 80))
     assert all(p.real and p.generation is None and p.seed is None for p in real)
-    assert {(p.sha256, p.index) for p in real} <= {(line["sha256"], line["index"]) for line in stock(400)}
+    assert {(p.sha256, p.index) for p in real} <= {
+        (line["sha256"], line["index"]) for line in stock(400)
+    }
 
 
 def test_no_real_picture_is_in_two_generations_and_each_has_its_part_of_few():
-    parts = [deck.real(stock(23), made(80), 0.5, generation, GENERATIONS) for generation in range(1, GENERATIONS + 1)]
-    assert [len(part) for part in parts] == [6, 6, 6, 5]  # of 12 of class 0 and 11 of class 1, dealt in turn
+    parts = [
+        deck.real(stock(23), made(80), 0.5, generation, GENERATIONS)
+        for generation in range(1, GENERATIONS + 1)
+    ]
+    assert [len(part) for part in parts] == [
+        6,
+        6,
+        6,
+        5,
+    ]  # of 12 of class 0 and 11 of class 1, dealt in turn
     assert len({p for part in parts for p in part}) == 23
 
 
 def test_a_copy_of_a_generated_picture_is_not_mixed_in():
-    lines = [{"index": 0, "class": 0, "sha256": "made0"}, {"index": 1, "class": 0, "sha256": "taken"}]
+    lines = [
+        {"index": 0, "class": 0, "sha256": "made0"},
+        {"index": 1, "class": 0, "sha256": "taken"},
+    ]
     assert [p.sha256 for p in deck.real(lines, made(8), 0.5, 1, 1)] == ["taken"]
 
 
@@ -62,10 +80,14 @@ def test_few_real_pictures_make_a_block_with_the_share_evenly_over_classes_and_s
     block = deck.block(generated, real, 0.2)
     chosen = [picture for picture in block if not picture.real]
     assert len(real) == 20 and set(block) == {*real, *chosen} and set(chosen) < set(generated)
-    assert Counter(p.class_ for p in chosen) == dict.fromkeys(range(4), 20)  # as many as leave a class's five the share
+    assert Counter(p.class_ for p in chosen) == dict.fromkeys(
+        range(4), 20
+    )  # as many as leave a class's five the share
     seeds = Counter((p.class_, p.seed) for p in chosen)
     assert set(seeds.values()) == {6, 7} and len(seeds) == 12
-    assert len({sorted(seeds, key=lambda at: -seeds[at])[i][1] for i in range(8)}) > 1  # not always the first seed's
+    assert (
+        len({sorted(seeds, key=lambda at: -seeds[at])[i][1] for i in range(8)}) > 1
+    )  # not always the first seed's
     assert np.ptp([p.index for p in chosen]) > 150  # and not the first images
     assert sorted(deck.block(generated[::-1], real, 0.2), key=repr) == sorted(block, key=repr)
 
@@ -73,22 +95,31 @@ def test_few_real_pictures_make_a_block_with_the_share_evenly_over_classes_and_s
 def test_all_is_in_the_block_where_real_pictures_are_enough_or_none_are_asked_for():
     generated = of_seeds(29, classes=2)
     real = deck.real(stock(400), generated, 0.2, 1, GENERATIONS)
-    assert sorted(deck.block(generated, real, 0.2), key=repr) == sorted([*real, *generated], key=repr)
+    assert sorted(deck.block(generated, real, 0.2), key=repr) == sorted(
+        [*real, *generated], key=repr
+    )
     assert sorted(deck.block(generated, [], 0.0)) == sorted(generated)
 
 
 def test_a_class_without_real_pictures_stays_out_of_the_block():
     """Else its every picture would be known to be generated."""
     generated = made(80)
-    real = deck.real([line for line in stock(400) if line["class"] == 1][:12], generated, 0.2, 1, GENERATIONS)
-    assert Counter((p.class_, p.real) for p in deck.block(generated, real, 0.2)) == {(1, True): 3, (1, False): 12}
+    real = deck.real(
+        [line for line in stock(400) if line["class"] == 1][:12], generated, 0.2, 1, GENERATIONS
+    )
+    assert Counter((p.class_, p.real) for p in deck.block(generated, real, 0.2)) == {
+        (1, True): 3,
+        (1, False): 12,
+    }
 
 
 def test_a_deck_has_the_block_first_and_no_page_has_both():
     pictures = made(100)
     block, rest = pictures[:50], pictures[50:]
     ada, bob = (deck.dealt(block, rest, rater, 1) for rater in ("ada", "bob"))
-    assert sorted(ada.block) == sorted(bob.block) == sorted(block) and sorted(ada.rest) == sorted(rest)
+    assert sorted(ada.block) == sorted(bob.block) == sorted(block) and sorted(ada.rest) == sorted(
+        rest
+    )
     assert ada.block != bob.block and ada.rest != bob.rest
     assert [len(page) for page in ada.pages] == [40, 10, 40, 10]
     assert [p for page in ada.pages for p in page] == ada.block + ada.rest
@@ -107,7 +138,9 @@ def test_the_order_is_the_rater_and_generation_s_alone():
 
 def test_no_place_in_the_order_tells_a_real_picture():
     pictures = made(40) + deck.real(stock(200), made(40), 0.2, 1, GENERATIONS)
-    is_real = np.array([[p.real for p in deck.shuffled(pictures, f"rater {i}", 1)] for i in range(1000)])
+    is_real = np.array(
+        [[p.real for p in deck.shuffled(pictures, f"rater {i}", 1)] for i in range(1000)]
+    )
     # Binomial: a place's share over 1000 raters has a deviation of 0.013; 4.5 of it for the largest of 50 places.
     np.testing.assert_allclose(is_real.mean(axis=0), 0.2, atol=0.057)
 
@@ -126,7 +159,9 @@ def test_an_identity_needs_the_secret_and_tells_nothing():
     assert len({identity, deck.identity(b"another", one), deck.identity(b"secret", other)}) == 3
     assert identity != deck.identity(b"secret", one._replace(class_=5))
     # Whether a picture is real, and where it lies, goes not into it.
-    assert identity == deck.identity(b"secret", one._replace(real=True, generation=None, seed=None, index=7))
+    assert identity == deck.identity(
+        b"secret", one._replace(real=True, generation=None, seed=None, index=7)
+    )
     assert set(identity) <= set("0123456789abcdef")
 
 
@@ -143,5 +178,10 @@ def test_the_last_vote_that_stands_is_the_rater_s_own_and_on_the_deck():
     assert latest(given, "ada", [one, two, three]) == three
     assert latest(given, "ada", [one, two]) == two
     assert latest([*given, vote(three, "undo")], "ada", [one, two, three]) == two
-    assert latest([*given, vote(three, "undo"), vote(two, "undo"), vote(one, "drop")], "ada", [one, two]) == one
+    assert (
+        latest(
+            [*given, vote(three, "undo"), vote(two, "undo"), vote(one, "drop")], "ada", [one, two]
+        )
+        == one
+    )
     assert latest(given, "eve", [one, two, three]) is None

@@ -5,7 +5,12 @@ import pytest
 from jaxloop.review import guard
 
 HOST, TOKEN = "127.0.0.1:8642", "the token"
-POST = {"Host": HOST, "Origin": f"http://{HOST}", "Sec-Fetch-Site": "same-origin", guard.TOKEN: TOKEN}
+POST = {
+    "Host": HOST,
+    "Origin": f"http://{HOST}",
+    "Sec-Fetch-Site": "same-origin",
+    guard.TOKEN: TOKEN,
+}
 
 
 def status(method: str, headers: dict) -> int:
@@ -53,10 +58,15 @@ def test_a_vote_needs_the_token_and_only_that():
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_a_foreign_page_may_link_here_and_load_nothing(site):
     """An image of it that names the audit would else make the audit seen, by who has never looked at it."""
-    assert status("GET", {"Host": HOST, "Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"}) == 200
+    assert (
+        status("GET", {"Host": HOST, "Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"}) == 200
+    )
     for part in ("image", "iframe", "script", "empty"):
         assert status("GET", {"Host": HOST, "Sec-Fetch-Site": site, "Sec-Fetch-Dest": part}) == 403
-        assert status("GET", {"Host": HOST, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": part}) == 200
+        assert (
+            status("GET", {"Host": HOST, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": part})
+            == 200
+        )
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])

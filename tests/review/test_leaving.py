@@ -1,6 +1,16 @@
 """Votes that wait while the page is left, in a real browser: what was clicked is in the file, or is said not to be."""
 
-from tests.review.study_page import BUSY, HELD, MARKED, PROBLEM, READY, in_a_browser, marked, rater, seen
+from tests.review.study_page import (
+    BUSY,
+    HELD,
+    MARKED,
+    PROBLEM,
+    READY,
+    in_a_browser,
+    marked,
+    rater,
+    seen,
+)
 
 pytestmark = in_a_browser
 
@@ -26,7 +36,9 @@ def test_who_takes_something_back_stays(page, server, request):
     page.wait(f"{MARKED}.filter(Boolean).length === 39 && !{BUSY}.includes(true)")
     page.click(".tile:nth-child(3)")
     page.wait(f"{MARKED}[2] === 'drop'")
-    assert page.value("location.pathname") == "/page/1" and len(server.standing(rater(request))) == 39
+    assert (
+        page.value("location.pathname") == "/page/1" and len(server.standing(rater(request))) == 39
+    )
 
 
 def test_a_link_waits_for_the_votes_before_it(page, server, request):
@@ -56,11 +68,15 @@ def test_what_came_after_a_refusal_is_not_sent_and_the_page_stays(page, server, 
     page.click(".tile:nth-child(3)")
     page.click(".tile:nth-child(4)")
     page.key("Enter")
-    page.wait(f"{PROBLEM}.startsWith('Not taken, nor what came after it: the server does not answer')")
+    page.wait(
+        f"{PROBLEM}.startsWith('Not taken, nor what came after it: the server does not answer')"
+    )
     page.wait(f"!{BUSY}.includes(true)")
     page.click(".tile:nth-child(9)")
     page.wait(f"{MARKED}[8] === 'drop'")
-    assert marked(page) == {8: "drop"} and list(server.standing(rater(request)).values()) == ["drop"]
+    assert marked(page) == {8: "drop"} and list(server.standing(rater(request)).values()) == [
+        "drop"
+    ]
     assert page.value("location.pathname") == "/page/1"
 
 

@@ -38,13 +38,19 @@ def refused(capsys, *argv: str) -> str:
 def test_flags_out_of_range_are_refused(capsys, workdir, flag, value, allowed):
     real = () if flag == "--real" else ("--real=0",)
     line = refused(
-        capsys, str(workdir), f"{flag}={value}", "--port=0" if flag != "--port" else f"--port={value}", *real
+        capsys,
+        str(workdir),
+        f"{flag}={value}",
+        "--port=0" if flag != "--port" else f"--port={value}",
+        *real,
     )
     assert flag in line and allowed in line
 
 
 def test_real_pictures_that_do_not_reach_to_a_generation_are_told_of(tmp_path):
-    run = fake.write(tmp_path / "run", num_real=2)  # one of each class, for the first of three generations
+    run = fake.write(
+        tmp_path / "run", num_real=2
+    )  # one of each class, for the first of three generations
     with pytest.raises(InputError, match="--real=0.2 is refused; allowed: 0 for generation 2"):
         material.load(run, 2, 0.2)
     assert material.load(run, 1, 0.2).num_real == 2
@@ -52,7 +58,9 @@ def test_real_pictures_that_do_not_reach_to_a_generation_are_told_of(tmp_path):
 
 
 def test_the_start_line_tells_what_is_shown_and_what_is_lost(tmp_path):
-    few = material.load(fake.write(tmp_path / "few", num_real=12), 2, 0.2)  # four for each generation
+    few = material.load(
+        fake.write(tmp_path / "few", num_real=12), 2, 0.2
+    )  # four for each generation
     assert server._described(few, 0) == (
         "generation 2: 16 generated and 4 real pictures (20.0% real), and 44 generated ones behind them"
     )

@@ -30,11 +30,17 @@ def test_raters_vote_on_the_same_block_first_each_in_an_own_order(few, make):
     assert len(decks[0].rest) == 44 and not any(p.real for p in decks[0].rest)
     assert ada.served.deck("ada") is decks[0]  # shuffled once
     for client, deck in zip((ada, bob), decks, strict=True):
-        assert [picture for picture, _ in client.shown()] == deck.block  # and no page of the rest yet
+        assert [
+            picture for picture, _ in client.shown()
+        ] == deck.block  # and no page of the rest yet
         assert client.get("/rest").location == client.get("/page/2").location == "/"
-        assert "Part 1 of 2, the study: 20 pictures, the same for everybody" in said(client, "/page/1")
+        assert "Part 1 of 2, the study: 20 pictures, the same for everybody" in said(
+            client, "/page/1"
+        )
         client.vote_on_all()
-    agreement = re.search(r"On (\d+) pictures that two raters or more voted on", said(ada, "/summary"))
+    agreement = re.search(
+        r"On (\d+) pictures that two raters or more voted on", said(ada, "/summary")
+    )
     assert agreement[1] == "20"
 
 
@@ -52,16 +58,23 @@ def test_the_study_is_done_with_the_block_and_the_rest_waits_with_the_run(few, m
     client.vote(block[-1])
     assert client.get("/").location == "/summary"
     told = said(client, "/summary")
-    assert "The study is done" in told and "16 of them were generated, 4 were real training images (20.0 %)" in told
     assert (
-        "The rest of this generation, 44 pictures, all of them generated, still waits for votes; 0 have yours" in told
+        "The study is done" in told
+        and "16 of them were generated, 4 were real training images (20.0 %)" in told
+    )
+    assert (
+        "The rest of this generation, 44 pictures, all of them generated, still waits for votes; 0 have yours"
+        in told
     )
     assert "So far 16 of 60 have one" in told
     assert client.get("/rest").location == "/page/2"
     page = said(client, "/page/2")
     assert "Part 2 of 2, the rest. The study is done; these 44 pictures are all generated" in page
     assert "not made by a model" not in page
-    assert 'data-num="44"' in client.get("/page/2").text and 'data-pages="2"' in client.get("/page/2").text
+    assert (
+        'data-num="44"' in client.get("/page/2").text
+        and 'data-pages="2"' in client.get("/page/2").text
+    )
 
     for picture in client.served.deck("ada").rest[:40]:
         client.vote(picture)
@@ -70,15 +83,21 @@ def test_the_study_is_done_with_the_block_and_the_rest_waits_with_the_run(few, m
     for picture in rest:
         client.vote(picture)
     assert client.get("/rest").location == "/summary"
-    assert "needs no more votes" in said(client, "/summary") and "Enough pictures" in said(client, "/summary")
-    assert "16 of them were generated" in said(client, "/summary")  # the summary is of the block as before
+    assert "needs no more votes" in said(client, "/summary") and "Enough pictures" in said(
+        client, "/summary"
+    )
+    assert "16 of them were generated" in said(
+        client, "/summary"
+    )  # the summary is of the block as before
     assert client.post("/undo").json["page"] in (2, 3)
 
 
 def test_a_run_that_does_not_wait_asks_for_nothing_more(tmp_path, make):
     client = Client(make(fake.write(tmp_path / "few", num_real=12)))
     client.vote_on_all()
-    assert "44 pictures, all of them generated, is not part of the study" in said(client, "/summary")
+    assert "44 pictures, all of them generated, is not part of the study" in said(
+        client, "/summary"
+    )
     assert "/rest" not in client.get("/summary").text
 
 
@@ -113,7 +132,9 @@ def test_a_summary_of_many_votes_takes_no_longer_than_to_look_at_each(client):
     votes.append(path.parent, line)
     last = path.read_text().splitlines()[-1]
     with open(path, "a") as file:
-        file.writelines(last.replace('"rater": ""', f'"rater": "rater {i}"') + "\n" for i in range(12_000))
+        file.writelines(
+            last.replace('"rater": ""', f'"rater": "rater {i}"') + "\n" for i in range(12_000)
+        )
     client.get("/page/1")  # reads them
     before = time.process_time()
     assert "rater 11999" in client.get("/summary").text

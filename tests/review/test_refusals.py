@@ -41,7 +41,10 @@ def test_a_page_of_another_rater_writes_nothing(client):
     ):  # fmt: skip
         for rater in ("ada", None):
             answer = client.post(path, **body, rater=rater)
-            assert (answer.status_code, answer.json) == (409, {"error": "you are now bob; load this page again"})
+            assert (answer.status_code, answer.json) == (
+                409,
+                {"error": "you are now bob; load this page again"},
+            )
     assert not list(workdir.glob("*s.jsonl"))
     assert '<meta name="rater" content="bob">' in client.get("/page/1").text
     assert client.post("/vote", picture=identity, verdict="drop", rater="bob").status_code == 200
@@ -52,9 +55,13 @@ def test_a_form_or_a_foreign_page_writes_nothing(client):
     body, token = {"picture": identity, "verdict": "drop"}, {guard.TOKEN: client.served.token}
     answers = [
         raw.post("/vote", base_url=BASE, data=body),
-        raw.post("/vote", base_url=BASE, json=body, headers=token | {"Origin": "http://evil.example"}),
+        raw.post(
+            "/vote", base_url=BASE, json=body, headers=token | {"Origin": "http://evil.example"}
+        ),
         raw.post("/vote", base_url="http://evil.example:5000", json=body, headers=token),
-        raw.post("/vote", base_url=BASE, data=json.dumps(body), headers=token),  # as a form may: no JSON by its type
+        raw.post(
+            "/vote", base_url=BASE, data=json.dumps(body), headers=token
+        ),  # as a form may: no JSON by its type
     ]
     assert [answer.status_code for answer in answers] == [403, 403, 403, 415]
     assert client.get("/page/1", Host="evil.example:5000").status_code == 403
@@ -73,7 +80,11 @@ def test_a_form_or_a_foreign_page_writes_nothing(client):
 )  # fmt: skip
 def test_what_is_not_served_is_not_found(client, path):
     answer = client.get(path)
-    assert answer.status_code == 404 and answer.text.startswith("404: ") and answer.text.count("\n") == 1
+    assert (
+        answer.status_code == 404
+        and answer.text.startswith("404: ")
+        and answer.text.count("\n") == 1
+    )
 
 
 def test_every_answer_carries_the_headers(client):
@@ -90,7 +101,9 @@ def test_pages_have_no_inline_script_or_style_and_name_no_other_place(client):
     client.vote_on_all()
     for path in ("/name", "/page/1", "/summary", "/audit"):
         page = client.get(path).text
-        assert not re.search(r"<style|style=|\bon\w+=|javascript:|//", page.replace("<!doctype html>", ""))
+        assert not re.search(
+            r"<style|style=|\bon\w+=|javascript:|//", page.replace("<!doctype html>", "")
+        )
         scripts = re.findall("<script[^>]*>", page)
         assert all(script.startswith('<script type="module" src="/static/') for script in scripts)
 
@@ -114,7 +127,8 @@ def test_text_stands_out_from_its_ground_in_both_schemes():
     """WCAG 2: a contrast of 4.5 at least."""
     css = Path(app.__file__).with_name("static").joinpath("review.css").read_text()
     light, dark = (
-        dict(re.findall(r"--([\w-]+): (#\w+)", block)) for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL)
+        dict(re.findall(r"--([\w-]+): (#\w+)", block))
+        for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     )
 
     def luminance(colour: str) -> float:

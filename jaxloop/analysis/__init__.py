@@ -1,0 +1,1 @@
+"""What compares runs or tests a conjecture. Reads workdirs."""

@@ -1,0 +1,1 @@
+"""Building blocks of networks: convolutions by the lowering that suits the backend, and pixels."""

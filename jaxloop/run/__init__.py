@@ -1,0 +1,1 @@
+"""All that is impure: building, driving, saving and writing a run."""

@@ -1,0 +1,1 @@
+"""Published weights: files and hub names -> variables."""

@@ -1,0 +1,110 @@
+import json
+
+import pytest
+
+from jaxloop import config
+from jaxloop.errors import InputError
+from jaxloop.loop.state import Cursor
+from jaxloop.run import progress, workdir
+
+SPEC = config.Spec()
+DESCRIPTION = {"data": {"crc32": "1234", "num_train": 3}, "notes": []}
+
+
+def claimed(path):
+    workdir.claim(path).close()
+    return path
+
+
+def test_a_second_process_is_refused_while_the_first_runs(tmp_path):
+    lock = workdir.claim(tmp_path / "w")
+    with pytest.raises(InputError, match="no other run is going on"):
+        workdir.claim(tmp_path / "w")
+    lock.close()
+    claimed(tmp_path / "w")
+
+
+def test_a_refused_second_process_leaves_the_first_ones_half_written_files(tmp_path):
+    lock = workdir.claim(tmp_path / "w")
+    half = tmp_path / "w" / "samples" / ".g01_s0.png.1.tmp"
+    half.write_text("half")
+    with pytest.raises(InputError):
+        workdir.claim(tmp_path / "w")
+    assert half.exists()
+    lock.close()
+
+
+def test_the_first_start_stays_what_it_was(tmp_path, monkeypatch):
+    path = claimed(tmp_path / "w")
+    workdir.describe(path, SPEC, DESCRIPTION)
+    first = json.loads((path / "config.json").read_text())
+    workdir.describe(path, SPEC, DESCRIPTION)
+    assert json.loads((path / "config.json").read_text()) == first
+    monkeypatch.setattr(workdir, "_git_commit", lambda: "another")
+    for _ in range(2):
+        workdir.describe(path, SPEC, DESCRIPTION)
+    now = json.loads((path / "config.json").read_text())
+    assert [start["git_commit"] for start in now.pop("resumed")] == ["another"] and now == first
+    assert config.resolve(now["config"]) == SPEC
+
+
+def test_other_configuration_other_data_and_lost_configuration_are_refused(tmp_path):
+    path = claimed(tmp_path / "w")
+    workdir.describe(path, SPEC, DESCRIPTION)
+    other = config.resolve(
+        {"seeds": (5,), "filter": {"drop": 0.5}, "checkpoint": {"every_seconds": 1}}
+    )
+    with pytest.raises(InputError) as error:
+        workdir.describe(path, other, DESCRIPTION)
+    assert "seeds ([0, 1, 2] there, [5] now), filter.drop (0.1 there, 0.5 now)" in str(error.value)
+    assert "every_seconds" not in str(error.value)
+    with pytest.raises(InputError, match="data set has changed"):
+        workdir.describe(path, SPEC, {**DESCRIPTION, "data": {"crc32": "9"}})
+    with pytest.raises(InputError, match="those of networks have changed"):
+        workdir.describe(path, SPEC, {**DESCRIPTION, "networks": {"inception": {"sha256": "9"}}})
+    (path / "config.json").write_text("{")
+    with pytest.raises(InputError, match=r"config\.json cannot be read"):
+        workdir.describe(path, SPEC, DESCRIPTION)
+    (path / "config.json").unlink()
+    (path / "checkpoints" / "1").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"checkpoints and no config\.json"):
+        workdir.describe(path, SPEC, DESCRIPTION)
+
+
+def test_leftovers_of_a_cut_write_are_swept(tmp_path):
+    path = claimed(tmp_path / "w")
+    (path / "samples" / ".g01_s0.png.1.tmp").write_text("half")
+    claimed(path)
+    assert not list((path / "samples").iterdir())
+
+
+def test_timing_survives_a_torn_line(tmp_path):
+    file = tmp_path / "timing.jsonl"
+    progress.Timing(file).add(0, "measure", 2.0)
+    file.write_text(file.read_text() + '{"generation": 1, "st')
+    timing = progress.Timing(file)
+    assert timing.last == {"measure": 2.0}
+    timing.add(1, "generator", 3.0)
+    assert [json.loads(line)["stage"] for line in file.read_text().splitlines()] == [
+        "measure",
+        "generator",
+    ]
+
+
+def test_time_left(monkeypatch):
+    stages, now = ("generator", "measure"), [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    bar = progress.Progress(stages, 3, Cursor(1, 0, 0), last={})
+    assert "known after generation 1" in bar._left(Cursor(1, 0, 0))
+    now[0] = 10.0
+    assert bar.stage_done(Cursor(1, 0, 0)) == ("generator", 10.0)
+    now[0] = 12.0
+    bar.stage_done(Cursor(1, 1, 0))
+    assert bar._left(Cursor(2, 0, 0)) == ", about 00:24 left"
+    now[0] = 15.0
+    assert bar._left(Cursor(2, 0, 4)) == ", about 00:21 left"
+    assert (
+        progress.Progress(stages, 3, Cursor(2, 1, 0), last=bar.last)._left(Cursor(2, 1, 0))
+        == ", about 00:14 left"
+    )
+    bar.close()
