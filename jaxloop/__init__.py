@@ -1,3 +1,4 @@
-"""Does bias grow when each generation of models is trained on data that the last generation made?"""
+"""Does bias grow when each generation of models is trained on data that the last generation
+made?"""
 
 __version__ = "0.1.0"

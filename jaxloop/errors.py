@@ -1,4 +1,4 @@
-"""The one way that jaxloop refuses what a person gave it; and how it asks for what a person must still do."""
+"""The exceptions that `main` turns into one line and an exit code."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ EXIT_CODE = 2
 
 
 class InputError(Exception):
-    """Bad input: names the field, the value, and what is allowed. `main` prints it on one line and exits with code 2.
+    """Bad input: names the field, the value, and what is allowed.
 
     Args:
       field: what the person typed, e.g. "data.path" or "--workdir".
@@ -25,6 +25,14 @@ class InputError(Exception):
 
 
 class Waiting(Exception):
-    """A run cannot go on before people have voted. Its text says what to do; `main` prints it and exits with code 3."""
+    """A run cannot go on before people have voted. Its text says what to do."""
 
     exit_code = 3
+
+
+class Interrupted(Exception):
+    """A signal ended the run; the state was saved. The exit code is the shell's, 128 + signal."""
+
+    def __init__(self, signum: int):
+        self.exit_code = 128 + signum
+        super().__init__("interrupted and saved; the same command goes on from here")

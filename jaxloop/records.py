@@ -4,13 +4,13 @@
 
 What a value depends on beside seed, generation, subject and metric stands in fields of its own
 (`PARAMETERS`), never in the metric's name. A value that does not exist is null, and `reason` is one
-of `REASONS`. A value that exists under a reservation carries one of `CAVEATS`. All words about codes
-belong to the report.
+of `REASONS`. A value that exists under a reservation carries one of `CAVEATS`. All words about
+codes belong to the report.
 
 `interval` is a 95 % interval within the seed: of a classifier's measure the basic bootstrap's over
 test images, of a drop rate Wilson's over the images of that generation. `features` tells what a
-distance was measured on: generated and real images (n, n_real), features of each (d), how images were
-resized for the network, and the hash of its weights (null where it was trained in the run).
+distance was measured on: generated and real images (n, n_real), features of each (d), how images
+were resized for the network, and the hash of its weights (null where it was trained in the run).
 """
 
 import json
@@ -38,21 +38,22 @@ REASONS = {
 }
 CAVEATS = {
     "classes_left_out": "a mean over classes leaves out those that lack an image of some subgroup",
-    "rank_deficient": "no more images than features: the distance is biased upward, compare equal n only",
+    "rank_deficient": "no more images than features: biased upward, compare equal n only",
     "random_choice": "no expert had a score: the kept images are a random choice",
     "expert_missing": "last generation's classifier diverged: the filter went without its score",
 }
-# Field -> type. `class` and `group`: the value is of one. `rank`: of eq. (5), 1 = worst subgroup of a
-# class. `rarity`: 1 = rarest subgroup of a class in the real training set. `network`: whose features.
-# `epoch`: of training, from 1. `split`: "training" or "validation".
+# Field -> type. `class` and `group`: the value is of one. `rank`: of eq. (5), 1 = worst subgroup of
+# a class. `rarity`: 1 = rarest subgroup of a class in the real training set. `network`: whose
+# features. `epoch`: of training, from 1. `split`: "training" or "validation".
 PARAMETERS = {
     "class": int, "group": int, "rank": int, "rarity": int, "network": str, "ablation": str,
     "epoch": int, "split": str,
 }  # fmt: skip
 KEY = ("seed", "generation", "subject", "metric", *PARAMETERS)
 SHAPE = (
-    'a JSON object {"seed": int, "generation": int, "subject": str, "metric": str, "value": number or '
-    'null, "reason"?: code, "caveat"?: code, "interval"?: [low, high], "features"?: object, '
+    'a JSON object {"seed": int, "generation": int, "subject": str, "metric": str, '
+    '"value": number or null, "reason"?: code, "caveat"?: code, "interval"?: [low, high], '
+    '"features"?: object, '
     + ", ".join(f'"{name}"?: {kind.__name__}' for name, kind in PARAMETERS.items())
     + "}"
 )
@@ -142,7 +143,8 @@ def frame(records: Iterable[dict]) -> pd.DataFrame:
     """Return records as a table, one a row.
 
     Columns: those of `KEY`, `value` (float, NaN where null), `low` and `high` (of the interval),
-    `reason`, `caveat`, `features` (dict or None). Absent integers are <NA> (Int64), absent strings None.
+    `reason`, `caveat`, `features` (dict or None). Absent integers are <NA> (Int64), absent strings
+    None.
     """
     rows = list(records)
     columns: dict[str, pd.Series] = {}

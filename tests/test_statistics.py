@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -15,18 +16,20 @@ from jaxloop.statistics import (
     ONE_SEED,
     SHRANK,
     Estimate,
+    newcombe,
+    wilson,
 )
 
 
 @pytest.mark.parametrize("num", [2, 3, 5, 30])
 def test_interval_is_scipys_t_interval(num):
     values = np.random.default_rng(num).normal(0.9, 0.05, num)
-    found = statistics.estimate(list(values))
+    result = statistics.estimate(list(values))
     low, high = stats.t.interval(0.95, num - 1, loc=values.mean(), scale=stats.sem(values))
     np.testing.assert_allclose(
-        [found.mean, found.low, found.high], [values.mean(), low, high], rtol=1e-12
+        [result.mean, result.low, result.high], [values.mean(), low, high], rtol=1e-12
     )
-    assert (found.num, found.num_missing) == (num, 0)
+    assert (result.num, result.num_missing) == (num, 0)
 
 
 def test_interval_of_three_seeds_by_hand():
@@ -35,8 +38,8 @@ def test_interval_of_three_seeds_by_hand():
 
 
 def test_missing_values_are_left_out_and_counted():
-    found = statistics.estimate([0.5, None, math.nan, 0.7, math.inf])
-    assert found == statistics.estimate([0.5, 0.7])._replace(num_missing=3)
+    result = statistics.estimate([0.5, None, math.nan, 0.7, math.inf])
+    assert result == statistics.estimate([0.5, 0.7])._replace(num_missing=3)
 
 
 def test_one_seed_has_a_mean_and_no_interval():
@@ -65,20 +68,20 @@ def test_slope_leaves_out_missing_generations():
 def test_trend_is_the_interval_of_one_slope_a_seed():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(4, 6)) + 0.5 * np.arange(6)
-    found = statistics.trend([dict(enumerate(row)) for row in y])
+    result = statistics.trend([dict(enumerate(row)) for row in y])
     slopes = [stats.linregress(np.arange(6), row).slope for row in y]
     low, high = stats.t.interval(0.95, 3, loc=np.mean(slopes), scale=stats.sem(slopes))
     np.testing.assert_allclose(
-        [found.slope.mean, found.slope.low, found.slope.high], [np.mean(slopes), low, high]
+        [result.slope.mean, result.slope.low, result.slope.high], [np.mean(slopes), low, high]
     )
-    assert (found.num_points, found.num_points_missing) == (24, 0)
+    assert (result.num_points, result.num_points_missing) == (24, 0)
 
 
 def test_trend_counts_points_and_seeds_that_are_left_out():
-    found = statistics.trend([{0: 0.1, 1: 0.2, 2: None}, {0: 0.1, 1: 0.4}, {0: 0.1, 1: math.nan}])
-    assert (found.num_points, found.num_points_missing) == (5, 2)
-    assert (found.slope.num, found.slope.num_missing) == (2, 1)
-    assert found.slope.mean == pytest.approx(0.2)
+    result = statistics.trend([{0: 0.1, 1: 0.2, 2: None}, {0: 0.1, 1: 0.4}, {0: 0.1, 1: math.nan}])
+    assert (result.num_points, result.num_points_missing) == (5, 2)
+    assert (result.slope.num, result.slope.num_missing) == (2, 1)
+    assert result.slope.mean == pytest.approx(0.2)
 
 
 def alone(values):
@@ -133,19 +136,19 @@ def test_what_has_no_spread_is_in_no_family():
 
 @pytest.mark.parametrize("num_seeds", [2, 3])
 def test_fractions_of_few_images_give_no_false_verdicts(num_seeds):
-    """Two seeds of ten images often meet in one fraction, and each such meeting would be a sure verdict."""
+    """Two seeds of ten images often meet in one fraction, which would be a sure verdict."""
     rng, families, wrong, met = np.random.default_rng(0), 150, 0, 0
     for _ in range(families):
         counts = rng.binomial(10, 0.3, (2, 12, num_seeds)) / 10
-        found = [statistics.paired(list(a), list(b)) for a, b in zip(*counts, strict=True)]
-        met += any(d.estimate.half_width == 0 and d.estimate.mean for d in found)
-        wrong += any(d.word in (GREW, SHRANK) for d in statistics.decide(found))
-    # At most 5 %, and of 150 at most three standard errors more: 0.10. What would have been sure is more frequent.
+        result = [statistics.paired(list(a), list(b)) for a, b in zip(*counts, strict=True)]
+        met += any(d.estimate.half_width == 0 and d.estimate.mean for d in result)
+        wrong += any(d.word in (GREW, SHRANK) for d in statistics.decide(result))
+    # At most 5 %, of 150 at most three standard errors more: 0.10. Meetings are more frequent.
     assert wrong / families < 0.10 and met / families > 0.15
 
 
 def test_holm_by_hand():
-    # Sorted .01 .02 .03 .04: times 4, 3, 2, 1 is .04 .06 .06 .04, and the last may not fall below the ones before it.
+    # Sorted .01 .02 .03 .04: times 4, 3, 2, 1 is .04 .06 .06 .04, and the last may not fall.
     assert statistics.holm([0.04, 0.01, None, 0.03, 0.02]) == pytest.approx(
         [0.06, 0.04, None, 0.06, 0.06]
     )
@@ -173,15 +176,10 @@ def test_holm_rejects_what_the_step_down_procedure_rejects():
 def test_a_family_is_corrected_together():
     e = statistics.estimate([0.10, 0.11, 0.12])  # p = 0.0027
     nothing = statistics.estimate([0.1, -0.1, 0.0])
-    family = lambda num: [
-        (e, statistics.p_value(e)),
-        *[(nothing, statistics.p_value(nothing))] * num,
-    ]  # noqa: E731
-    assert statistics.decide(family(17))[0].word == GREW
-    assert statistics.decide(family(18))[0].word == CANNOT_TELL
-    assert statistics.decide([(Estimate(None, None, 0, 3), None)] * 50 + family(0))[
-        -1
-    ].p == statistics.p_value(e)
+    p, p_nothing = statistics.p_value(e), statistics.p_value(nothing)
+    first = [statistics.decide([(e, p), *[(nothing, p_nothing)] * n])[0].word for n in (17, 18)]
+    assert first == [GREW, CANNOT_TELL]
+    assert statistics.decide([(Estimate(None, None, 0, 3), None)] * 50 + [(e, p)])[-1].p == p
 
 
 def test_first_verdict_of_a_family_needs_that_many_standard_errors():
@@ -194,12 +192,12 @@ def test_first_verdict_of_a_family_needs_that_many_standard_errors():
 def test_welch_is_scipys(sizes):
     rng = np.random.default_rng(sum(sizes))
     a, b = rng.normal(0, 1, sizes[0]), rng.normal(1, 3, sizes[1])
-    found = statistics.welch([*a, None], list(b))
+    result = statistics.welch([*a, None], list(b))
     expected = stats.ttest_ind(b, a, equal_var=False)
     low, high = expected.confidence_interval(0.95)
-    np.testing.assert_allclose([found.estimate.mean, found.estimate.low, found.estimate.high, found.p],
-                               [b.mean() - a.mean(), low, high, expected.pvalue], rtol=1e-9)  # fmt: skip
-    assert (found.estimate.num, found.estimate.num_missing) == (sum(sizes), 1)
+    e, want = result.estimate, [b.mean() - a.mean(), low, high, expected.pvalue]
+    np.testing.assert_allclose([e.mean, e.low, e.high, result.p], want, rtol=1e-9)
+    assert (result.estimate.num, result.estimate.num_missing) == (sum(sizes), 1)
 
 
 def test_welch_without_spread_or_without_enough_seeds():
@@ -225,12 +223,12 @@ def test_paired_is_scipys(num):
     rng = np.random.default_rng(num)
     a = rng.normal(0, 5, num)  # seeds differ by far more than the sides do
     b = a + rng.normal(0.5, 0.2, num)
-    found = statistics.paired([*a, None, 1.0], [*b, 2.0, math.nan])
+    result = statistics.paired([*a, None, 1.0], [*b, 2.0, math.nan])
     expected = stats.ttest_rel(b, a)
     low, high = expected.confidence_interval(0.95)
-    np.testing.assert_allclose([found.estimate.mean, found.estimate.low, found.estimate.high, found.p],
-                               [(b - a).mean(), low, high, expected.pvalue], rtol=1e-9)  # fmt: skip
-    assert (found.estimate.num, found.estimate.num_missing) == (num, 2)
+    e, want = result.estimate, [(b - a).mean(), low, high, expected.pvalue]
+    np.testing.assert_allclose([e.mean, e.low, e.high, result.p], want, rtol=1e-9)
+    assert (result.estimate.num, result.estimate.num_missing) == (num, 2)
 
 
 def test_paired_without_spread_or_without_enough_pairs():
@@ -251,14 +249,52 @@ def test_paired_without_spread_or_without_enough_pairs():
 
 @pytest.mark.parametrize("value", [0.1, 0.7, 0.95, 1 / 3, 123.456])
 def test_rounding_error_is_no_trend(value):
-    noisy = [
-        value,
-        np.nextafter(value, 0),
-        value,
-        np.nextafter(value, 1e9),
-        np.nextafter(value, 1e9),
-    ]
-    found = statistics.trend([dict(enumerate(noisy))] * 3)
-    assert (
-        found.slope.mean == 0 and found.p is None and statistics.untested(found.slope) == NO_SPREAD
-    )
+    above = np.nextafter(value, 1e9)
+    noisy = [value, np.nextafter(value, 0), value, above, above]
+    result = statistics.trend([dict(enumerate(noisy))] * 3)
+    assert result.slope.mean == 0 and result.p is None
+    assert statistics.untested(result.slope) == NO_SPREAD
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.99])
+def test_wilson_is_its_formula_at_the_one_confidence(monkeypatch, confidence):
+    monkeypatch.setattr(statistics, "CONFIDENCE", confidence)
+    z = stats.norm.ppf((1 + confidence) / 2)
+    for total in (1, 2, 7, 50, 1000):
+        for count in {0, 1, total // 3, total - 1, total}:
+            p, weight = count / total, z**2 / total
+            half_width = math.sqrt(weight * (p * (1 - p) + weight / 4))
+            ends = [(p + weight / 2 + sign * half_width) / (1 + weight) for sign in (-1, 1)]
+            low, high = wilson(np.int32(count), np.int32(total))
+            np.testing.assert_allclose((low, high), ends, rtol=1e-12, atol=1e-15)
+            assert 0 <= low <= p <= high <= 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [
+        # Newcombe 1998, table II, method 10, to its four digits.
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((9, 10, 3, 10), 0.1705, 0.8090),
+        ((6, 7, 2, 7), 0.0582, 0.8062),
+        ((5, 56, 0, 29), -0.0381, 0.1926),
+        ((0, 10, 0, 20), -0.1611, 0.2775),
+        ((0, 10, 0, 10), -0.2775, 0.2775),
+        ((10, 10, 0, 20), 0.6791, 1.0000),
+        ((10, 10, 0, 10), 0.6075, 1.0000),
+    ],
+)
+def test_newcombe_is_the_published_one(counts, low, high):
+    np.testing.assert_allclose(newcombe(*counts), (low, high), atol=5.1e-5)
+    np.testing.assert_allclose(newcombe(*counts[2:], *counts[:2]), (-high, -low), atol=5.1e-5)
+
+
+def test_newcombe_covers_at_its_level():
+    """Exactly, over all outcomes of 12 and 15; Newcombe 1998: a mean of 0.95, minima near it."""
+    outcomes = {(h, f): newcombe(h, 12, f, 15) for h in range(13) for f in range(16)}
+    covered = []
+    for p, q in itertools.product((0.2, 0.5, 0.8), (0.1, 0.4, 0.7)):
+        inside = [k for k, (low, high) in outcomes.items() if low <= p - q <= high]
+        h, f = np.array(inside).T
+        covered.append(np.sum(stats.binom.pmf(h, 12, p) * stats.binom.pmf(f, 15, q)))
+    assert 0.94 < np.mean(covered) < 0.97 and min(covered) > 0.92
