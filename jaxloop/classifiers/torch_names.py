@@ -1,232 +1,152 @@
-"""The networks' weights as torch names and lays them out, and as we do.
-
-`mapping(name)` is the table and `convert(name, state)` reads a state dict by it. The names are torchvision's, and timm's of
-deit_small. Torch itself is not needed.
-"""
+"""The networks' weights as torchvision and timm name and lay them out; neither is needed here."""
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
-from flax import traverse_util
 
 from jaxloop import classifiers
 from jaxloop.classifiers import deit, mobilenet_v3, resnet
 from jaxloop.errors import InputError
 from jaxloop.types import PyTree
+from jaxloop.weights import files, state_dict
+
+# A layer, or a variable outside of layers -> its torch name. The head is the last.
+Layers = dict[str, str]
+
+GRIDS = {"alexnet": 6, "vgg19": 7}  # side of the grid of pixels before the first dense layer
+EPSILON, TIMM_EPSILON = 1e-3, 1e-5  # of the batch normalisation in MobileNetV3
 
 
-class Tensor(NamedTuple):
-    """One tensor in both worlds.
-
-    key: its name in torch's state dict.
-    path: its place in our variables, ("params", "conv1", "kernel").
-    axes: ours is torch's transposed to these axes.
-    grid: for a dense kernel that follows a flattening, the side of the grid of pixels that was flattened; else 0. Torch
-      flattens [c grid grid], we [grid grid c].
-    """
-
-    key: str
-    path: tuple[str, ...]
-    axes: tuple[int, ...]
-    grid: int = 0
-
-
-class _Leaf(NamedTuple):
-    """A tensor of one kind of layer: torch's name for it, our collection and name, and `axes` and `grid` as above."""
-
-    theirs: str
-    collection: str
-    ours: str
-    axes: tuple[int, ...]
-    grid: int = 0
-
-
-_KERNEL = _Leaf(
-    "weight", "params", "kernel", (2, 3, 1, 0)
-)  # OIHW -> HWIO; depthwise, [c 1 h w] -> [h w 1 c]
-_MATRIX = _Leaf("weight", "params", "kernel", (1, 0))
-_SCALE = _Leaf("weight", "params", "scale", (0,))
-_BIAS = _Leaf("bias", "params", "bias", (0,))
-_MEAN = _Leaf("running_mean", "batch_stats", "mean", (0,))
-_VAR = _Leaf("running_var", "batch_stats", "var", (0,))
-
-CONV = (_KERNEL,)
-CONV_BIAS = (_KERNEL, _BIAS)
-DENSE = (_MATRIX, _BIAS)
-DENSE_AFTER_6X6 = (_MATRIX._replace(grid=6), _BIAS)
-DENSE_AFTER_7X7 = (_MATRIX._replace(grid=7), _BIAS)
-BATCH_NORM = (_SCALE, _BIAS, _MEAN, _VAR)
-LAYER_NORM = (_SCALE, _BIAS)
-TOKENS = (_Leaf("", "params", "", (0, 1, 2)),)  # a parameter that is in no layer
-
-# Torch's layer, ours, kind; the last one of a network is its head.
-Layers = Iterator[tuple[str, str, tuple[_Leaf, ...]]]
-
-
-def _alexnet() -> Layers:
-    for i, theirs in enumerate((0, 3, 6, 8, 10)):
-        yield f"features.{theirs}", f"Conv_{i}", CONV_BIAS
-    yield "classifier.1", "Dense_0", DENSE_AFTER_6X6
-    yield "classifier.4", "Dense_1", DENSE
-    yield "classifier.6", "Dense_2", DENSE
-
-
-def _vgg19() -> Layers:
-    for i, theirs in enumerate((0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)):
-        yield f"features.{theirs}", f"Conv_{i}", CONV_BIAS
-    yield "classifier.0", "Dense_0", DENSE_AFTER_7X7
-    yield "classifier.3", "Dense_1", DENSE
-    yield "classifier.6", "Dense_2", DENSE
+def _plain(convolutions: tuple[int, ...], dense: tuple[str, ...]) -> Layers:
+    """Name the layers of a network without branches."""
+    names = {f"Conv_{i}": f"features.{place}" for i, place in enumerate(convolutions)}
+    return names | {f"Dense_{i}": name for i, name in enumerate(dense)}
 
 
 def _resnet50() -> Layers:
-    yield "conv1", "conv1", CONV
-    yield "bn1", "bn1", BATCH_NORM
+    names = {"conv1": "conv1", "bn1": "bn1"}
     for stage, (_, blocks) in enumerate(resnet.STAGES, start=1):
         for i in range(blocks):
-            theirs, ours = f"layer{stage}.{i}", f"layer{stage}_{i}"
-            for j in (1, 2, 3):
-                yield f"{theirs}.conv{j}", f"{ours}/conv{j}", CONV
-                yield f"{theirs}.bn{j}", f"{ours}/bn{j}", BATCH_NORM
-            if i == 0:
-                yield f"{theirs}.downsample.0", f"{ours}/shortcut_conv", CONV
-                yield f"{theirs}.downsample.1", f"{ours}/shortcut_bn", BATCH_NORM
-    yield "fc", "fc", DENSE
-
-
-def _mobilenet_v3(variant: str) -> Layers:
-    def conv_norm(theirs: str, ours: str) -> Layers:
-        yield f"{theirs}.0", f"{ours}/conv", CONV
-        yield f"{theirs}.1", f"{ours}/bn", BATCH_NORM
-
-    rows, _ = mobilenet_v3.VARIANTS[variant]
-    yield from conv_norm("features.0", "stem")
-    channels = mobilenet_v3.STEM
-    for i, row in enumerate(rows):
-        # Torch numbers the parts that a block has; ours have names.
-        parts = (
-            ["expand"] * (row.expanded != channels)
-            + ["depthwise"]
-            + ["attention"] * row.squeeze
-            + ["project"]
-        )
-        for j, part in enumerate(parts):
-            theirs, ours = f"features.{i + 1}.block.{j}", f"block{i}/{part}"
-            if part == "attention":
-                yield f"{theirs}.fc1", f"{ours}/squeeze", CONV_BIAS
-                yield f"{theirs}.fc2", f"{ours}/excite", CONV_BIAS
-            else:
-                yield from conv_norm(theirs, ours)
-        channels = row.out
-    yield from conv_norm(f"features.{len(rows) + 1}", "last")
-    yield "classifier.0", "hidden", DENSE
-    yield "classifier.3", "head", DENSE
+            for layer in ("conv1", "bn1", "conv2", "bn2", "conv3", "bn3"):
+                names[f"layer{stage}_{i}/{layer}"] = f"layer{stage}.{i}.{layer}"
+        names[f"layer{stage}_0/shortcut_conv"] = f"layer{stage}.0.downsample.0"
+        names[f"layer{stage}_0/shortcut_bn"] = f"layer{stage}.0.downsample.1"
+    return names | {"fc": "fc"}
 
 
 def _deit_small() -> Layers:
-    yield "cls_token", "class_token", TOKENS
-    yield "pos_embed", "position", TOKENS
-    yield "patch_embed.proj", "patch", CONV_BIAS
+    names = {"class_token": "cls_token", "position": "pos_embed", "patch": "patch_embed.proj"}
     for i in range(deit.BLOCKS):
-        theirs, ours = f"blocks.{i}", f"block{i}"
-        yield f"{theirs}.norm1", f"{ours}/norm1", LAYER_NORM
-        yield f"{theirs}.attn.qkv", f"{ours}/qkv", DENSE
-        yield f"{theirs}.attn.proj", f"{ours}/proj", DENSE
-        yield f"{theirs}.norm2", f"{ours}/norm2", LAYER_NORM
-        yield f"{theirs}.mlp.fc1", f"{ours}/fc1", DENSE
-        yield f"{theirs}.mlp.fc2", f"{ours}/fc2", DENSE
-    yield "norm", "norm", LAYER_NORM
-    yield "head", "head", DENSE
+        for layer in ("norm1", "norm2", "attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"):
+            names[f"block{i}/{layer.split('.')[-1]}"] = f"blocks.{i}.{layer}"
+    return names | {"norm": "norm", "head": "head"}
 
 
-_LAYERS = {
-    "alexnet": _alexnet,
-    "vgg19": _vgg19,
-    "resnet50": _resnet50,
-    "mobilenet_v3_large": lambda: _mobilenet_v3("large"),
-    "mobilenet_v3_small": lambda: _mobilenet_v3("small"),
-    "deit_small": _deit_small,
+def _mobilenet_v3(variant: str) -> tuple[Layers, Layers]:
+    """Return torchvision's names and timm's, which counts blocks in stages of one width."""
+    names = {"stem/conv": "features.0.0", "stem/bn": "features.0.1"}
+    timm = {"stem/conv": "conv_stem", "stem/bn": "bn1"}
+    rows, channels = mobilenet_v3.VARIANTS[variant][0], mobilenet_v3.STEM
+    stage, j = 0, -1
+    for i, row in enumerate(rows, start=1):
+        stage, j = (stage, j + 1) if i == 1 or row.out == channels else (stage + 1, 0)
+        expands = row.expanded != channels
+        kinds = {"expand": "conv_pw"} if expands else {}
+        kinds |= {"depthwise": "conv_dw"} | ({"attention": "se"} if row.squeeze else {})
+        kinds["project"] = "conv_pwl" if expands else "conv_pw"
+        norms = 0
+        for k, (part, kind) in enumerate(kinds.items()):
+            layer = f"block{i - 1}/{part}"
+            place, timm_place = f"features.{i}.block.{k}", f"blocks.{stage}.{j}"
+            if part == "attention":
+                names |= {f"{layer}/squeeze": f"{place}.fc1", f"{layer}/excite": f"{place}.fc2"}
+                timm[f"{layer}/squeeze"] = f"{timm_place}.se.conv_reduce"
+                timm[f"{layer}/excite"] = f"{timm_place}.se.conv_expand"
+            else:
+                norms += 1
+                names |= {f"{layer}/conv": f"{place}.0", f"{layer}/bn": f"{place}.1"}
+                timm[f"{layer}/conv"] = f"{timm_place}.{kind}"
+                timm[f"{layer}/bn"] = f"{timm_place}.bn{norms}"
+        channels = row.out
+    last, timm_last = f"features.{len(rows) + 1}", f"blocks.{stage + 1}.0"
+    names |= {"last/conv": f"{last}.0", "last/bn": f"{last}.1"}
+    timm |= {"last/conv": f"{timm_last}.conv", "last/bn": f"{timm_last}.bn1"}
+    names |= {"hidden": "classifier.0", "head": "classifier.3"}
+    return names, timm | {"hidden": "conv_head", "head": "classifier"}
+
+
+VGG19 = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
+LAYERS = {
+    "alexnet": _plain((0, 3, 6, 8, 10), ("classifier.1", "classifier.4", "classifier.6")),
+    "vgg19": _plain(VGG19, ("classifier.0", "classifier.3", "classifier.6")),
+    "resnet50": _resnet50(),
+    **{f"mobilenet_v3_{variant}": _mobilenet_v3(variant)[0] for variant in ("large", "small")},
+    "deit_small": _deit_small(),
 }
-NAMES = tuple(_LAYERS)
+# As timm names them, where it differs from torchvision.
+TIMM_LAYERS = {
+    "vgg19": _plain(VGG19, ("pre_logits.fc1", "pre_logits.fc2", "head.fc")),
+    **{f"mobilenet_v3_{variant}": _mobilenet_v3(variant)[1] for variant in ("large", "small")},
+}
+NAMES = tuple(LAYERS)
 
 
-def mapping(name: str) -> list[Tensor]:
-    """Every tensor of the network `name`, stem "imagenet", width 1; the head's bias is the last.
-
-    Raises:
-      InputError: nobody publishes weights of this network.
-    """
-    if name not in _LAYERS:
-        raise InputError(
-            "weights",
-            name,
-            f"one of {', '.join(NAMES)}, the networks that weights are published of",
-        )
-    return [
-        Tensor(
-            key=".".join(filter(None, (theirs, leaf.theirs))),
-            path=tuple(filter(None, (leaf.collection, *ours.split("/"), leaf.ours))),
-            axes=leaf.axes,
-            grid=leaf.grid,
-        )
-        for theirs, ours, kind in _LAYERS[name]()
-        for leaf in kind
-    ]
+def head(name: str) -> str:
+    """Return the last dense layer of the network `name`."""
+    return list(LAYERS[name])[-1]
 
 
-def convert(name: str, state: Mapping[str, np.ndarray]) -> PyTree:
-    """The variables of the network `name`, stem "imagenet", from a torch state dict.
+def keys(layers: Layers, variables: Mapping[str, object]) -> dict[str, str]:
+    """Return flat names of variables, as "params/conv1/kernel" -> torch's keys."""
+    torch_keys = {}
+    for path in variables:
+        variable = path.partition("/")[2]
+        layer, _, leaf = variable.rpartition("/")
+        torch_keys[path] = layers.get(variable) or f"{layers[layer]}.{state_dict.key(leaf)}"
+    return torch_keys
+
+
+def convert(
+    name: str, state: Mapping[str, np.ndarray], field="weights", source="", timm: bool = False
+) -> PyTree:
+    """Return the variables of the network `name`, stem "imagenet", width 1, in a state dict.
 
     Args:
-      state: NumPy arrays under torchvision's names (timm's for deit_small). The head decides the number of classes; DeiT's
-        position embedding decides the image size, which is a square.
-
-    Returns:
-      {"params": ..., "batch_stats": ...} of float32 NumPy arrays; no "batch_stats" where the network has no batch norm.
+      state: NumPy arrays by torchvision's names (timm's for deit_small). The head decides the
+        number of classes; DeiT's position embedding decides the image size, which is a square.
+      field, source: what was given as what, for errors.
+      timm: the names are timm's, of any network.
 
     Raises:
-      InputError: names the first tensor that is missing, has another shape than the network's, or is not one of its own.
-        Only batch norm's num_batches_tracked is left out without a word.
+      InputError: no weights are published of this network; the first tensor that is missing, of
+        another shape, or none of the network's. Only num_batches_tracked is ignored.
     """
-    tensors = mapping(name)
-    for tensor in tensors:
-        if tensor.key not in state:
-            raise InputError(
-                "weights", tensor.key, f"a state dict of {name} with this tensor, which is missing"
-            )
-    shapes = _shapes(name, state)
-    for tensor in tensors:
-        # ours[i] = theirs[axes[i]], the other way round
-        expected = tuple(shapes[tensor.path][tensor.axes.index(i)] for i in range(len(tensor.axes)))
-        if np.shape(state[tensor.key]) != expected:
-            raise InputError(
-                "weights", tensor.key, f"shape {expected}, not {np.shape(state[tensor.key])}"
-            )
-    known = {tensor.key for tensor in tensors}
-    for key in state:
-        if key not in known and not key.endswith(".num_batches_tracked"):
-            raise InputError("weights", key, f"the tensors of {name} and no other")
-    return traverse_util.unflatten_dict(
-        {tensor.path: _arranged(tensor, state[tensor.key]) for tensor in tensors}
-    )
-
-
-def _shapes(name: str, state: Mapping[str, np.ndarray]) -> dict[tuple[str, ...], tuple[int, ...]]:
-    """Our path -> shape, of the network with as many classes, and for DeiT as many patches, as `state` has."""
-    num_classes = np.size(state[mapping(name)[-1].key])
+    if name not in LAYERS:
+        raise InputError(field, name, NAMES)
+    layers = TIMM_LAYERS.get(name, LAYERS[name]) if timm else LAYERS[name]
+    num_classes = max(1, np.size(state.get(f"{layers[head(name)]}.bias", ())))
     side = 224
     if name == "deit_small":
-        patches = np.size(state["pos_embed"]) // max(1, np.size(state["cls_token"])) - 1
-        side = 16 * max(1, math.isqrt(max(0, patches)))
-    variables = classifiers.shapes(classifiers.create(name, num_classes), side)
-    return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(variables).items()}
+        tokens = np.size(state.get("pos_embed", ())) // max(1, np.size(state.get("cls_token", ())))
+        side = 16 * max(1, math.isqrt(max(0, tokens - 1)))
+    shapes = files.flat(classifiers.shapes(classifiers.create(name, num_classes), side))
+    refusal, ignored = (field, source, f"weights of {name}"), r".*\.num_batches_tracked"
+    torch_keys, grid = keys(layers, shapes), GRIDS.get(name, 1)
+    variables = state_dict.to_variables(state, torch_keys, shapes, refusal, ignored, grid)
+    return _rescaled(variables) if timm and name.startswith("mobilenet") else variables
 
 
-def _arranged(tensor: Tensor, value: np.ndarray) -> np.ndarray:
-    """A copy of torch's tensor, laid out as ours."""
-    if tensor.grid:
-        by_pixel = value.reshape(len(value), -1, tensor.grid, tensor.grid).transpose(0, 2, 3, 1)
-        value = by_pixel.reshape(value.shape)
-    return np.array(value.transpose(tensor.axes), np.float32, order="C")
+def _rescaled(variables: PyTree) -> PyTree:
+    """Scale batch norms of `TIMM_EPSILON` so that they compute the same with `EPSILON`.
+
+    The scales take up the difference and not the running variances, which would turn negative where
+    a channel is dead.
+    """
+    flat = files.flat(variables)
+    for path in [path for path in flat if path.endswith("/var")]:
+        scale = path.replace("batch_stats/", "params/").removesuffix("var") + "scale"
+        var = flat[path].astype(np.float64)
+        factor = np.sqrt((var + EPSILON) / (var + TIMM_EPSILON))
+        flat[scale] = (flat[scale] * factor).astype(np.float32)
+    return files.nested(flat)

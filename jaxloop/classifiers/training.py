@@ -1,8 +1,8 @@
-"""Training a classifier: cross-entropy, Adam, early stopping on a validation split of real images."""
+"""Training a classifier: cross-entropy, Adam, early stopping on a validation split of real
+images."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,11 @@ import optax
 from flax import linen as nn
 from jax.sharding import Mesh
 
-from jaxloop import config, devices, keys
+from jaxloop import devices, keys, optimizers, spec
 from jaxloop.classifiers import dropout, pretrained
 from jaxloop.data import batches
 from jaxloop.data.augment import augment
+from jaxloop.data.source import InMemory, Source
 from jaxloop.ops.pixels import normalized, to_unit
 from jaxloop.types import Array, PyTree, Samples
 
@@ -21,49 +22,176 @@ EVALUATION_BATCH = 256
 
 
 class State(NamedTuple):
-    """A classifier in training. All scalars are arrays, so that a leading seed axis fits on everything."""
+    """A classifier in training. Every leaf is an array, so that a leading seed axis fits on all.
+
+    optimizer: state of the optimiser.
+    best, best_loss: variables of the epoch with the lowest validation loss, which are measured;
+      that loss, float32 [].
+    since_best, epoch: int32 [], epochs.  stopped: bool [].
+    diverged: bool [], the validation loss (so some weight) is not finite, or nothing to train on.
+    loss, gradient_norm: float32 [E], sums over the steps of each epoch.
+    validation_loss: float32 [E].
+    steps: int32 [E], steps of each epoch; 0 where there was none.
+    """
 
     variables: PyTree
     optimizer: PyTree
-    best: PyTree  # the variables of the epoch with the lowest validation loss: what is measured
-    best_loss: Array  # float32 []
-    since_best: Array  # int32 [], epochs
-    epoch: Array  # int32 []
-    stopped: Array  # bool []
-    diverged: Array  # bool []: the validation loss (and so some weight) is not finite, or there was nothing to train on
+    best: PyTree
+    best_loss: Array
+    since_best: Array
+    epoch: Array
+    stopped: Array
+    diverged: Array
+    loss: Array
+    gradient_norm: Array
+    validation_loss: Array
+    steps: Array
 
 
 class Trainer(NamedTuple):
-    """The pure functions of one architecture.
+    """What the pure functions below need of one architecture, all of it static."""
 
-    init: (key, weights) -> State. `weights`: the variables of the pretrained weights that `create` was given, or None.
-    epoch: (key, state, real: Samples, queue: Samples, used bool [len(real) + len(queue)], validation: Samples) -> State. Once
-      over the images that are used, of real and then queue; does nothing once `state.stopped`.
-    logits: (variables, uint8 images [n h w c]) -> [n L], in evaluation mode.
-    features: the same -> last hidden layer [n d].
-    dropout_logits: (key, variables, images, passes) -> [n L], the log of the mean prediction over passes with dropout.
+    module: nn.Module
+    config: spec.Classifier
+    optimizer: optax.GradientTransformation
+    image_size: int
+    mesh: Mesh
+    pretrained: pretrained.Weights | None  # without its arrays
+
+
+class Data(NamedTuple):
+    """What an epoch runs over: the images that are used, of real and then queue, and validation.
+
+    used: bool [len(real) + len(queue)].
     """
 
-    init: Callable[[Array, PyTree | None], State]
-    epoch: Callable[..., State]
-    logits: Callable[[PyTree, Array], Array]
-    features: Callable[[PyTree, Array], Array]
-    dropout_logits: Callable[[Array, PyTree, Array, int], Array]
+    real: Source
+    queue: Samples
+    used: Array
+    validation: InMemory
 
 
-def step(
+def create(
     module: nn.Module,
-    optimizer,
-    key: Array,
-    variables: PyTree,
-    moments: PyTree,
-    x: Array,
-    label: Array,
-):
-    """One step of Adam on the mean cross-entropy of a batch -> (variables, moments, loss). x: float [b h w 3]."""
+    config: spec.Classifier,
+    image_size: int,
+    mesh: Mesh,
+    num_steps: int,
+    weights: pretrained.Weights | None = None,
+) -> Trainer:
+    """Return the Trainer of a Linen module for images of `image_size` pixels as they are stored.
 
-    def loss(params):
-        logits, statistics = module.apply(
+    Args:
+      num_steps: that training may take at most.
+      weights: to start from; their variables are an argument of `init`.
+    """
+    optimizer = optimizers.adam(config, num_steps)
+    if weights is not None:
+        weights = weights._replace(variables=None)
+    return Trainer(module, config, optimizer, image_size, mesh, weights)
+
+
+def init(trainer: Trainer, key: Array, weights: PyTree | None) -> State:
+    """Return a new classifier. weights: the variables of pretrained weights, or None."""
+    size = trainer.image_size
+    blank = as_input(jnp.zeros((1, size, size, 3), jnp.uint8), trainer.config)
+    variables: Any = trainer.module.init(key, blank, train=False)
+    if trainer.pretrained is not None:
+        variables = pretrained.start(variables, trainer.pretrained._replace(variables=weights))
+    by_epoch = jnp.zeros(trainer.config.epochs, jnp.float32)
+    return State(
+        variables=variables,
+        optimizer=trainer.optimizer.init(variables["params"]),
+        best=variables,
+        best_loss=jnp.float32(jnp.inf),
+        since_best=jnp.int32(0),
+        epoch=jnp.int32(0),
+        stopped=jnp.bool_(False),
+        diverged=jnp.bool_(False),
+        loss=by_epoch,
+        gradient_norm=by_epoch,
+        validation_loss=by_epoch,
+        steps=by_epoch.astype(jnp.int32),
+    )
+
+
+def train(
+    trainer: Trainer, keys_by_epoch, state: State, data: Data, first: Array, count: Array
+) -> State:
+    """Take steps first, first + 1, ... first + count - 1 of all epochs, with early stopping.
+
+    Nothing happens after `state.stopped`. How the steps are cut into calls changes no bit.
+
+    Args:
+      keys_by_epoch: epoch -> key.
+    """
+    size = trainer.config.batch_size
+    per_epoch = batches.num_batches(data.used.sum(), size)
+    state = jax.lax.cond(per_epoch == 0, _nothing_to_train_on, lambda state: state, state)
+    end = jnp.minimum(first + count, per_epoch * trainer.config.epochs)
+
+    def going_on(carry):
+        step, state = carry
+        return (step < end) & ~state.stopped
+
+    def one_epoch(carry):
+        """Take the steps of one epoch that lie in this call; end the epoch with its last step."""
+        step, state = carry
+        begin = step % per_epoch
+        stop = jnp.minimum(per_epoch, begin + end - step)
+        epoch_keys = keys.parts(keys_by_epoch(state.epoch), "order", "dropout", "augment")
+        state = _steps(trainer, epoch_keys, state, data, begin, stop)
+        ended = partial(end_epoch, trainer, validation=data.validation)
+        state = jax.lax.cond(stop == per_epoch, ended, lambda state: state, state)
+        return step + stop - begin, state
+
+    return jax.lax.while_loop(going_on, one_epoch, (first, state))[1]
+
+
+def _steps(
+    trainer: Trainer, epoch_keys, state: State, data: Data, begin: Array, end: Array
+) -> State:
+    """Take steps begin..end - 1 of the epoch that `state` is in."""
+    order_key, dropout_key, augment_key = epoch_keys
+    size = trainer.config.batch_size
+    order = batches.epoch_order(order_key, data.used)
+
+    def body(i, carry):
+        variables, optimizer_state, loss_sum, norm_sum = carry
+        index = jax.lax.dynamic_slice_in_dim(order, i * size, size)
+        batch = devices.split_batch(trainer.mesh, batches.take(data.real, data.queue, index))
+        image = augment(jax.random.fold_in(augment_key, i), batch.image, trainer.config.augment)
+        x = as_input(image, trainer.config)
+        step_key = jax.random.fold_in(dropout_key, i)
+        variables, optimizer_state, loss, norm = step(
+            trainer, step_key, variables, optimizer_state, x, batch.label
+        )
+        return variables, optimizer_state, loss_sum + loss, norm_sum + norm
+
+    epoch = state.epoch
+    carry = state.variables, state.optimizer, state.loss[epoch], state.gradient_norm[epoch]
+    variables, optimizer_state, loss, norm = jax.lax.fori_loop(begin, end, body, carry)
+    return state._replace(
+        variables=variables,
+        optimizer=optimizer_state,
+        loss=state.loss.at[epoch].set(loss),
+        gradient_norm=state.gradient_norm.at[epoch].set(norm),
+        steps=state.steps.at[epoch].add(end - begin),
+    )
+
+
+def step(trainer: Trainer, key: Array, variables: PyTree, optimizer_state, x: Array, label: Array):
+    """Take one optimiser step on the mean cross-entropy of a batch.
+
+    Args:
+      x: float [b h w 3].  label: int32 [b].
+
+    Returns:
+      (variables, optimizer_state, loss, gradient norm).
+    """
+
+    def mean_loss(params):
+        logits, statistics = trainer.module.apply(
             {**variables, "params": params},
             x,
             train=True,
@@ -72,120 +200,80 @@ def step(
         )
         return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean(), statistics
 
-    (value, statistics), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])
-    change, moments = optimizer.update(gradient, moments, variables["params"])
-    return (
-        {"params": optax.apply_updates(variables["params"], change), **statistics},
-        moments,
-        value,
+    (loss, statistics), gradient = jax.value_and_grad(mean_loss, has_aux=True)(variables["params"])
+    change, optimizer_state = trainer.optimizer.update(
+        gradient, optimizer_state, variables["params"]
     )
+    params = optax.apply_updates(variables["params"], change)
+    return {"params": params, **statistics}, optimizer_state, loss, optax.tree.norm(gradient)
 
 
-def seen(image: Array, spec: config.Classifier) -> Array:
-    """uint8 [n h w 3] -> float, as the classifiers of `spec` see images: scaled (or normalised as pretrained weights expect)
-    and resized to spec.image_size."""
-    x = normalized(image) if spec.pretrained else to_unit(image)
-    side = spec.image_size or image.shape[1]
-    return (
-        x
-        if side == image.shape[1]
-        else jax.image.resize(x, (len(x), side, side, x.shape[-1]), "bilinear")
-    )
+def end_epoch(trainer: Trainer, state: State, validation: InMemory) -> State:
+    """Validate, keep the best variables, and decide whether training stops.
 
-
-def create(
-    module: nn.Module,
-    spec: config.Classifier,
-    image_size: int,
-    mesh: Mesh,
-    weights: pretrained.Weights | None = None,
-) -> Trainer:
-    """The Trainer of a Linen module (see `jaxloop.classifiers`), for images of `image_size` pixels as they are stored."""
-    optimizer = optax.adam(spec.learning_rate)
-
-    def init(key: Array, given: PyTree | None) -> State:
-        blank = seen(jnp.zeros((1, image_size, image_size, 3), jnp.uint8), spec)
-        variables = module.init(key, blank, train=False)
-        if weights is not None:
-            variables = pretrained.start(variables, weights._replace(variables=given))
-        return State(
-            variables=variables,
-            optimizer=optimizer.init(variables["params"]),
-            best=variables,
-            best_loss=jnp.float32(jnp.inf),
-            since_best=jnp.int32(0),
-            epoch=jnp.int32(0),
-            stopped=jnp.bool_(False),
-            diverged=jnp.bool_(False),
-        )
-
-    def evaluate(variables: PyTree, image: Array, **how) -> Array:
-        apply = lambda piece: module.apply(variables, seen(piece, spec), train=False, **how)  # noqa: E731
-        return devices.in_batches(apply, EVALUATION_BATCH, image)
-
-    def dropout_logits(key: Array, variables: PyTree, image: Array, passes: int) -> Array:
-        def piece(image, row):
-            of_piece = jax.random.fold_in(key, row[0])
-            return dropout.mean_log_probability(
-                module, of_piece, variables, seen(image, spec), passes
-            )
-
-        return devices.in_batches(piece, EVALUATION_BATCH, image, jnp.arange(len(image)))
-
-    def epoch(
-        key: Array, state: State, real: Samples, queue: Samples, used: Array, validation: Samples
-    ) -> State:
-        length = len(real.label) + len(queue.label)
-        if used.shape != (length,):
-            raise ValueError(
-                f"used must be bool [{length}], of real and then queue; it is {used.shape}"
-            )
-
-        def run(state: State) -> State:
-            variables, moments = _pass_over(
-                key, state.variables, state.optimizer, real, queue, used
-            )
-            loss = optax.softmax_cross_entropy_with_integer_labels(
-                evaluate(variables, validation.image), validation.label
-            ).mean()
-            trained = batches.num_batches(used.sum(), spec.batch_size) > 0
-            return _after_epoch(state, variables, moments, jnp.where(trained, loss, jnp.nan), spec)
-
-        return jax.lax.cond(state.stopped, lambda state: state, run, state)
-
-    def _pass_over(key, variables, moments, real, queue, used):
-        order_key, dropout_key, augment_key = keys.parts(key, "order", "dropout", "augment")
-        order = batches.epoch_order(order_key, used)
-
-        def body(i, carry):
-            index = jax.lax.dynamic_slice_in_dim(order, i * spec.batch_size, spec.batch_size)
-            batch = devices.split_batch(mesh, batches.take(real, queue, index))
-            image = augment(jax.random.fold_in(augment_key, i), batch.image, spec.augment)
-            of_step = jax.random.fold_in(dropout_key, i)
-            return step(module, optimizer, of_step, *carry, seen(image, spec), batch.label)[:2]
-
-        return jax.lax.fori_loop(
-            0, batches.num_batches(used.sum(), spec.batch_size), body, (variables, moments)
-        )
-
-    return Trainer(init, epoch, evaluate, partial(evaluate, features=True), dropout_logits)
-
-
-def _after_epoch(
-    state: State, variables: PyTree, moments: PyTree, loss: Array, spec: config.Classifier
-) -> State:
-    """Early stopping: keeps the best variables; stops after `patience` epochs without a better loss, or at divergence."""
-    better = loss < state.best_loss
-    diverged = ~jnp.isfinite(loss)
+    It stops after `patience` epochs without a better validation loss, at divergence, or at the last
+    epoch.
+    """
+    logit = logits(trainer, state.variables, validation.image)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logit, validation.label).mean()
+    better, diverged = loss < state.best_loss, ~jnp.isfinite(loss)
     since_best = jnp.where(better, 0, state.since_best + 1)
-    done = state.epoch + 1
-    return State(
-        variables=variables,
-        optimizer=moments,
-        best=jax.tree.map(lambda new, old: jnp.where(better, new, old), variables, state.best),
+    epoch = state.epoch + 1
+    exhausted = (since_best >= trainer.config.patience) | (epoch >= trainer.config.epochs)
+    return state._replace(
+        best=jax.tree.map(lambda a, b: jnp.where(better, a, b), state.variables, state.best),
         best_loss=jnp.where(better, loss, state.best_loss),
         since_best=since_best,
-        epoch=done,
-        stopped=diverged | (since_best >= spec.patience) | (done >= spec.epochs),
+        epoch=epoch,
+        stopped=diverged | exhausted,
         diverged=diverged,
+        validation_loss=state.validation_loss.at[state.epoch].set(loss),
     )
+
+
+def _nothing_to_train_on(state: State) -> State:
+    epoch = state.epoch + (~state.stopped).astype(jnp.int32)
+    return state._replace(stopped=jnp.bool_(True), diverged=jnp.bool_(True), epoch=epoch)
+
+
+def as_input(image: Array, config: spec.Classifier) -> Array:
+    """Return uint8 [n h w 3] as the classifiers of `config` take images: float, resized.
+
+    Scaled to [-1, 1], or normalised as pretrained weights expect; bilinear to `config.image_size`.
+    """
+    x = normalized(image) if config.pretrained else to_unit(image)
+    side = config.image_size or image.shape[1]
+    if side == image.shape[1]:
+        return x
+    return jax.image.resize(x, (len(x), side, side, x.shape[-1]), "bilinear")
+
+
+def logits(trainer: Trainer, variables: PyTree, image: Array) -> Array:
+    """Return [n L] of uint8 images [n h w c], in evaluation mode."""
+    return _evaluate(trainer, variables, image)
+
+
+def features(trainer: Trainer, variables: PyTree, image: Array) -> Array:
+    """Return the last hidden layer [n d] of uint8 images [n h w c], in evaluation mode."""
+    return _evaluate(trainer, variables, image, features=True)
+
+
+def dropout_logits(
+    trainer: Trainer, key: Array, variables: PyTree, image: Array, passes: int
+) -> Array:
+    """Return [n L], the log of the mean prediction over `passes` passes with dropout on."""
+
+    def one_batch(image, row):
+        batch_key = jax.random.fold_in(key, row[0])
+        x = as_input(image, trainer.config)
+        return dropout.mean_log_probability(trainer.module, batch_key, variables, x, passes)
+
+    return devices.in_batches(one_batch, EVALUATION_BATCH, image, jnp.arange(len(image)))
+
+
+def _evaluate(trainer: Trainer, variables: PyTree, image: Array, **how) -> Array:
+    def one_batch(image):
+        x = as_input(image, trainer.config)
+        return trainer.module.apply(variables, x, train=False, **how)
+
+    return devices.in_batches(one_batch, EVALUATION_BATCH, image)

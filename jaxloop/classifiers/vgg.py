@@ -4,46 +4,40 @@ from functools import partial
 
 from flax import linen as nn
 
-from jaxloop.classifiers.layers import adaptive_average_pool, he_fan_out, scaled
-from jaxloop.classifiers.sizes import admit
+from jaxloop.classifiers.classifier import Classifier, admit
 from jaxloop.ops.convolution import Conv, max_pool_2x2
+from jaxloop.ops.layers import adaptive_average_pool, he_fan_out
 from jaxloop.types import Array
 
 STAGES = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolutions
 
 
-class VGG19(nn.Module):
-    """[n h w 3] -> logits [n num_classes]; with `features=True` the last hidden layer, [n 4096], or [n 512] of the small one.
+class VGG19(Classifier):
+    """Stem "imagenet" is torchvision's network: h, w >= 32, features [n 4096].
 
-    Stem "imagenet" is torchvision's network: h, w >= 32. The small one, h, w >= 16, has the same convolutions; one maximum
-    over all that is left (at 32x32: the same 2x2 pixels) in place of the fifth pooling and the 7x7 average; and dense layers
-    of 512 units, with dropout before each and not after, as VGG is trained on CIFAR.
+    The small one, h, w >= 16, features [n 512], has the same convolutions; one maximum over all
+    that is left (at 32x32: the same 2x2 pixels) in place of the fifth pooling and the 7x7 average;
+    and dropout before its dense layers and not after, as VGG is trained on CIFAR.
     """
-
-    num_classes: int
-    small: bool = False
-    width: float = 1.0
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool, features: bool = False) -> Array:
         admit(x, "vgg19", 16 if self.small else 32)
-        wide = partial(scaled, width=self.width)
-        conv = partial(Conv, kernel_size=(3, 3), padding=((1, 1), (1, 1)), kernel_init=he_fan_out)
-        dense = partial(nn.Dense, kernel_init=nn.initializers.normal(0.01))
+        conv = partial(Conv, kernel_size=(3, 3), padding=1, kernel_init=he_fan_out)
+        normal = nn.initializers.normal(0.01)
+        drop = partial(nn.Dropout, 0.5, deterministic=not train)
         for stage, (channels, convolutions) in enumerate(STAGES):
             if stage > 0:
                 x = max_pool_2x2(x)
             for _ in range(convolutions):
-                x = nn.relu(conv(wide(channels))(x))
+                x = nn.relu(conv(self.wide(channels), dtype=self.dtype)(x))
         if self.small:
-            x = x.max(axis=(1, 2))
-            for _ in range(2):
-                x = nn.Dropout(0.5, deterministic=not train)(x)
-                x = nn.relu(dense(wide(512))(x))
+            x, units = x.max(axis=(1, 2)), self.wide(512)
         else:
-            x = adaptive_average_pool(max_pool_2x2(x), 7)
+            x, units = adaptive_average_pool(max_pool_2x2(x), 7), self.wide(4096)
             x = x.reshape(x.shape[0], -1)
-            for _ in range(2):
-                x = nn.relu(dense(wide(4096))(x))
-                x = nn.Dropout(0.5, deterministic=not train)(x)
-        return x if features else dense(self.num_classes)(x)
+        for _ in range(2):
+            x = drop()(x) if self.small else x
+            x = nn.relu(nn.Dense(units, kernel_init=normal, dtype=self.dtype)(x))
+            x = x if self.small else drop()(x)
+        return self.output(x, features, kernel_init=normal)

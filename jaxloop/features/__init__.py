@@ -1,5 +1,1 @@
-"""Networks that only embed images, one file each: `load(...)` reads published weights and gives a `Network`."""
-
-from jaxloop.features.network import Network
-
-__all__ = ["Network"]
+"""Networks that only embed images, one file each: `load(...)` reads published weights."""

@@ -1,53 +1,44 @@
-"""CLIP (Radford et al. 2021, arXiv:2103.00020) from a folder, or from the hub, as transformers publishes it.
+"""CLIP (Radford et al. 2021, arXiv:2103.00020) from a folder or the hub, as of transformers.
 
-The module is transformers' Flax one. Its weights are read here, because transformers draws those that are missing at random.
+The module is transformers' Flax one. Its weights are read here, because transformers draws those
+that are missing at random.
 """
 
 import json
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from flax import serialization, traverse_util
+from flax import serialization
 
 from jaxloop.errors import InputError
 from jaxloop.features import clip_preprocessing
 from jaxloop.features.clip_preprocessing import Preprocessing
 from jaxloop.features.network import Network
 from jaxloop.types import Array, PyTree
-from jaxloop.weights import files as weight_files
+from jaxloop.weights import files, hub, state_dict
 
 FIELD = "config.measure.clip"
+FOLDER = "a folder that exists"
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-WEIGHTS = (
-    "model.safetensors",
-    "flax_model.msgpack",
-    "pytorch_model.bin",
-)  # the first that is there is read
-IMAGE = (
-    "vision_model",
-    "visual_projection",
-    "logit_scale",
-)  # what images go through; the last the module wants too
+# The first that there is is read.
+WEIGHTS = ("model.safetensors", "flax_model.msgpack", "pytorch_model.bin")
+# What images go through, and what the module wants beside.
+IMAGE = ("vision_model", "visual_projection", "logit_scale")
 
 Refuse = Callable[[str], InputError]  # what is allowed -> the error
-
-# Flax's last name of a tensor -> torch's, where they differ.
-TORCH_NAMES = {"kernel": "weight", "scale": "weight", "embedding": "weight"}
 
 
 class Clip(NamedTuple):
     """A CLIP model, both towers, whose weights are still in their file.
 
     field, path: what it was given in, and as. Errors name both.
-    folder: of its files.
-    weights: the file of `WEIGHTS`.
-    model: transformers' FlaxCLIPModel, without weights of its own.
+    folder, weights: of its files, and the file of `WEIGHTS` in it.
+    model: transformers' FlaxCLIPModel, without weights.
     preprocessing: how images come to its size.
     """
 
@@ -60,168 +51,108 @@ class Clip(NamedTuple):
 
 
 def load(path: str | os.PathLike) -> Network:
-    """The network that gives CLIP's image features: projected, d = projection_dim, and not normalised to length 1.
+    """Return the network of CLIP's image features, d = projection_dim, not of length 1.
 
-    Raises:
-      InputError: as `find` and `params` do.
+    Raises InputError as `find` and `params` do.
     """
     clip = find(path)
+    dim, sha256 = clip.model.config.projection_dim, files.sha256(clip.weights)
     apply = partial(image_features, clip.model, clip.preprocessing)
-    sha256 = weight_files.sha256(clip.weights)
-    return Network(
-        "clip",
-        clip.model.config.projection_dim,
-        "clip",
-        sha256,
-        image_side(params(clip)),
-        apply,
-        settings(clip),
-    )
+    return Network("clip", dim, "clip", sha256, image_side(params(clip)), apply, settings(clip))
 
 
-def image_features(model: Any, preprocessing: Preprocessing, params: PyTree, image: Array) -> Array:
-    """uint8 [n h w 3] -> float32 [n projection_dim], not normalised. `model`: FlaxCLIPModel."""
-    pixels = clip_preprocessing.preprocess(preprocessing, image)
+def image_features(
+    model: Any, preprocessing: Preprocessing, params: PyTree, image: Array | np.ndarray
+) -> Array:
+    """Embed uint8 [n h w 3] by a FlaxCLIPModel: float32 [n projection_dim], not of length 1."""
+    pixels = clip_preprocessing.preprocess(preprocessing, image).transpose(0, 3, 1, 2)
     # Accelerators would round the factors to fewer than float32's digits.
     with jax.default_matmul_precision("highest"):
-        return model.get_image_features(pixels.transpose(0, 3, 1, 2), params=params)
+        return model.get_image_features(pixels, params=params)
 
 
 def image_side(params: PyTree) -> PyTree:
-    """Those parameters that `image_features` wants."""
+    """Return the parameters that `image_features` wants."""
     return {name: params[name] for name in IMAGE}
 
 
 def settings(clip: Clip) -> str:
-    """What image features depend on beside the weights."""
+    """Return what image features depend on beside the weights."""
     return f"{clip.preprocessing} {clip.model.config.to_json_string()}"
 
 
 def find(path: str | os.PathLike, field: str = FIELD, others: Sequence[str] = ()) -> Clip:
-    """Finds a model; its weights are read by `params`.
+    """Find a model and read all but its weights, which `params` reads.
 
     Args:
-      path: a folder with config.json and one of `WEIGHTS`, or a hub name as openai/clip-vit-base-patch32. Where there is no
-        preprocessor_config.json, OpenAI's values hold.
+      path: a folder with config.json and one of `WEIGHTS`, or a hub name, as
+        openai/clip-vit-base-patch32. Without preprocessor_config.json, OpenAI's values hold.
       field: what the path was given in.
-      others: names of files that a hub name's are fetched with, where it has them.
+      others: names of further files to fetch of a hub name.
 
-    Raises:
-      InputError: neither, no CLIP, a file other than the weights' that cannot be read, preprocessing of another kind.
+    Raises InputError: neither, no CLIP, an unreadable file, preprocessing of another kind.
     """
-    path = str(path)
-    folder = Path(path) if path and Path(path).is_dir() else _fetched(path, field, others)
+    path, folder = str(path), Path(path)
     refuse = partial(InputError, field, path)
-    weights = _weights(folder)
-    if weights is None:
+    if not path or not folder.is_dir():
+        if not hub.is_name(path):
+            raise refuse(f"{FOLDER}, or a hub name as openai/clip-vit-base-patch32")
+        folder = hub.fetch(path, field, FOLDER, WEIGHTS, [CONFIG, PREPROCESSOR, *others])
+    weights = [folder / name for name in WEIGHTS if (folder / name).is_file()]
+    if not weights:
         raise refuse(f"a folder that holds the weights, as one of {', '.join(WEIGHTS)}")
-    told = _json(folder / CONFIG, refuse)
-    if told.get("model_type") != "clip":
-        raise refuse(f"a CLIP; the {CONFIG} of this one is of a {told.get('model_type')!r}")
-    model = _module(told, refuse)
-    preprocessor = _json(folder / PREPROCESSOR, refuse) if (folder / PREPROCESSOR).exists() else {}
-    preprocessing = clip_preprocessing.parse(
-        preprocessor, model.config.vision_config.image_size, refuse
-    )
-    return Clip(field, path, folder, weights, model, preprocessing)
+    config = _json(folder / CONFIG, refuse)
+    if config.get("model_type") != "clip":
+        raise refuse(f"a CLIP; the {CONFIG} of this one is of a {config.get('model_type')!r}")
+    model = module(config, refuse)
+    options = _json(folder / PREPROCESSOR, refuse) if (folder / PREPROCESSOR).exists() else {}
+    side = model.config.vision_config.image_size
+    preprocessing = clip_preprocessing.parse(options, side, refuse)
+    return Clip(field, path, folder, weights[0], model, preprocessing)
 
 
 def params(clip: Clip) -> PyTree:
-    """The model's parameters, of both towers, NumPy float32.
+    """Return the model's parameters, of both towers, NumPy float32.
 
-    Raises:
-      InputError: the file of weights cannot be read, the first tensor that is missing or misshapen.
+    Raises InputError: the file cannot be read, or the first tensor that is missing or misshapen.
     """
-    wanted = traverse_util.flatten_dict(clip.model.params_shape_tree)
-    given = _tensors(clip, wanted)
-    weight_files.refuse_other(
-        clip.field, clip.path, f"weights of this CLIP in {clip.weights.name}", given, wanted
-    )
-    return traverse_util.unflatten_dict(
-        {name: np.asarray(x, np.float32) for name, x in given.items()}
-    )
-
-
-def _fetched(name: str, field: str, others: Sequence[str]) -> Path:
-    """The folder in the hub's cache that holds a hub name's files, fetched if they are not there. Raises InputError."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise InputError(
-            field, name, "a folder that exists, or a hub name as openai/clip-vit-base-patch32"
-        )
-    import huggingface_hub  # here, because its import takes half a second
-
-    huggingface_hub.logging.set_verbosity_error()  # it warns of every retry, and the error comes as one line below
-    try:
-        for weights in WEIGHTS:  # no more of them than needed: each may be gigabytes
-            wanted = [CONFIG, PREPROCESSOR, *others, weights]
-            folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
-            if (folder / weights).exists():
-                break
-    except (
-        Exception
-    ) as error:  # of three libraries' kinds: no network, no such repository, a full disk
-        why = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-        raise InputError(
-            field, name, f"a folder that exists, or a hub name whose files can be fetched ({why})"
-        ) from None
-    return folder
-
-
-def _weights(folder: Path) -> Path | None:
-    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    field, path, file = clip.field, clip.path, clip.weights
+    refusal = (field, path, f"weights of this CLIP in {file.name}")
+    wanted = files.flat(clip.model.params_shape_tree)
+    if file.suffix == ".msgpack":
+        try:
+            params = files.flat(serialization.msgpack_restore(file.read_bytes()))
+        except Exception as error:  # of any kind, for the bytes may be anything
+            raise InputError(field, path, f"a whole {file.name} ({type(error).__name__})") from None
+    else:
+        is_torch = file.suffix != files.SUFFIX
+        metadata, state = ({}, {}) if is_torch else files.read_safetensors(file, field, path)
+        if metadata.get("format") != "flax":
+            keys = {name: state_dict.key(name) for name in wanted}
+            state = state_dict.read(file, field) if is_torch else state
+            return state_dict.to_variables(state, keys, wanted, refusal, ignored=".*")
+        params = {name.replace(".", "/"): x for name, x in state.items()}
+    files.check_tensors(*refusal, params, wanted)
+    return files.nested({name: np.asarray(x, np.float32) for name, x in params.items()})
 
 
 def _json(path: Path, refuse: Refuse) -> dict:
     try:
-        told = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise refuse(f"a folder whose {path.name} can be read ({error})") from None
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise refuse(f"a folder whose {path.name} is an object")
-    return told
+    return content
 
 
-def _module(told: dict, refuse: Refuse) -> Any:
-    """FlaxCLIPModel of a configuration, without weights."""
+def module(config: dict, refuse: Refuse) -> Any:
+    """Return the FlaxCLIPModel of a configuration, without weights."""
     import transformers  # here, because its import takes seconds
 
-    transformers.logging.set_verbosity_error()  # it warns that its Flax classes end with version 4, which is pinned
+    transformers.logging.set_verbosity_error()  # it warns that its Flax classes end with version 4
     try:
-        return transformers.FlaxCLIPModel(transformers.CLIPConfig.from_dict(told), _do_init=False)
+        return transformers.FlaxCLIPModel(transformers.CLIPConfig.from_dict(config), _do_init=False)
     except Exception as error:  # of any kind, for a configuration may say anything
-        raise refuse(
-            f"a CLIP that transformers can build ({type(error).__name__}: {error})"
-        ) from None
-
-
-def _tensors(
-    clip: Clip, wanted: Mapping[tuple[str, ...], Any]
-) -> dict[tuple[str, ...], np.ndarray]:
-    """The tensors in the file of weights by Flax's names: those that are `wanted`, as far as they are there."""
-    file = clip.weights
-    if file.suffix == ".msgpack":
-        try:
-            return traverse_util.flatten_dict(serialization.msgpack_restore(file.read_bytes()))
-        except Exception as error:  # of any kind, for the bytes may be anything
-            raise InputError(
-                clip.field, clip.path, f"a whole {file.name} ({type(error).__name__})"
-            ) from None
-    if file.suffix == weight_files.SUFFIX:
-        metadata, state = weight_files.safetensors_file(file, clip.field, clip.path)
-        if metadata.get("format") == "flax":
-            return {tuple(name.split(".")): x for name, x in state.items()}
-    else:
-        state = weight_files.torch_file(file, clip.field)
-    names = {name: ".".join((*name[:-1], TORCH_NAMES.get(name[-1], name[-1]))) for name in wanted}
-    return {name: _turned(name, state[key]) for name, key in names.items() if key in state}
-
-
-def _turned(name: tuple[str, ...], value: np.ndarray) -> np.ndarray:
-    """Torch's tensor laid out as Flax's of this name: kernels [o c h w] -> [h w c o], [o i] -> [i o]; others stay."""
-    return (
-        value.transpose(2, 3, 1, 0)
-        if value.ndim == 4
-        else value.T
-        if name[-1] == "kernel"
-        else value
-    )
+        reason = f"{type(error).__name__}: {error}"
+        raise refuse(f"a CLIP that transformers can build ({reason})") from None

@@ -1,17 +1,18 @@
 """How images come to CLIP's size and range: as transformers' CLIPImageProcessor, on the device.
 
-The shorter side is resized with PIL's bicubic filter, the centre is cropped, and the channels are normalised. PIL works on whole
-numbers: it rounds after the width and again after the height.
+The shorter side is resized with PIL's bicubic filter, the centre is cropped, and the channels are
+normalised. PIL works on whole numbers: it rounds after the width and again after the height.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxloop.errors import InputError
 from jaxloop.features import resizing
+from jaxloop.ops.pixels import normalized
 from jaxloop.types import Array
 
 # OpenAI's, of their training images in [0, 1], red green blue.
@@ -21,7 +22,7 @@ BICUBIC = 3  # PIL's number of the filter
 
 
 class Preprocessing(NamedTuple):
-    """shorter: pixels that the shorter side is resized to. side: of the square that is cropped from it. Both in pixels."""
+    """Pixels of the shorter side after resizing, and of the square that is cropped from it."""
 
     shorter: int
     side: int
@@ -29,68 +30,53 @@ class Preprocessing(NamedTuple):
     deviation: tuple[float, ...] = DEVIATION
 
 
-def parse(told: Mapping, side: int, refuse: Callable[[str], InputError]) -> Preprocessing:
-    """What a preprocessor_config.json says, {} where there is none.
+def parse(options: Mapping, side: int, refuse: Callable[[str], InputError]) -> Preprocessing:
+    """Read a preprocessor_config.json, {} where there is none, for images of `side` pixels.
 
-    Args:
-      side: of the model's images, in pixels.
-      refuse: what is allowed -> the error.
-
-    Raises:
-      InputError: it asks for something else than this module does, or for images of another size than the model's.
+    Raises what `refuse` makes of what is allowed, if it asks for something else.
     """
-    for name in ("do_resize", "do_center_crop", "do_rescale", "do_normalize"):
-        if told.get(name, True) is not True:
-            raise refuse(f"a CLIP that preprocesses as OpenAI's; {name} is {told[name]!r}")
-    if told.get("resample", BICUBIC) != BICUBIC:
-        raise refuse(
-            f"a CLIP whose images are resized by the bicubic filter; resample is {told['resample']!r}"
-        )
-    factor = told.get("rescale_factor", 1 / 255)
-    if not isinstance(factor, float) or not np.isclose(factor, 1 / 255):
-        raise refuse(
-            f"a CLIP whose images are rescaled by 1/255; rescale_factor is {told['rescale_factor']!r}"
-        )
-    size, crop = told.get("size", side), told.get("crop_size", side)
-    shorter = size.get("shortest_edge") if isinstance(size, dict) else size
-    if type(shorter) is not int or shorter < side:
-        raise refuse(
-            f"a CLIP whose images' shorter side is resized to {side} pixels or more; size is {size!r}"
-        )
-    if crop not in (side, {"height": side, "width": side}):
-        raise refuse(
-            f"a CLIP whose images are cropped to {side} pixels, its size; crop_size is {crop!r}"
-        )
-    mean, deviation = told.get("image_mean", MEAN), told.get("image_std", DEVIATION)
-    for name, value in {"image_mean": mean, "image_std": deviation}.items():
-        numbers = isinstance(value, list | tuple) and all(isinstance(x, float | int) for x in value)
-        if not numbers or len(value) != 3 or (name == "image_std" and min(value) <= 0):
-            raise refuse(
-                f"a CLIP with three numbers as {name}, deviations above 0; it is {value!r}"
-            )
+    square = {"height": side, "width": side}
+    size: Any = options.get("size", side)
+    shorter: Any = size.get("shortest_edge") if isinstance(size, dict) else size
+    crop, resample = options.get("crop_size", side), options.get("resample", BICUBIC)
+    factor = options.get("rescale_factor", 1 / 255)
+    rescaled = isinstance(factor, float) and abs(255 * factor - 1) < 1e-5
+    mean, deviation = options.get("image_mean", MEAN), options.get("image_std", DEVIATION)
+    openai = "preprocessed as OpenAI's"
+    flags = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
+    for name, holds, images in (
+        *((flag, options.get(flag, True) is True, openai) for flag in flags),
+        ("resample", resample == BICUBIC, "resized by the bicubic filter"),
+        ("rescale_factor", rescaled, "rescaled by 1/255"),
+        ("size", type(shorter) is int and shorter >= side, f"resized to {side} pixels or more"),
+        ("crop_size", crop in (side, square), f"cropped to {side} pixels"),
+        ("image_mean", _are_three(mean), "normalised by three numbers"),
+        ("image_std", _are_three(deviation) and min(deviation) > 0, "divided by three numbers > 0"),
+    ):
+        if not holds:
+            raise refuse(f"a CLIP whose images are {images}; {name} is {options[name]!r}")
     return Preprocessing(shorter, side, tuple(mean), tuple(deviation))
 
 
-def preprocess(how: Preprocessing, image: Array) -> Array:
-    """uint8 [n h w 3] -> float32 [n side side 3]."""
+def _are_three(value: Any) -> bool:
+    numbers = isinstance(value, list | tuple) and all(isinstance(x, float | int) for x in value)
+    return numbers and len(value) == 3
+
+
+def preprocess(how: Preprocessing, image: Array | np.ndarray) -> Array:
+    """Resize, crop and normalise uint8 [n h w 3]: float32 [n side side 3]."""
     h, w = image.shape[1:3]
-    rows, columns = (
-        _resized_and_cropped(old, how.shorter * old / min(h, w), how.side) for old in (h, w)
-    )
-    pixels = _whole(resizing.along_columns(columns, image.astype(jnp.float32)))
-    pixels = _whole(resizing.along_rows(rows, pixels))
-    mean, deviation = (
-        jnp.array(x, jnp.float32)[None, None, None] for x in (how.mean, how.deviation)
-    )
-    return (pixels / 255 - mean) / deviation
+    rows, columns = (_filter(old, int(how.shorter * old / min(h, w)), how.side) for old in (h, w))
+    pixels = _whole(resizing.along_columns(columns, jnp.asarray(image, jnp.float32)))
+    return normalized(_whole(resizing.along_rows(rows, pixels)), how.mean, how.deviation)
 
 
-def _resized_and_cropped(old: int, new: float, side: int) -> np.ndarray:
-    """The rows of the bicubic filter to int(new) pixels that the crop keeps: float32 [side old]."""
-    start = (int(new) - side) // 2
-    return resizing.bicubic(old, int(new))[start : start + side]
+def _filter(old: int, new: int, side: int) -> np.ndarray:
+    """Return the rows of the bicubic filter to `new` pixels that the crop keeps: [side old]."""
+    start = (new - side) // 2
+    return resizing.bicubic(old, new)[start : start + side]
 
 
 def _whole(x: Array) -> Array:
-    """Rounded as PIL does, half up, and clipped to [0, 255]."""
+    """Round as PIL does, half up, and clip to [0, 255]."""
     return jnp.clip(jnp.floor(x + 0.5), 0, 255)

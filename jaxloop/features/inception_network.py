@@ -1,7 +1,8 @@
-"""Inception-V3 as TensorFlow published it in 2015, which is the network of the FID (Heusel et al. 2017, arXiv:1706.08500).
+"""Inception-V3 as TensorFlow published it in 2015: the network of the FID (arXiv:1706.08500).
 
-Szegedy et al. (2016, arXiv:1512.00567), with what is peculiar to these weights and not in torchvision's network: an average
-pool does not count padding, and the last block pools by maximum. Layers bear their published names. Inference only.
+Szegedy et al. (2016, arXiv:1512.00567), with what is peculiar to these weights and not in
+torchvision's network: an average pool does not count padding, and the last block pools by maximum.
+Layers have their published names. Inference only.
 """
 
 from collections.abc import Callable
@@ -9,58 +10,39 @@ from functools import partial
 
 import jax.numpy as jnp
 from flax import linen as nn
-from jax import lax
 
 from jaxloop.ops.convolution import Conv, max_pool
+from jaxloop.ops.layers import BatchNorm
 from jaxloop.types import Array
 
 SIDE, DIM = 299, 2048  # of the images that the network sees, in pixels; of its features
-EPSILON = 1e-3
 
 
 class Unit(nn.Module):
     """Convolution, batch norm by its running statistics, ReLU: [n h w c] -> [n h' w' features]."""
 
     features: int
-    kernel: tuple[int, int]
-    stride: int
-    padding: str
+    kernel: tuple[int, int] = (1, 1)
+    stride: int = 1
+    padding: str = "SAME"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        strides = (self.stride, self.stride)
-        # Accelerators would round the factors to fewer than float32's digits, and the distance is one of record.
+        # The FID is of record, and accelerators would round to fewer than float32's digits.
         conv = partial(Conv, use_bias=False, precision="highest", name="conv")
-        return nn.relu(Scale(name="bn")(conv(self.features, self.kernel, strides, self.padding)(x)))
+        x = conv(self.features, self.kernel, self.stride, self.padding)(x)
+        return nn.relu(BatchNorm(train=False, epsilon=1e-3, name="bn")(x))
 
 
-class Scale(nn.Module):
-    """Batch norm that has been trained: scale and shift of the channels of [n h w c], from running statistics."""
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        shape = x.shape[-1:]
-        scale = self.param("scale", nn.initializers.ones, shape)
-        bias = self.param("bias", nn.initializers.zeros, shape)
-        mean = self.variable("batch_stats", "mean", jnp.zeros, shape).value
-        var = self.variable("batch_stats", "var", jnp.ones, shape).value
-        factor = scale * lax.rsqrt(var + EPSILON)
-        return x * factor[None, None, None] + (bias - mean * factor)[None, None, None]
-
-
-def unit(
-    name: str,
-    features: int,
-    kernel: tuple[int, int] = (1, 1),
-    stride: int = 1,
-    padding: str = "SAME",
-) -> Unit:
-    """A `Unit` of this name; 1x1, stride 1 and padded to the same size unless said otherwise."""
-    return Unit(features, kernel, stride, padding, name=name)
+def branch(x: Array, name: str, *layers: tuple) -> Array:
+    """Chain units called name_1, name_2, ..., whose other arguments are `layers`."""
+    for i, layer in enumerate(layers, start=1):
+        x = Unit(*layer, name=f"{name}_{i}")(x)
+    return x
 
 
 def average_pool(x: Array) -> Array:
-    """Mean over 3x3, stride 1, of the pixels that are there: padding is not counted."""
+    """Average 3x3 pixels, stride 1, without counting the padding."""
     return nn.avg_pool(x, (3, 3), padding="SAME", count_include_pad=False)
 
 
@@ -71,13 +53,10 @@ class MixedA(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        one = unit("branch1x1", 64)(x)
-        five = unit("branch5x5_1", 48)(x)
-        five = unit("branch5x5_2", 64, (5, 5))(five)
-        double = unit("branch3x3dbl_1", 64)(x)
-        double = unit("branch3x3dbl_2", 96, (3, 3))(double)
-        double = unit("branch3x3dbl_3", 96, (3, 3))(double)
-        pooled = unit("branch_pool", self.pool)(average_pool(x))
+        one = Unit(64, name="branch1x1")(x)
+        five = branch(x, "branch5x5", (48,), (64, (5, 5)))
+        double = branch(x, "branch3x3dbl", (64,), (96, (3, 3)), (96, (3, 3)))
+        pooled = Unit(self.pool, name="branch_pool")(average_pool(x))
         return jnp.concatenate([one, five, double, pooled], axis=-1)
 
 
@@ -86,10 +65,8 @@ class MixedB(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        three = unit("branch3x3", 384, (3, 3), 2, "VALID")(x)
-        double = unit("branch3x3dbl_1", 64)(x)
-        double = unit("branch3x3dbl_2", 96, (3, 3))(double)
-        double = unit("branch3x3dbl_3", 96, (3, 3), 2, "VALID")(double)
+        three = Unit(384, (3, 3), 2, "VALID", name="branch3x3")(x)
+        double = branch(x, "branch3x3dbl", (64,), (96, (3, 3)), (96, (3, 3), 2, "VALID"))
         return jnp.concatenate([three, double, max_pool(x, 3, 2)], axis=-1)
 
 
@@ -100,16 +77,11 @@ class MixedC(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        one = unit("branch1x1", 192)(x)
-        seven = unit("branch7x7_1", self.inner)(x)
-        seven = unit("branch7x7_2", self.inner, (1, 7))(seven)
-        seven = unit("branch7x7_3", 192, (7, 1))(seven)
-        double = unit("branch7x7dbl_1", self.inner)(x)
-        double = unit("branch7x7dbl_2", self.inner, (7, 1))(double)
-        double = unit("branch7x7dbl_3", self.inner, (1, 7))(double)
-        double = unit("branch7x7dbl_4", self.inner, (7, 1))(double)
-        double = unit("branch7x7dbl_5", 192, (1, 7))(double)
-        pooled = unit("branch_pool", 192)(average_pool(x))
+        first, wide, high = (self.inner,), (self.inner, (1, 7)), (self.inner, (7, 1))
+        one = Unit(192, name="branch1x1")(x)
+        seven = branch(x, "branch7x7", first, wide, (192, (7, 1)))
+        double = branch(x, "branch7x7dbl", first, high, wide, high, (192, (1, 7)))
+        pooled = Unit(192, name="branch_pool")(average_pool(x))
         return jnp.concatenate([one, seven, double, pooled], axis=-1)
 
 
@@ -118,56 +90,46 @@ class MixedD(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        three = unit("branch3x3_1", 192)(x)
-        three = unit("branch3x3_2", 320, (3, 3), 2, "VALID")(three)
-        seven = unit("branch7x7x3_1", 192)(x)
-        seven = unit("branch7x7x3_2", 192, (1, 7))(seven)
-        seven = unit("branch7x7x3_3", 192, (7, 1))(seven)
-        seven = unit("branch7x7x3_4", 192, (3, 3), 2, "VALID")(seven)
+        last = ((3, 3), 2, "VALID")
+        three = branch(x, "branch3x3", (192,), (320, *last))
+        seven = branch(x, "branch7x7x3", (192,), (192, (1, 7)), (192, (7, 1)), (192, *last))
         return jnp.concatenate([three, seven, max_pool(x, 3, 2)], axis=-1)
 
 
 class MixedE(nn.Module):
-    """Mixed_7b and 7c: [n 8 8 c] -> [n 8 8 2048]. `pool`: what the last branch sees."""
+    """Mixed_7b and 7c: [n 8 8 c] -> [n 8 8 2048]. `pool`: of the last branch."""
 
     pool: Callable[[Array], Array]
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        one = unit("branch1x1", 320)(x)
-        three = unit("branch3x3_1", 384)(x)
-        wide = unit("branch3x3_2a", 384, (1, 3))(three)
-        high = unit("branch3x3_2b", 384, (3, 1))(three)
-        double = unit("branch3x3dbl_1", 448)(x)
-        double = unit("branch3x3dbl_2", 384, (3, 3))(double)
-        double_wide = unit("branch3x3dbl_3a", 384, (1, 3))(double)
-        double_high = unit("branch3x3dbl_3b", 384, (3, 1))(double)
-        pooled = unit("branch_pool", 192)(self.pool(x))
-        return jnp.concatenate([one, wide, high, double_wide, double_high, pooled], axis=-1)
+        wide, high = partial(Unit, 384, (1, 3)), partial(Unit, 384, (3, 1))
+        outputs = [Unit(320, name="branch1x1")(x)]
+        three = branch(x, "branch3x3", (384,))
+        outputs += [wide(name="branch3x3_2a")(three), high(name="branch3x3_2b")(three)]
+        double = branch(x, "branch3x3dbl", (448,), (384, (3, 3)))
+        outputs += [wide(name="branch3x3dbl_3a")(double), high(name="branch3x3dbl_3b")(double)]
+        outputs += [Unit(192, name="branch_pool")(self.pool(x))]
+        return jnp.concatenate(outputs, axis=-1)
 
 
 class InceptionV3(nn.Module):
-    """Pixels scaled to [-1, 1], [n 299 299 3] -> the last block's average over the picture, [n 2048]. No head."""
+    """Pixels scaled to [-1, 1], [n 299 299 3] -> the last block's average, [n 2048]. No head."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        x = unit("Conv2d_1a_3x3", 32, (3, 3), 2, "VALID")(x)
-        x = unit("Conv2d_2a_3x3", 32, (3, 3), padding="VALID")(x)
-        x = unit("Conv2d_2b_3x3", 64, (3, 3))(x)
+        x = Unit(32, (3, 3), 2, "VALID", name="Conv2d_1a_3x3")(x)
+        x = Unit(32, (3, 3), padding="VALID", name="Conv2d_2a_3x3")(x)
+        x = Unit(64, (3, 3), name="Conv2d_2b_3x3")(x)
         x = max_pool(x, 3, 2)
-        x = unit("Conv2d_3b_1x1", 80)(x)
-        x = unit("Conv2d_4a_3x3", 192, (3, 3), padding="VALID")(x)
+        x = Unit(80, name="Conv2d_3b_1x1")(x)
+        x = Unit(192, (3, 3), padding="VALID", name="Conv2d_4a_3x3")(x)
         x = max_pool(x, 3, 2)
-        for name, pool in {"Mixed_5b": 32, "Mixed_5c": 64, "Mixed_5d": 64}.items():
-            x = MixedA(pool, name=name)(x)
+        for letter, pool in zip("bcd", (32, 64, 64), strict=True):
+            x = MixedA(pool, name=f"Mixed_5{letter}")(x)
         x = MixedB(name="Mixed_6a")(x)
-        for name, inner in {
-            "Mixed_6b": 128,
-            "Mixed_6c": 160,
-            "Mixed_6d": 160,
-            "Mixed_6e": 192,
-        }.items():
-            x = MixedC(inner, name=name)(x)
+        for letter, inner in zip("bcde", (128, 160, 160, 192), strict=True):
+            x = MixedC(inner, name=f"Mixed_6{letter}")(x)
         x = MixedD(name="Mixed_7a")(x)
         x = MixedE(average_pool, name="Mixed_7b")(x)
         x = MixedE(partial(max_pool, window=3, stride=1, padding=1), name="Mixed_7c")(x)

@@ -1,1 +1,1 @@
-"""Building blocks of networks: convolutions by the lowering that suits the backend, and pixels."""
+"""Building blocks of networks: convolutions by the lowering of the backend, and pixels."""

@@ -1,28 +1,28 @@
-"""Pixels as stored (uint8) and as models see them (float32 in [-1, 1])."""
+"""Pixels as stored (uint8) and as models see them (float32)."""
 
 import jax.numpy as jnp
 
 from jaxloop.types import Array
 
-
-def to_unit(image: Array) -> Array:
-    """uint8 pixels -> float32 in [-1, 1], the range in which all models work."""
-    return image.astype(jnp.float32) / 127.5 - 1.0
-
-
-def to_pixels(x: Array) -> Array:
-    """Floats in [-1, 1] -> uint8 pixels: the inverse of `to_unit`, rounded and clipped."""
-    return jnp.clip(jnp.round((x + 1.0) * 127.5), 0, 255).astype(jnp.uint8)
-
-
-# Of ImageNet's training images in [0, 1], red green blue: what published weights expect to have been taken off and divided by.
+# Mean and deviation of ImageNet's training images in [0, 1], red green blue.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
-def normalized(image: Array) -> Array:
-    """uint8 pixels -> float32 with ImageNet's mean and deviation at 0 and 1: what pretrained networks see."""
-    mean, deviation = (
-        jnp.array(x, jnp.float32)[None, None, None] for x in (IMAGENET_MEAN, IMAGENET_DEVIATION)
-    )
+def to_unit(image: Array) -> Array:
+    """Scale uint8 pixels to float32 in [-1, 1]."""
+    return image.astype(jnp.float32) / 127.5 - 1.0
+
+
+def to_pixels(x: Array) -> Array:
+    """Return floats in [-1, 1] as uint8 pixels, rounded and clipped: the inverse of `to_unit`."""
+    return jnp.clip(jnp.round((x + 1.0) * 127.5), 0, 255).astype(jnp.uint8)
+
+
+def normalized(image: Array, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION) -> Array:
+    """Scale pixels in [0, 255] to float32 with this mean and deviation of [0, 1] at 0 and 1.
+
+    The defaults are what networks with published weights expect.
+    """
+    mean, deviation = (jnp.array(x, jnp.float32)[None, None, None] for x in (mean, deviation))
     return (image.astype(jnp.float32) / 255 - mean) / deviation

@@ -1,175 +1,177 @@
-"""Files of weights: published ones, as torch or safetensors wrote them, and converted ones.
+"""Converted files of weights, and the command that makes them of published ones.
 
-A converted file is a safetensors file of Linen variables, flattened ("params/conv1/kernel", float32), whose one entry of
-metadata says what they are.
+A converted file is a safetensors file of Linen variables, flattened ("params/conv1/kernel",
+float32), whose one entry of metadata says what they are.
 """
 
 import argparse
 import hashlib
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 from flax import traverse_util
 
-from jaxloop.errors import InputError
+from jaxloop.errors import EXIT_CODE, InputError
 from jaxloop.files import write_atomic
 from jaxloop.types import PyTree
 
 ENTRY = "jaxloop"  # of a converted file's metadata
 SUFFIX = ".safetensors"
+SHA256 = re.compile("[0-9a-f]{64}")
+NAMES_SHOWN = 3  # of what a refused file holds
 
 
-def safetensors_file(
+def flat(variables: PyTree) -> dict[str, Any]:
+    """Flatten variables: "params/conv1/kernel" -> array."""
+    return traverse_util.flatten_dict(variables, sep="/")
+
+
+def nested(variables: Mapping[str, Any]) -> PyTree:
+    """Undo `flat`."""
+    return traverse_util.unflatten_dict(variables, sep="/")
+
+
+def read_safetensors(
     path: str | os.PathLike, field: str, value: object, tensors: bool = True
-) -> tuple[dict, dict]:
-    """(metadata, tensors as NumPy arrays) of a file, both by name. Raises InputError for the `value` of `field`."""
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return (metadata, tensors) of a file. Raises InputError for the `value` of `field`."""
     try:
         with safetensors.safe_open(path, "np") as file:
             return file.metadata() or {}, file.get_tensors() if tensors else {}
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(field, str(value), f"a whole .safetensors file ({error})") from None
-    except (
-        TypeError,
-        AttributeError,
-    ) as error:  # how NumPy says that it has no bfloat16, no float8
+    except (TypeError, AttributeError) as error:  # NumPy's errors for bfloat16 and float8
         raise InputError(field, str(value), f"tensors of a type that NumPy has ({error})") from None
 
 
-def torch_file(path: Path, field: str = "IN") -> dict[str, np.ndarray]:
-    """The state dict in a file that torch saved, bare or as "state_dict" or "model". Runs no code from the file.
-
-    Raises InputError for the path that was given as `field`.
-    """
-    try:
-        import torch
-    except ImportError:
-        how = (
-            "torch to read it (pip install 'jaxloop-experiments[convert]'), or a .safetensors file"
-        )
-        raise InputError(field, str(path), how) from None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(field, str(path), f"a file that can be read ({error})") from None
-    except Exception as error:  # of any kind, for the bytes may be anything
-        raise InputError(
-            field, str(path), f"a file of tensors, saved by torch ({type(error).__name__})"
-        ) from None
-    for name in ("state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(name), dict):
-            state = state[name]
-    if not isinstance(state, dict) or not all(isinstance(x, torch.Tensor) for x in state.values()):
-        raise InputError(
-            field, str(path), "a file that holds a state dict: names and tensors, nothing else"
-        )
-    prefix = (
-        "module." if all(str(key).startswith("module.") for key in state) else ""
-    )  # of DataParallel
-    return {str(key).removeprefix(prefix): x.detach().float().numpy() for key, x in state.items()}
-
-
-def published(source: Path) -> dict[str, np.ndarray]:
-    """The state dict in a published file, .safetensors or torch's. Raises InputError for IN."""
-    return (
-        safetensors_file(source, "IN", source)[1] if source.suffix == SUFFIX else torch_file(source)
-    )
-
-
 def sha256(path: str | os.PathLike) -> str:
-    """The file's hash, 64 hexadecimal digits."""
+    """Return the file's hash, 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_target(source: Path, target: Path) -> None:
-    """Raises InputError for OUT unless a converted file can be called `target`."""
-    if target.suffix != SUFFIX or target.resolve() == source.resolve():
-        raise InputError("OUT", str(target), "a path that ends in .safetensors and is not IN")
-
-
-def write(path: Path, told: Mapping[str, object], variables: PyTree) -> None:
-    """Writes a converted file, whole or not at all. One that is there is replaced: it can be made again.
-
-    Args:
-      told: what the file says of itself.
-
-    Raises:
-      InputError: for OUT, it cannot be written.
-    """
+def write(path: Path, description: Mapping[str, object], variables: PyTree) -> None:
+    """Write a converted file, whole or not at all. Raises InputError for OUT if it cannot be."""
     # safetensors copies memory as it lies, and would write a transposed view wrongly.
-    flat = traverse_util.flatten_dict(variables, sep="/")
-    tensors = {name: np.ascontiguousarray(x, np.float32) for name, x in flat.items()}
+    tensors = {k: np.ascontiguousarray(x, np.float32) for k, x in flat(variables).items()}
     try:
-        # One entry of metadata: several would be written in any order, and the same source should give the same bytes.
-        write_atomic(path, safetensors.numpy.save(tensors, {ENTRY: json.dumps(told)}))
+        # Several entries of metadata would be written in any order: other bytes of the same source.
+        write_atomic(path, safetensors.numpy.save(tensors, {ENTRY: json.dumps(description)}))
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError("OUT", str(path), f"a file that can be written ({error})") from None
 
 
-def described(
-    path: str | os.PathLike, field: str, made: str, valid: Mapping[str, Callable[[object], bool]]
-) -> dict[str, object]:
-    """What a converted file says of itself; only its first bytes are read.
+def describe(
+    path: str | os.PathLike,
+    field: str,
+    command: str,
+    format_name: str,
+    checks: Mapping[str, Callable[[object], bool]],
+) -> dict[str, Any]:
+    """Return the description in a converted file; reads its first bytes only.
 
     Args:
-      made: what file it should be, in words.
-      valid: what it must say -> whether a value is valid.
+      command: the command that makes such files.
+      format_name: the value that "format" must have; it is not returned.
+      checks: name of a value beside "source" and "sha256" -> whether it is valid.
 
-    Returns:
-      The values, with the keys of `valid`.
-
-    Raises:
-      InputError: for the `path` that was given as `field`.
+    Raises InputError for the `path` that was given as `field`.
     """
-    metadata, _ = safetensors_file(path, field, path, tensors=False)
+    metadata, _ = read_safetensors(path, field, path, tensors=False)
+    kind = f"a file made by `{command}`"
     try:
-        told = json.loads(metadata.get(ENTRY, ""))
+        description = json.loads(metadata.get(ENTRY, ""))
     except ValueError:
-        raise InputError(
-            field, str(path), f"{made}; this one does not say of what network it is"
-        ) from None
-    for name, check in valid.items():
-        value = told.get(name) if isinstance(told, dict) else None
-        if not check(value):
-            raise InputError(field, str(path), f"{made} of this version; it has {name} {value!r}")
-    return {name: told[name] for name in valid}
+        allowed = f"{kind}; this one does not say of what network it is"
+        raise InputError(field, str(path), allowed) from None
+    checks = {
+        "format": lambda value: value == format_name,
+        **checks,
+        "source": lambda value: isinstance(value, str),
+        "sha256": lambda value: isinstance(value, str) and bool(SHA256.fullmatch(value)),
+    }
+    for name, valid in checks.items():
+        value = description.get(name) if isinstance(description, dict) else None
+        if not valid(value):
+            allowed = f"{kind} of this version; it has {name} {value!r}"
+            raise InputError(field, str(path), allowed)
+    return {name: description[name] for name in checks if name != "format"}
 
 
 def variables(path: str | os.PathLike, field: str) -> PyTree:
-    """The Linen variables in a converted file, NumPy float32. Raises InputError for the `path` that was given as `field`."""
-    _, tensors = safetensors_file(path, field, path)
-    return traverse_util.unflatten_dict(
-        {tuple(name.split("/")): x.astype(np.float32, copy=False) for name, x in tensors.items()}
-    )
+    """Return the Linen variables, NumPy float32, in a converted file given as `field`."""
+    _, tensors = read_safetensors(path, field, path)
+    return nested({name: x.astype(np.float32, copy=False) for name, x in tensors.items()})
 
 
-def refuse_other(field: str, path: str, what: str, given: Mapping, wanted: Mapping) -> None:
-    """Raises InputError for the first tensor that `given` lacks, has in another shape than `wanted`, or should not have.
+def check_tensors(
+    field: str, value: str, network: str, given: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> None:
+    """Refuse the first tensor that is missing, misshapen, or none of the network's.
 
-    Args:
-      given, wanted: flattened variables, by their path as a tuple.
-      what: what was expected, in words.
+    network: what weights were expected, in words. given, wanted: whatever has a shape, by name.
+
+    Raises InputError for the `value` of `field`.
     """
-    for key in (*wanted, *given):
-        name = "/".join(key)
-        if key not in given:
-            raise InputError(field, path, f"{what}; {name} is missing")
-        if key not in wanted:
-            raise InputError(field, path, f"{what}; {name} is none of its tensors")
-        if given[key].shape != wanted[key].shape:
-            raise InputError(
-                field, path, f"{what}; {name} has shape {given[key].shape}, not {wanted[key].shape}"
-            )
+    for name in (*wanted, *given):
+        if name not in given:
+            held = ", ".join(list(given)[:NAMES_SHOWN]) or "nothing"
+            problem = f"is missing; the first that it holds: {held}"
+        elif name not in wanted:
+            problem = "is none of its tensors"
+        elif np.shape(given[name]) != np.shape(wanted[name]):
+            problem = f"has shape {np.shape(given[name])}, not {np.shape(wanted[name])}"
+        else:
+            continue
+        raise InputError(field, value, f"{network}; {name} {problem}")
 
 
-class Parser(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
     """A command line whose mistakes are InputErrors."""
 
     def error(self, message: str):
         raise InputError("the command line", " ".join(sys.argv[1:]), f"see --help ({message})")
+
+
+def convert_command(
+    command: str,
+    convert: Callable[..., str],
+    source: str,
+    argv: Sequence[str] | None,
+    names: Sequence[str] = (),
+) -> int:
+    """Run `python -m MODULE convert [NAME] IN OUT`, the `command`; return the exit code, 0 or 2.
+
+    Args:
+      convert: (NAME where there are `names`, IN, OUT) -> the line to print; raises InputError.
+      source: what IN is, for the help.
+    """
+    about = "convert a published file of weights to Linen variables"
+    parser = _Parser(prog=command.removesuffix(" convert"), description="Weights for jaxloop.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    positional = commands.add_parser("convert", help=about, description=about).add_argument
+    if names:
+        positional("name", metavar="NAME", help=", ".join(names))
+    positional("source", metavar="IN", type=Path, help=source)
+    positional("target", metavar="OUT", type=Path, help="a .safetensors file, replaced")
+    try:
+        arguments = parser.parse_args(argv)
+        target = arguments.target
+        if names and arguments.name not in names:
+            raise InputError("NAME", arguments.name, names)
+        if target.suffix != SUFFIX or target.resolve() == arguments.source.resolve():
+            allowed = "a path that ends in .safetensors and is not IN"
+            raise InputError("OUT", str(target), allowed)
+        print(convert(**vars(arguments)))
+    except (InputError, OSError) as error:
+        print(f"jaxloop: {error}", file=sys.stderr)
+        return EXIT_CODE
+    return 0

@@ -31,8 +31,8 @@ def libraries():
 def _torchvision(torch):
     """torchvision, also a build for another torch than the one installed.
 
-    Such a build leaves its compiled operators out, and then fails on declaring what shapes two of them give. No classifier
-    needs them; once they have a signature, the rest imports.
+    Such a build leaves its compiled operators out, and then fails on declaring what shapes two of
+    them give. No classifier needs them; once they have a signature, the others import.
     """
     try:
         return pytest.importorskip("torchvision")
@@ -58,7 +58,7 @@ def build(name: str, num_classes: int = 1000, size: int = 224, **options):
 
 
 def randomise(model):
-    """Draws every tensor anew, so that all are felt: none stays at zero or one, or too small to matter."""
+    """Draw every tensor anew: none stays at zero or one, or too small to matter."""
     torch, _, _ = libraries()
     with torch.no_grad():
         for key, value in model.named_parameters():
@@ -77,7 +77,7 @@ def randomise(model):
 def _settle(model):
     """Gives batch normalisation the running statistics of a batch, as training would.
 
-    With others the activations grow or vanish from block to block, and hard sigmoids are steps or constants.
+    With others the activations grow or vanish from block to block, and hard sigmoids are steps.
     """
     torch, _, _ = libraries()
     norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]

@@ -1,21 +1,25 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from jaxloop import classifiers, config
+from jaxloop import classifiers
 from jaxloop.classifiers import training
+from jaxloop.data.source import InMemory
 from jaxloop.devices import make_mesh
 from jaxloop.errors import InputError
 from jaxloop.ops.pixels import to_unit
+from jaxloop.spec import Classifier
 from jaxloop.types import Samples
 
 SIZE = 16
 
 
 def picture_of(label: np.ndarray) -> np.ndarray:
-    """Images that tell their class: a bright column at the place of the label, and noise."""
+    """Return images that tell their class: a bright column at the place of the label, and noise."""
     image = np.random.default_rng(0).integers(0, 60, (len(label), SIZE, SIZE, 3))
     image[np.arange(len(label)), :, 2 * label, :] = 255
     return image.astype(np.uint8)
@@ -23,64 +27,70 @@ def picture_of(label: np.ndarray) -> np.ndarray:
 
 def samples(n: int, shuffled: bool = False) -> Samples:
     label = np.arange(n) % 5
-    shown = np.random.default_rng(1).permutation(label) if shuffled else label
-    return Samples(
-        jnp.asarray(picture_of(shown)), jnp.asarray(label, jnp.int32), jnp.zeros(n, jnp.int32)
-    )
+    visible = np.random.default_rng(1).permutation(label) if shuffled else label
+    image = jnp.asarray(picture_of(visible))
+    return Samples(image, jnp.asarray(label, jnp.int32), jnp.zeros(n, jnp.int32))
+
+
+def source(n: int, shuffled: bool = False) -> InMemory:
+    return InMemory.from_samples(samples(n, shuffled))
 
 
 def trainer(name: str, **changes) -> training.Trainer:
-    spec = config.Classifier(
-        **{"batch_size": 20, "width": 0.1, "epochs": 50, "patience": 3, **changes}
-    )
+    fields = {"batch_size": 20, "width": 0.1, "epochs": 50, "patience": 3, **changes}
+    spec = Classifier(**fields)
     module = classifiers.create(name, 5, "small", spec.width)
-    return training.create(module, spec, SIZE, make_mesh(1, jax.devices()[:1]))
+    return training.create(module, spec, SIZE, make_mesh(1, jax.devices()[:1]), num_steps=500)
 
 
-def used(real: Samples, valid) -> jnp.ndarray:
-    """All real images, and those slots of the queue."""
-    return jnp.concatenate([jnp.ones(len(real.label), bool), jnp.asarray(valid)])
+def data(real: InMemory, queue: Samples, valid, validation: InMemory) -> training.Data:
+    """Return all real images and the valid slots of the queue."""
+    used = jnp.concatenate([jnp.ones(len(real.label), bool), jnp.asarray(valid)])
+    return training.Data(real, queue, used, validation)
 
 
-def train(
-    made: training.Trainer, real: Samples, validation: Samples, epochs: int
-) -> list[training.State]:
-    queue, valid = samples(10), np.zeros(10, bool)
-    step = jax.jit(made.epoch)
-    states = [made.init(jax.random.key(0), None)]
-    for i in range(epochs):
-        states.append(
-            step(jax.random.key(i), states[-1], real, queue, used(real, valid), validation)
-        )
+def run(one: training.Trainer, state, given: training.Data, first: int, count: int):
+    by_epoch = partial(jax.random.fold_in, jax.random.key(7))
+    train = jax.jit(partial(training.train, one, by_epoch))
+    return train(state, given, jnp.int32(first), jnp.int32(count))
+
+
+def epochs(one: training.Trainer, real: InMemory, validation: InMemory, num: int) -> list:
+    """Return the state before training, and after each epoch."""
+    given = data(real, samples(10), np.zeros(10, bool), validation)
+    per_epoch = len(real.label) // one.config.batch_size
+    train = jax.jit(partial(training.train, one, partial(jax.random.fold_in, jax.random.key(7))))
+    states = [training.init(one, jax.random.key(0), None)]
+    for epoch in range(num):
+        step, count = jnp.int32(epoch * per_epoch), jnp.int32(per_epoch)
+        states.append(train(states[-1], given, step, count))
     return states
 
 
 @pytest.mark.parametrize("name", ["lenet", "alexnet", "resnet50"])
 def test_learns_what_is_there_to_learn(name):
-    made = trainer(name, learning_rate=3e-3)
-    state = train(made, samples(200), samples(50), epochs=12)[-1]
-    predicted = made.logits(state.best, samples(50).image).argmax(axis=1)
+    one = trainer(name, learning_rate=3e-3)
+    state = epochs(one, source(200), source(50), 12)[-1]
+    predicted = training.logits(one, state.best, samples(50).image).argmax(axis=1)
     assert float((predicted == samples(50).label).mean()) > 0.9
     assert not bool(state.diverged)
 
 
 @pytest.mark.parametrize("name", classifiers.NAMES)
 def test_shapes_and_evaluation_mode(name):
-    made = trainer(name)
-    state = made.init(jax.random.key(0), None)
+    one = trainer(name)
+    variables = training.init(one, jax.random.key(0), None).variables
     image = samples(7).image
-    logits, features = made.logits(state.variables, image), made.features(state.variables, image)
+    logits, features = (f(one, variables, image) for f in (training.logits, training.features))
     assert logits.shape == (7, 5) and features.ndim == 2 and len(features) == 7
     # rows do not depend on the company they are in (batch norm and dropout are off)
-    np.testing.assert_allclose(
-        made.logits(state.variables, image[:2]), logits[:2], rtol=1e-5, atol=1e-6
-    )
+    alone = training.logits(one, variables, image[:2])
+    np.testing.assert_allclose(alone, logits[:2], rtol=1e-5, atol=1e-6)
 
 
 def test_early_stopping_keeps_the_best_and_then_stands_still():
-    states = train(
-        trainer("lenet", learning_rate=1e-2), samples(200, shuffled=True), samples(50), epochs=20
-    )
+    one = trainer("lenet", learning_rate=1e-2)
+    states = epochs(one, source(200, shuffled=True), source(50), 20)
     losses = [float(s.best_loss) for s in states[1:]]
     assert losses == sorted(losses, reverse=True)
     last = next(i for i, s in enumerate(states) if bool(s.stopped))
@@ -89,124 +99,125 @@ def test_early_stopping_keeps_the_best_and_then_stands_still():
         jax.tree.map(np.testing.assert_array_equal, later, states[last])
 
 
+@pytest.mark.parametrize("count", [3, 11, 25])
+def test_how_steps_are_cut_into_calls_changes_no_bit(count):
+    """Ten steps an epoch: calls end inside epochs and run over several."""
+    one = trainer("lenet", learning_rate=1e-2, epochs=5, augment="crop")
+    given = data(source(200), samples(10), np.zeros(10, bool), source(50))
+    start = training.init(one, jax.random.key(0), None)
+    whole, state = run(one, start, given, 0, 1000), start
+    for first in range(0, 50, count):
+        state = run(one, state, given, first, count)
+    jax.tree.map(np.testing.assert_array_equal, state, whole)
+    assert whole.steps.tolist() == [10] * 5 and int(whole.epoch) == 5
+
+
 def test_the_best_is_of_the_epoch_with_the_lowest_validation_loss():
-    made = trainer("lenet", learning_rate=1e-2, patience=50)
-    validation = samples(50)
-    states = train(made, samples(200, shuffled=True), validation, epochs=8)
+    one = trainer("lenet", learning_rate=1e-2, patience=50)
+    validation = source(50)
+    states = epochs(one, source(200, shuffled=True), validation, 8)
 
     def loss(variables):
-        logits = made.logits(variables, validation.image)
-        return float(
-            optax.softmax_cross_entropy_with_integer_labels(logits, validation.label).mean()
-        )
+        logits = training.logits(one, variables, validation.image)
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, validation.label)
+        return float(losses.mean())
 
     all_losses = [loss(s.variables) for s in states[1:]]
     assert loss(states[-1].best) == pytest.approx(min(all_losses), rel=1e-5)
     assert float(states[-1].best_loss) == pytest.approx(min(all_losses), rel=1e-5)
+    np.testing.assert_allclose(states[-1].validation_loss[:8], all_losses, rtol=1e-5)
+    mean_training_loss = np.asarray(states[-1].loss[:8]) / np.asarray(states[-1].steps[:8])
+    assert np.isfinite(mean_training_loss).all() and float(states[-1].gradient_norm[0]) > 0
 
 
 def test_divergence_is_recorded_and_stops():
-    states = train(trainer("alexnet", learning_rate=1e30), samples(200), samples(50), epochs=3)
+    states = epochs(trainer("alexnet", learning_rate=1e30), source(200), source(50), 3)
     assert bool(states[1].diverged) and bool(states[1].stopped)
     assert int(states[-1].epoch) == int(states[1].epoch)
 
 
 def test_only_valid_queue_images_are_trained_on():
-    made, real = trainer("lenet"), samples(40)
-    queue = samples(40, shuffled=True)
-    start = made.init(jax.random.key(0), None)
-    step = jax.jit(made.epoch)
-    without = step(
-        jax.random.key(1), start, real, queue, used(real, np.zeros(40, bool)), samples(20)
-    )
+    one, real = trainer("lenet"), source(40)
+    queue, validation = samples(40, shuffled=True), source(20)
+    start = training.init(one, jax.random.key(0), None)
     other = Samples(255 - queue.image, queue.label, queue.group)
-    also_without = step(
-        jax.random.key(1), start, real, other, used(real, np.zeros(40, bool)), samples(20)
+    none, every = np.zeros(40, bool), np.ones(40, bool)
+    without, also_without, with_queue = (
+        run(one, start, data(real, images, valid, validation), 0, 2)
+        for images, valid in ((queue, none), (other, none), (queue, every))
     )
     jax.tree.map(np.testing.assert_array_equal, without, also_without)
-    with_queue = step(
-        jax.random.key(1), start, real, queue, used(real, np.ones(40, bool)), samples(20)
-    )
-    assert not np.array_equal(
-        jax.tree.leaves(with_queue.variables)[0], jax.tree.leaves(without.variables)[0]
-    )
+    first = [jax.tree.leaves(state.variables)[0] for state in (with_queue, without)]
+    assert not np.array_equal(*first)
 
 
 def test_without_a_whole_batch_there_is_no_training():
-    made, real = trainer("lenet"), samples(40)
-    start = made.init(jax.random.key(0), None)
-    few = jnp.arange(80) < 19
-    state = jax.jit(made.epoch)(jax.random.key(1), start, real, real, few, real)
+    one, real = trainer("lenet"), source(40)
+    start = training.init(one, jax.random.key(0), None)
+    few = training.Data(real, samples(40), jnp.arange(80) < 19, real)
+    state = run(one, start, few, 0, 100)
     assert bool(state.diverged) and bool(state.stopped)
     jax.tree.map(np.testing.assert_array_equal, state.variables, start.variables)
-    with pytest.raises(ValueError, match="used must be bool \\[80\\]"):
-        made.epoch(jax.random.key(1), start, real, real, few[:40], real)
+    jax.tree.map(np.testing.assert_array_equal, run(one, state, few, 0, 100), state)
 
 
 def test_augmentation_moves_training_images_and_nothing_else():
-    real = samples(40)
+    real = source(40)
     plain, moved = (trainer("lenet", augment=how) for how in ("none", "crop"))
-    start = plain.init(jax.random.key(0), None)
-    of_real = used(real, np.zeros(40, bool))
-    states = [
-        jax.jit(made.epoch)(jax.random.key(1), start, real, real, of_real, real)
-        for made in (plain, moved)
-    ]
+    start = training.init(plain, jax.random.key(0), None)
+    given = data(real, samples(40), np.zeros(40, bool), real)
+    states = [run(one, start, given, 0, 2) for one in (plain, moved)]
     assert not np.array_equal(*(jax.tree.leaves(s.variables)[0] for s in states))
-    np.testing.assert_array_equal(
-        *(made.logits(start.variables, real.image) for made in (plain, moved))
-    )
+    logits = [training.logits(one, start.variables, real.image) for one in (plain, moved)]
+    np.testing.assert_array_equal(*logits)
 
 
-def test_what_a_classifier_sees():
+def test_images_as_classifiers_take_them():
     image = jnp.asarray(np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)), jnp.uint8)
-    assert jnp.array_equal(training.seen(image, config.Classifier()), image / 127.5 - 1)
-    larger = training.seen(image, config.Classifier(image_size=16))
+    assert jnp.array_equal(training.as_input(image, Classifier()), to_unit(image))
+    larger = training.as_input(image, Classifier(image_size=16))
     assert larger.shape == (2, 16, 16, 3)
-    np.testing.assert_allclose(larger.mean(), (image / 127.5 - 1).mean(), atol=0.02)
-    of_weights = training.seen(image, config.Classifier(pretrained=("x.safetensors",)))
-    one = (image[0, 0, 0] / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
-    np.testing.assert_allclose(of_weights[0, 0, 0], one, rtol=1e-5)
+    np.testing.assert_allclose(larger.mean(), to_unit(image).mean(), atol=0.02)
+    normalised = training.as_input(image, Classifier(pretrained=("x.safetensors",)))
+    pixel = np.asarray(image[0, 0, 0]) / 255
+    wanted = (pixel - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    np.testing.assert_allclose(normalised[0, 0, 0], wanted, rtol=1e-5)
 
 
-def test_the_group_is_not_seen():
-    made = trainer("lenet")
-    start, real = made.init(jax.random.key(0), None), samples(40)
-    step = jax.jit(made.epoch)
+def test_the_group_does_not_matter():
+    one, real = trainer("lenet"), source(40)
+    start = training.init(one, jax.random.key(0), None)
     results = [
-        step(jax.random.key(1), start, real._replace(group=group), real, jnp.ones(80, bool), real)
+        run(
+            one, start, data(real._replace(group=group), samples(40), np.ones(40, bool), real), 0, 4
+        )
         for group in (real.group, real.group + 2)
     ]
     jax.tree.map(np.testing.assert_array_equal, *results)
 
 
 def test_one_step_is_adam_on_the_mean_cross_entropy():
-    module = classifiers.create("lenet", 5, "small")
-    batch = samples(20)
-    variables = module.init(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)), train=False)
-    optimizer = optax.adam(0.1)
-    stepped, _, loss = training.step(
-        module,
-        optimizer,
-        jax.random.key(0),
-        variables,
-        optimizer.init(variables["params"]),
-        to_unit(batch.image),
-        batch.label,
+    one, batch = trainer("lenet", learning_rate=0.1), samples(20)
+    state = training.init(one, jax.random.key(0), None)
+    variables, x = state.variables, to_unit(batch.image)
+    stepped, _, loss, norm = training.step(
+        one, jax.random.key(0), variables, state.optimizer, x, batch.label
     )
-    logits = np.asarray(
-        module.apply(variables, batch.image.astype(jnp.float32) / 127.5 - 1, train=False),
-        np.float64,
-    )
+    logits = np.asarray(one.module.apply(variables, x, train=False), np.float64)
     picked = logits[np.arange(20), np.asarray(batch.label)]
-    assert float(loss) == pytest.approx(
-        (np.log(np.exp(logits).sum(axis=1)) - picked).mean(), rel=1e-5
-    )
+    wanted = (np.log(np.exp(logits).sum(axis=1)) - picked).mean()
+    assert float(loss) == pytest.approx(wanted, rel=1e-5)
     # Adam's first step has the size of the learning rate wherever there is a gradient
-    moved = np.abs(
-        np.asarray(stepped["params"]["Dense_2"]["bias"] - variables["params"]["Dense_2"]["bias"])
-    )
-    np.testing.assert_allclose(moved, 0.1, rtol=1e-3)
+    bias = [v["params"]["Dense_2"]["bias"] for v in (stepped, variables)]
+    np.testing.assert_allclose(np.abs(np.asarray(bias[0] - bias[1])), 0.1, rtol=1e-3)
+
+    def mean_loss(params):
+        logits = one.module.apply({"params": params}, x, train=False)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, batch.label).mean()
+
+    gradient = jax.grad(mean_loss)(variables["params"])
+    squares = sum(float((np.asarray(g, np.float64) ** 2).sum()) for g in jax.tree.leaves(gradient))
+    assert float(norm) == pytest.approx(squares**0.5, rel=1e-4)
 
 
 def test_refusals():

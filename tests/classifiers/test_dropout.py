@@ -46,7 +46,7 @@ def test_many_passes_are_the_mean_of_their_predictions():
 
 
 def test_batch_norm_sleeps():
-    # running statistics far from the batch's: if they were not used, the rows would depend on their company
+    # Running statistics far from the batch's: without them the rows would depend on each other.
     module, variables, x = made("mobilenet_v3_small")
     variables = {
         **variables,

@@ -44,7 +44,7 @@ def random_params(config=CONFIG):
         )
 
     return jax.tree.map(
-        draw, clip._module(config, functools.partial(InputError, "", "")).params_shape_tree
+        draw, clip.module(config, functools.partial(InputError, "", "")).params_shape_tree
     )
 
 
@@ -58,7 +58,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def copied(folder: Path, to: Path, **files: bytes | None) -> Path:
-    """A copy of the folder with other files; the "__" in a name is a dot, and None leaves one out."""
+    """A copy of the folder with other files; "__" in a name is a dot, None leaves one out."""
     content = {path.name: path.read_bytes() for path in folder.iterdir()}
     for name, value in (
         content | {name.replace("__", "."): value for name, value in files.items()}
@@ -113,8 +113,9 @@ def test_preprocessing_is_transformers(theirs, h, w):
         "pixel_values"
     ]
     levels = np.abs(ours - expected.transpose(0, 2, 3, 1)) * np.array(processor.image_std) * 255
-    # PIL has weights of 22 bits, ours are float32: a sum that lies nearly between two levels may be rounded the other way,
-    # and one such in the width can move another in the height. One value in 5,000 was seen to.
+    # PIL has weights of 22 bits, ours are float32: a sum that lies nearly between two levels may be
+    # rounded the other way, and one such in the width can move another in the height. One value in
+    # 5,000 did.
     assert levels.max() < 1.001
     assert (levels > 1e-3).mean() < 1e-3
 
@@ -129,9 +130,9 @@ def test_features_are_transformers(theirs, h, w):
     inputs = processor(list(image), return_tensors="pt", input_data_format="channels_last")
     with torch.no_grad():
         expected = model.get_image_features(**inputs).numpy()
-    print("REL", np.abs(ours - expected).max() / np.abs(expected).max())
     assert ours.shape == (3, network.dim) == (3, 12)
-    # Such a level moves a feature by more than float32's rounding does: 1.5e-5 of the largest was measured with, 2e-7 without.
+    # Such a level moves a feature by more than float32's rounding does: 1.5e-5 of the largest was
+    # measured with, 2e-7 without.
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
     assert (
         np.ptp(expected, axis=0).max() > 3e-2 * np.abs(expected).max()
@@ -234,7 +235,7 @@ def preprocessor(**told) -> bytes:
         ({"preprocessor_config__json": preprocessor(crop_size=30)}, "crop_size is 30"),
         (
             {"preprocessor_config__json": preprocessor(image_std=[1, 1])},
-            "three numbers as image_std",
+            "divided by three numbers > 0; image_std is",
         ),
     ],
 )
@@ -283,6 +284,6 @@ def test_a_fetch_that_fails_is_told_in_one_line(monkeypatch):
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
     with pytest.raises(
-        InputError, match=r"some/clip' is refused; .*ConnectionError: no network\)$"
+        InputError, match=r"some/clip' is refused; .*a folder .*ConnectionError: no network\)$"
     ):
         clip.load("some/clip")

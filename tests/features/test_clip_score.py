@@ -119,7 +119,7 @@ def test_scores_are_transformers(tmp_path, end):
                 (model(**inputs).logits_per_image / model.logit_scale.exp())[:, 0].numpy()
             )
     expected = np.stack(expected, 1)
-    # Asked; 6e-6 was measured, and 6e-7 where no value of the pixels is rounded the other way than PIL rounds it.
+    # 6e-6 was measured, and 6e-7 where no pixel is rounded the other way than PIL rounds it.
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)
     assert np.ptp(expected, axis=0).min() > 1e-2  # images are told apart,
     assert np.ptp(expected, axis=1).min() > 0.1  # and texts
@@ -183,7 +183,7 @@ def test_compiled_in_batches_and_for_all_seeds_it_scores_the_same(score):
 
 
 def test_one_file_of_tokenizer_is_as_good_as_two(folder, score, tmp_path):
-    tokenizer = clip_score._tokenizer(clip.find(folder))
+    tokenizer = clip_score.tokenizer(clip.find(folder))
     tokenizer.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
     copied(folder, tmp_path, vocab__json=None, merges__txt=None)
     other = clip_score.load(tmp_path, TEXTS)
@@ -203,7 +203,7 @@ def test_settings_tell_texts_and_tokenizers_apart(folder, score, tmp_path):
     )
 
 
-# What is refused. The weights of these folders are junk: that they are not told of shows that they were not read.
+# What is refused. The weights of these folders are junk, so that reading them is another error.
 
 
 def changed_text(**told) -> bytes:
@@ -236,7 +236,7 @@ def changed_text(**told) -> bytes:
             {"config__json": changed_text(eos_token_id=5)},
             ["dog"],
             "clip",
-            "where the model looks for the end",
+            "where the model looks for it",
         ),
         (
             {"config__json": changed_text(vocab_size=ENDS[0])},
@@ -253,7 +253,7 @@ def test_what_cannot_be_scored_is_refused(folder, tmp_path, files, texts, field,
 
 
 def test_a_text_of_all_positions_is_not_too_long(folder):
-    assert len(clip_score._tokens(clip.find(folder), ["dog " * (POSITIONS - 2)])[0]) == POSITIONS
+    assert len(clip_score.tokens(clip.find(folder), ["dog " * (POSITIONS - 2)])[0]) == POSITIONS
 
 
 @pytest.mark.parametrize("path", ["", "nowhere"])

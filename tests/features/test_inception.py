@@ -15,7 +15,7 @@ from jaxloop.errors import InputError
 from jaxloop.features import inception
 from jaxloop.features.inception_network import DIM, SIDE, InceptionV3
 from jaxloop.metrics.frechet import frechet_distance
-from jaxloop.weights import files as weight_files
+from jaxloop.weights import files, state_dict
 from tests.classifiers.oracles import libraries
 
 FIELD = "config.measure.inception"
@@ -39,13 +39,11 @@ def refused(message: str, field: str = FIELD):
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, np.ndarray]:
-    """A state dict as published, made without torch: random numbers in torch's layout, and what is left out."""
+    """A state dict as published, of random numbers, made without torch; with what is left out."""
     random, state = np.random.default_rng(0), {}
-    for path, leaf in traverse_util.flatten_dict(inception.shapes()).items():
-        shape = leaf.shape if leaf.ndim == 1 else tuple(leaf.shape[i] for i in (3, 2, 0, 1))
-        state[".".join((*path[1:-1], inception.TORCH_NAMES[path[-1]]))] = random.random(
-            shape, np.float32
-        )
+    for path, leaf in traverse_util.flatten_dict(inception.shapes(), sep="/").items():
+        shape = state_dict.torch_shape(path, leaf.shape)
+        state[state_dict.key(path.partition("/")[2])] = random.random(shape, np.float32)
     state |= {"fc.weight": np.zeros((1008, DIM), np.float32), "fc.bias": np.zeros(1008, np.float32)}
     return state | {
         "AuxLogits.conv0.conv.weight": np.zeros(3),
@@ -91,25 +89,28 @@ def test_the_weights_come_back(state, tmp_path, capsys):
     [
         (
             lambda s: s.pop("Mixed_6e.branch7x7_2.bn.running_var"),
-            "Mixed_6e.branch7x7_2.bn.running_var: .*missing",
+            "Mixed_6e.branch7x7_2.bn.running_var is missing",
         ),
-        (lambda s: s.pop("fc.weight"), "fc.weight: .*missing"),
+        (lambda s: s.pop("fc.weight"), "fc.weight is missing"),
         (
             lambda s: s.update({"Mixed_5b.branch5x5_2.conv.weight": np.zeros((64, 48, 3, 3))}),
-            r"Mixed_5b.branch5x5_2.conv.weight: shape \(64, 48, 5, 5\), not \(64, 48, 3, 3\)",
+            r"Mixed_5b.branch5x5_2.conv.weight has shape \(64, 48, 3, 3\), not \(64, 48, 5, 5\)",
         ),
         # torchvision's network, which has other weights
         (
             lambda s: s.update({"fc.weight": np.zeros((1000, DIM))}),
-            r"fc.weight: shape \(1008, 2048\)",
+            r"fc.weight has shape \(1000, 2048\)",
         ),
-        (lambda s: s.update({"features.0.weight": np.zeros(3)}), "features.0.weight: .*no other"),
+        (
+            lambda s: s.update({"features.0.weight": np.zeros(3)}),
+            "features.0.weight is none of its tensors",
+        ),
     ],
 )
 def test_other_tensors_are_refused(state, tmp_path, monkeypatch, change, message):
     changed = dict(state)
     change(changed)
-    monkeypatch.setattr(weight_files, "published", lambda source: changed)
+    monkeypatch.setattr(state_dict, "read", lambda source: changed)
     with refused(f"weights of this Inception-V3; {message}", "IN"):
         inception.convert(tmp_path / "in.safetensors", tmp_path / "out.safetensors")
     assert not list(tmp_path.iterdir())
@@ -150,7 +151,7 @@ def test_without_weights_a_person_is_told_where_they_are(path, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pt_inception-2015-12-05-6726825d.pth").touch()
     with refused(
-        "download https://github.com/mseitzer/pytorch-fid/.*6726825d.pth and run `python -m .* convert pt_"
+        "download https://github.com/mseitzer/pytorch-fid/.*d.pth and run `python -m .* convert pt_"
     ) as e:
         inception.load(path)
     assert e.value.value == path and str(e.value).endswith(".safetensors`")
@@ -173,7 +174,7 @@ FIRST = "batch_stats/Conv2d_1a_3x3/bn/mean"
 )
 def test_other_converted_files_are_refused(tmp_path, told, tensors, message):
     path = tmp_path / "out.safetensors"
-    weight_files.write(path, told, traverse_util.unflatten_dict(tensors, sep="/"))
+    files.write(path, told, traverse_util.unflatten_dict(tensors, sep="/"))
     with refused(message):
         inception.load(path)
 
@@ -198,7 +199,7 @@ def test_another_resize_is_the_programmers_mistake():
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory) -> Path:
-    """A file as published, of random weights: inception.pth beside inception.safetensors, which the command made of it."""
+    """inception.pth of random weights, beside inception.safetensors, converted from it."""
     torch, torchvision, _ = libraries()
     torch.manual_seed(0)
     model = torchvision.models.inception_v3(num_classes=1008, aux_logits=False, init_weights=False)
@@ -206,7 +207,8 @@ def published(tmp_path_factory) -> Path:
     with torch.no_grad():
         for x in model.parameters():
             x.normal_(0, 0.3 if x.ndim == 1 else (2 / x[0].numel()) ** 0.5)
-        for norm in norms:  # scales around 1, and the statistics of a batch: with others, activations grow or vanish
+        # Scales around 1, and the statistics of a batch: with others, activations grow or vanish.
+        for norm in norms:
             norm.weight += 1
             norm.momentum = 1.0
         batch = torch.from_numpy(pictures(4, SIDE, SIDE).transpose(0, 3, 1, 2).copy())
@@ -264,7 +266,7 @@ def sets(path, torch_fidelity) -> tuple[np.ndarray, np.ndarray]:
 
 
 def assert_close(ours: np.ndarray, theirs: np.ndarray):
-    """Float32 rounds at 6e-8, through some 50 layers and sums of thousands: 5e-7 of the largest feature was measured.
+    """Within float32 through some 50 layers: 5e-7 of the largest feature was measured.
 
     Images differ by far more, so that what they have in common does not hide the rest.
     """

@@ -3,11 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloop.features import Network
+from jaxloop.features.network import Network
 
 
 def means(traced: list) -> Network:
-    """A network whose features are the means of the channels, times a weight. `traced` notes each compilation."""
+    """Means of the channels times a weight. `traced` notes each compilation."""
 
     def apply(variables, image):
         assert isinstance(

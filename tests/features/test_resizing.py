@@ -24,7 +24,7 @@ def test_tensorflow1_is_torch_fidelitys(h, w):
     theirs = interpolate.interpolate_bilinear_2d_like_tensorflow1x(
         torch.from_numpy(image.transpose(0, 3, 1, 2)), size=(299, 299), align_corners=False
     )
-    # Of the range of pixels; the places are the same floats, and only the order of sums and products differs.
+    # Of the range of pixels; the places are the same floats, only the order of sums differs.
     np.testing.assert_allclose(
         resized(resizing.tensorflow1, image, 299, 299),
         theirs.numpy().transpose(0, 2, 3, 1),
