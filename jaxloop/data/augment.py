@@ -1,6 +1,6 @@
 """Augmentation of a batch, on the device: a random crop of the padded image, and a mirror.
 
-As torchvision's RandomCrop(side, padding=side // 8) and RandomHorizontalFlip, the usual pair for CIFAR.
+As torchvision's RandomCrop(side, padding=side // 8) and RandomHorizontalFlip, usual for CIFAR.
 """
 
 import jax
@@ -8,26 +8,18 @@ import jax.numpy as jnp
 
 from jaxloop.errors import InputError
 from jaxloop.keys import parts
-from jaxloop.types import Array
+from jaxloop.types import AnyArray, Array
 
 NAMES = ("none", "crop", "crop_flip")
 _PADDING = 8  # black pixels added on each side, as a fraction of it: 4 at 32
 
 
-def augment(key: Array, image: Array, how: str) -> Array:
-    """Shifts, and with "crop_flip" mirrors, every image by its own draw. Jit-able; a pure function of its arguments.
+def augment(key: Array, image: AnyArray, how: str) -> AnyArray:
+    """Shift, and with "crop_flip" mirror, every image by its own draw. Pure and jit-able.
 
-    Args:
-      key: of this step.
-      image: uint8 [n s s c].
-      how: one of NAMES. "crop" moves the image by -s // 8 to s // 8 pixels along each axis and fills up with black;
-        "crop_flip" then mirrors it left to right with probability 1/2. "none" gives `image` itself.
-
-    Returns:
-      uint8 [n s s c].
-
-    Raises:
-      InputError: another name.
+    image: uint8 [n s s c]; so is the result. how: "none" gives `image` itself; "crop" moves it by
+    -s // 8 to s // 8 pixels along each axis and fills up with black; "crop_flip" then mirrors left
+    to right with probability 1/2.
     """
     if how not in NAMES:
         raise InputError("config.classifier.augment", how, NAMES)
@@ -36,9 +28,7 @@ def augment(key: Array, image: Array, how: str) -> Array:
     n, side = image.shape[:2]
     padding = side // _PADDING
     crop_key, flip_key = parts(key, "augment.crop", "augment.flip")
-    corner = jax.random.randint(
-        crop_key, (n, 2), 0, 2 * padding + 1
-    )  # of the crop, in the padded image
+    corner = jax.random.randint(crop_key, (n, 2), 0, 2 * padding + 1)  # in the padded image
     pixel = jnp.arange(side)[None, :]
     rows, columns = corner[:, :1] + pixel, corner[:, 1:] + pixel
     if how == "crop_flip":

@@ -1,58 +1,48 @@
 """Batches as index vectors: an epoch runs over the real images and the valid part of the queue.
 
-The two sets are never concatenated, which would copy the real set for every seed. Index i < len(real) is real image i,
-index len(real) + j is slot j of the queue. How many slots are valid may change without anything being traced again.
+The two sets are never concatenated, which would copy the real set for every seed. Index i < n is
+real image i; index n + j is slot j of the queue. A change of the valid slots traces nothing anew.
 """
 
 import jax
 import jax.numpy as jnp
 
+from jaxloop.data.source import Source
 from jaxloop.types import Array, Samples
 
 
 def epoch_order(key: Array, valid: Array) -> Array:
-    """A uniformly random order of the valid indices, followed by the others.
+    """Return a uniformly random order of the valid indices, followed by the others.
 
-    Args:
-      key: of this epoch.
-      valid: bool [N].
-
-    Returns:
-      int32 [N], a permutation of 0..N-1. Only its first `sum(valid)` entries are to be used.
+    valid: bool [N]. The result is int32 [N]; only its first `sum(valid)` entries are to be used.
     """
-    # 32 random bits tie once in about 2 N**-2 * 2**32 epochs, and a tie only orders two images; float32 has 23 of them.
+    # 32 random bits rarely tie, and a tie only orders two images; a float32 has 23 of them.
     return jnp.lexsort((jax.random.bits(key, valid.shape), ~valid)).astype(jnp.int32)
 
 
 def num_batches(count, batch_size: int):
-    """Whole batches in an epoch of `count` images (an int, or an int32 scalar that is traced).
+    """Return the whole batches in an epoch of `count` images (an int, or a traced int32 scalar).
 
-    The incomplete last batch is left out, so that all batches have one shape; the next epoch's order leaves out others.
-    It is 0 if `count` < `batch_size`.
+    The incomplete last batch is left out, so that all have one shape; each order omits others.
     """
     return count // batch_size
 
 
-def take(real: Samples, queue: Samples, index: Array) -> Samples:
-    """The images of one batch.
+def take(real: Source, queue: Samples, index: Array) -> Samples:
+    """Return the images of one batch: those of `index`, int32 [b], in [0, n + slots).
 
-    Args:
-      real: n >= 1 images.
-      queue: any number of slots (static), of pictures of the same shape.
-      index: int32 [b], in [0, n + slots), e.g. a slice of `epoch_order`.
-
-    Returns:
-      Samples of b images.
+    real: n >= 1 images. queue: any number of slots (static), of pictures of the same shape.
     """
     n, slots = len(real.label), len(queue.label)
     if slots == 0:  # nothing to gather from
-        return Samples(*(field[index] for field in real))
+        return Samples(real.take(index), real.label[index], real.group[index])
     is_real = index < n
-    # Both gathers happen for every entry; the one that is not selected must stay in bounds, and it may read anything.
-    in_real, in_queue = jnp.minimum(index, n - 1), jnp.maximum(index - n, 0)
+    # Both gathers happen for every entry; what is not selected must only stay in bounds.
+    row, slot = jnp.minimum(index, n - 1), jnp.maximum(index - n, 0)
+    from_real = Samples(real.take(row), real.label[row], real.group[row])
+    from_queue = Samples(*(field[slot] for field in queue))
 
-    def select(of_real, of_queue):
-        mask = is_real.reshape(is_real.shape + (1,) * (of_real.ndim - 1))
-        return jnp.where(mask, of_real[in_real], of_queue[in_queue])
+    def select(a, b):
+        return jnp.where(is_real.reshape(is_real.shape + (1,) * (a.ndim - 1)), a, b)
 
-    return Samples(*(select(a, b) for a, b in zip(real, queue, strict=True)))
+    return Samples(*(select(a, b) for a, b in zip(from_real, from_queue, strict=True)))

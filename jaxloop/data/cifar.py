@@ -1,99 +1,142 @@
-"""CIFAR-20/100: the 20 coarse classes of CIFAR-100 as classes, and the 5 fine classes of each as its subgroups.
+"""CIFAR-20/100: the 20 coarse classes of CIFAR-100, and the 5 fine classes of each as subgroups.
 
-Krizhevsky, "Learning multiple layers of features from tiny images" (2009), https://www.cs.toronto.edu/~kriz/cifar.html
+Krizhevsky, "Learning multiple layers of features from tiny images" (2009),
+https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
+import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from jaxloop import config
-from jaxloop.data import augment, cifar_archive, pictures, prepared
-from jaxloop.data.cifar_archive import CLASSES, FINE, GROUPS, SIZE, Part, refused
+from jaxloop.data import augment, pictures, prepared, unpickle
+from jaxloop.data.paths import refusal, require
+from jaxloop.spec import Data
 from jaxloop.types import Dataset, Samples
 
-# In the order of the published labels. The archive has them in `meta`; a prepared data set is read without its own.
-_COARSE_NAMES = """
-aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices household_furniture
-insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes large_omnivores_and_herbivores
-medium_mammals non-insect_invertebrates people reptiles small_mammals trees vehicles_1 vehicles_2
-"""
-_FINE_NAMES = """
-apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
-caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
-forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle
-mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
-possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
-sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
-willow_tree wolf woman worm
-"""
+_SIZE = 32  # pixels, each side
+_CLASSES, _GROUPS, _FINE = 20, 5, 100
+_COUNTS = (50_000, 10_000)
+_FOLDER = "cifar-100-python"
 
 
-def load(data: config.Data) -> Dataset:
-    """The published split: 50,000 training and 10,000 test images, uint8 [n s s 3] with s = `data.image_size`.
+class _Part(NamedTuple):
+    """One split: uint8 [n 32 32 3], labels int [n], and what it was read from, for errors."""
 
-    The group of an image is the rank of its fine label among the five of its coarse class, ascending. With `data.path`,
-    from the published Python archive, unpacked (see `cifar_archive.read`); else through tensorflow-datasets.
+    image: np.ndarray
+    fine: np.ndarray
+    coarse: np.ndarray
+    where: str
 
-    Raises:
-      InputError: no such folder, a missing or broken file (named), or a data set that cannot be downloaded.
+
+_Source = tuple[_Part, _Part, tuple[str, ...], tuple[str, ...]]  # train, test, fine, coarse names
+
+
+def load(data: Data) -> Dataset:
+    """Return the published split: 50,000 training and 10,000 test images, uint8 [n s s 3].
+
+    The group of an image is the rank of its fine label among the five of its coarse class. With
+    `data.path`, from the published Python archive, unpacked; else through tensorflow-datasets.
     """
-    train, test, fine_names, coarse_names = (
-        cifar_archive.read(Path(data.path)) if data.path else _from_prepared()
-    )
+    read = _from_archive if data.path else _from_prepared
+    train, test, fine_names, coarse_names = read(Path(data.path))
     subclasses = _subclasses(train)
-    if not np.array_equal(_subclasses(test), subclasses):
-        raise refused(test.where, f"the same coarse class for each fine label as in {train.where}")
-    notes = (
-        f"CIFAR-20/100, the published split: {len(train.fine):,} training and {len(test.fine):,} test images.",
-        "Subgroup k is the k-th fine label of its class in ascending order; pooled over classes it has no meaning, so "
-        "read the per-class measures.",
-    )
+    same = np.array_equal(_subclasses(test), subclasses)
+    require(same, test.where, f"the same coarse class for each fine label as in {train.where}")
     size = data.image_size
-    if size != SIZE:
-        notes += (f"The {SIZE}x{SIZE} source is resized to {size}x{size} by cubic interpolation.",)
+    counts = len(train.fine), len(test.fine)
+    split = "the published split" if counts == _COUNTS else "not the published split, but a part"
+    notes = (
+        f"CIFAR-20/100, {split}: {counts[0]:,} training and {counts[1]:,} test images.",
+        "Subgroup k is the k-th fine label of its class in ascending order; pooled over classes it "
+        "has no meaning, so read the per-class measures.",
+        f"The {_SIZE}x{_SIZE} source is resized to {size}x{size} by cubic interpolation.",
+    )
     return Dataset(
         train=_samples(train, subclasses, size),
         test=_samples(test, subclasses, size),
         class_names=coarse_names,
-        group_names=tuple(f"subclass {k + 1}" for k in range(GROUPS)),
+        group_names=tuple(f"subclass {k + 1}" for k in range(_GROUPS)),
         image_group=None,
-        notes=notes,
+        notes=notes[:2] if size == _SIZE else notes,
         subgroup_names=tuple(tuple(fine_names[fine] for fine in row) for row in subclasses),
         augmentations=augment.NAMES,
     )
 
 
-def _from_prepared() -> tuple[Part, Part, tuple[str, ...], tuple[str, ...]]:
+def _from_prepared(_) -> _Source:
+    splits, names = prepared.read("cifar100", ("train", "test"))
     train, test = (
-        Part(
-            split["image"],
-            split["label"],
-            split["coarse_label"],
-            where=f"the split {name!r} of cifar100",
-        )
-        for name, split in prepared.read("cifar100", ("train", "test")).items()
+        _Part(split["image"], split["label"], split["coarse_label"], f"the split {name!r}")
+        for name, split in splits.items()
     )
-    return train, test, tuple(_FINE_NAMES.split()), tuple(_COARSE_NAMES.split())
+    return train, test, names["label"], names["coarse_label"]
 
 
-def _subclasses(part: Part) -> np.ndarray:
-    """int [20 5]: the fine labels of each coarse class, ascending, as the images have them."""
-    coarse, fine = np.unique(
-        np.stack([part.coarse, part.fine], axis=1), axis=0
-    ).T  # sorted by coarse, then by fine label
-    for label, count in enumerate(np.bincount(coarse, minlength=CLASSES)):
-        if count != GROUPS:
-            raise refused(
-                part.where,
-                f"{GROUPS} fine labels in each coarse class; coarse class {label} has {count}",
-            )
-    if len(np.unique(fine)) != FINE:
-        raise refused(part.where, "each fine label in one coarse class; there is one in two")
-    return fine.reshape(CLASSES, GROUPS)
+def _from_archive(folder: Path) -> _Source:
+    """Read the three pickles of cifar-100-python, or of the folder that it is in."""
+    if folder.name.endswith((".tar.gz", ".tgz", ".tar")):
+        raise refusal(folder, f"the folder {_FOLDER} that unpacking makes (tar xf {folder.name})")
+    if os.path.isdir(folder / _FOLDER):
+        folder = folder / _FOLDER
+    require(os.path.isdir(folder), folder, f"a folder that exists: {_FOLDER}, or the one around it")
+    meta, contents = folder / "meta", _dictionary(folder / "meta")
+    fine_names, coarse_names = (
+        tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in row)
+        for key, n in (("fine_label_names", _FINE), ("coarse_label_names", _CLASSES))
+        for row in [_list(meta, contents, key, n, (bytes, str), f"{n} names")]
+    )
+    return _part(folder / "train"), _part(folder / "test"), fine_names, coarse_names
 
 
-def _samples(part: Part, subclasses: np.ndarray, size: int) -> Samples:
-    image = part.image if size == SIZE else pictures.fit(part.image, size).image
+def _part(path: Path) -> _Part:
+    contents, width = _dictionary(path), 3 * _SIZE**2
+    require("data" in contents, path, "a pickled dictionary with data")
+    data = contents["data"]
+    is_bytes = isinstance(data, np.ndarray) and data.dtype == np.uint8
+    require(is_bytes and data.shape[1:] == (width,), path, f"data of uint8 [n {width}]")
+    planes = data.reshape(-1, 3, _SIZE, _SIZE)  # all reds of a picture, then its greens, its blues
+    labels = []
+    for key, end in (("fine_labels", _FINE), ("coarse_labels", _CLASSES)):
+        what = f"{len(data):,} integers in 0..{end - 1}, one an image"
+        labels.append(np.array(_list(path, contents, key, len(data), (int,), what)))
+        right = np.all((labels[-1] >= 0) & (labels[-1] < end))
+        require(bool(right), path, f"{key} that are a list of {what}")
+    return _Part(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), *labels, where=str(path))
+
+
+def _dictionary(path: Path) -> dict:
+    """Read a pickled dictionary. Python 2, which wrote the published files, made its keys bytes."""
+    present = os.path.exists(path)
+    require(present, path.parent, f"a folder that holds {path.name}, as {_FOLDER} does")
+    contents = unpickle.read(path)
+    if not isinstance(contents, dict):
+        raise refusal(path, f"a pickled dictionary, not {type(contents).__name__}")
+    return {k.decode("latin-1") if isinstance(k, bytes) else k: v for k, v in contents.items()}
+
+
+def _list(path: Path, contents: dict, key: str, n: int, kinds: tuple, what: str) -> list:
+    """Return the entry `key`, a list of n values of these types."""
+    require(key in contents, path, f"a pickled dictionary with {key}")
+    value = contents[key]
+    right = isinstance(value, list) and len(value) == n and all(type(x) in kinds for x in value)
+    require(right, path, f"{key} that are a list of {what}")
+    return value
+
+
+def _subclasses(part: _Part) -> np.ndarray:
+    """Return int [20 5]: the fine labels of each coarse class in the images, ascending."""
+    pairs = np.unique(np.stack([part.coarse, part.fine], axis=1), axis=0)  # sorted
+    for label, count in enumerate(np.bincount(pairs[:, 0], minlength=_CLASSES)):
+        allowed = f"{_GROUPS} fine labels in each coarse class; coarse class {label} has {count}"
+        require(count == _GROUPS, part.where, allowed)
+    allowed = "each fine label in one coarse class; there is one in two"
+    require(len(np.unique(pairs[:, 1])) == _FINE, part.where, allowed)
+    return pairs[:, 1].reshape(_CLASSES, _GROUPS)
+
+
+def _samples(part: _Part, subclasses: np.ndarray, size: int) -> Samples:
+    image = part.image if size == _SIZE else pictures.fit(part.image, size).image
     group = np.argmax(subclasses[part.coarse] == part.fine[:, None], axis=1)
     return Samples(image, part.coarse.astype(np.int32), group.astype(np.int32))

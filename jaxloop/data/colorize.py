@@ -1,60 +1,54 @@
-"""Colours as subgroups: grey images are coloured at random, with a class x colour probability matrix.
+"""Colours as subgroups: grey images are coloured at random, by a class x colour probability matrix.
 
-As in Kim et al., "Learning not to learn" (CVPR 2019), the colour goes on the foreground and zero pixels stay black.
+As in Kim et al., "Learning not to learn" (CVPR 2019), the foreground is coloured and black stays.
 """
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloop import config
 from jaxloop.data import draws
 from jaxloop.errors import InputError
-from jaxloop.types import UNKNOWN_GROUP, Array, Dataset, Samples
+from jaxloop.spec import Data
+from jaxloop.types import UNKNOWN_GROUP, AnyArray, Array, Dataset, Samples
 
 COLORS = ("red", "green", "blue")  # group k is channel k
-MAJORITY = 0.5  # an image is of a colour if that channel holds more than this share of the light, which only one can
+MAJORITY = 0.5  # the share of the light that a channel must exceed to be an image's colour
+_CHUNK = 4096  # images at a time: 60,000 of 28x28 would take 0.4 GB as float64
 
 
 def colorize(
     grey: np.ndarray, label: np.ndarray, probability: np.ndarray, seed: int, split: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws a colour for every image, given its class, and multiplies the image by it.
+    """Draw a colour for every image, given its class, and multiply the image by it.
 
-    The colours are a function of (seed, split), the labels and the matrix: not of the run seed, nor of the machine.
-    A change of the matrix recolours as few images as it can.
+    The colours are a function of (seed, split), the labels and the matrix: not of the run seed, nor
+    of the machine. A change of the matrix recolours as few images as it can.
 
     Args:
       grey: uint8 [n h w].
       label: int [n], in [0, L).
       probability: real [L 3], rows that sum to 1.
-      seed: `data.seed`.
-      split: "train" or "test".
 
     Returns:
-      image: uint8 [n h w 3], `grey` in the channel of its group and 0 in the others.
-      group: int32 [n], an index into COLORS.
+      uint8 [n h w 3], `grey` in the channel of its group and 0 in the others; and the group, int32
+      [n], an index into COLORS.
     """
     cumulative = np.cumsum(probability, axis=1)
-    cumulative /= cumulative[
-        :, -1:
-    ]  # the last is 1 exactly, and so a colour of probability 0 is never drawn
+    cumulative /= cumulative[:, -1:]  # ends at 1: a colour of probability 0 is never drawn
     draw = draws.uniform(seed, f"color.{split}", len(label))
-    group = np.sum(draw[:, None] >= cumulative[label], axis=1, dtype=np.int32)
+    group = np.asarray(np.sum(draw[:, None] >= cumulative[label], axis=1, dtype=np.int32))
     color = np.eye(len(COLORS), dtype=np.uint8)[group]
     return grey[..., None] * color[:, None, None, :], group
 
 
-def image_group(image: Array) -> Array:
-    """Reads the colour off the pixels, of real and of generated images alike. Jit-able.
+def image_group(image: AnyArray) -> Array:
+    """Read the colour off the pixels, of real and of generated images alike. Jit-able.
 
-    Args:
-      image: uint8 [n h w 3].
-
-    Returns:
-      int32 [n]: the channel with the largest sum if it holds more than MAJORITY of the sum over all channels, else
-      UNKNOWN_GROUP (so black, grey, white and evenly mixed images are unknown).
+    Returns, for uint8 [n h w 3], int32 [n]: the channel that holds more than MAJORITY of the sum
+    over all channels, else UNKNOWN_GROUP (black, grey, white and evenly mixed images).
     """
     light = jnp.sum(image, axis=(1, 2), dtype=jnp.int32).astype(jnp.float32)
     known = jnp.max(light, axis=1) > MAJORITY * jnp.sum(light, axis=1)
@@ -62,75 +56,63 @@ def image_group(image: Array) -> Array:
 
 
 def probabilities(color: Sequence[Sequence[float]], num_classes: int) -> np.ndarray:
-    """The class x colour matrix of `data.color`, whose rows the config has checked.
-
-    Args:
-      color: L rows of 3 probabilities; empty: 1/3 each.
-      num_classes: L.
-
-    Returns:
-      float64 [L 3].
-
-    Raises:
-      InputError: the number of rows is not L.
-    """
+    """Return `data.color`, whose rows the config has checked, as float64 [L 3]; empty: 1/3 each."""
     if not color:
         return np.full((num_classes, len(COLORS)), 1 / len(COLORS))
     if len(color) != num_classes:
-        raise InputError(
-            "config.data.color",
-            color,
-            f"{num_classes} rows, one a class (not {len(color)}), or none",
-        )
+        allowed = f"{num_classes} rows, one a class (not {len(color)}), or none"
+        raise InputError("config.data.color", color, allowed)
     return np.asarray(color, np.float64)
 
 
 def biased(num_classes: int, share: float = 0.8) -> tuple[tuple[float, ...], ...]:
-    """A biased matrix for a config: class c has colour c % 3 with probability `share`, each of the other two with half
-    of the rest."""
-    rest = round((1 - share) / 2, 12)  # a config should read 0.1, not 0.09999999999999998
-    return tuple(
-        tuple(share if k == c % len(COLORS) else rest for k in range(len(COLORS)))
-        for c in range(num_classes)
-    )
+    """Return `data.color` in which class c has colour c % 3 with probability `share`."""
+    other = round((1 - share) / 2, 12)  # a config should read 0.1, not 0.09999999999999998
+    row = (share, other, other)
+    return tuple(row[-c % 3 :] + row[: -c % 3] for c in range(num_classes))
+
+
+def colors_of(variant: str, num_classes: int) -> tuple[tuple[float, ...], ...]:
+    """Return `data.color` of a config's variant: "unbiased" (1/3 each) or "biased"."""
+    variants = {"unbiased": (), "biased": biased(num_classes)}
+    if variant not in variants:
+        raise InputError("the variant after --config=FILE.py:", variant, variants)
+    return variants[variant]
 
 
 def colored(
-    data: config.Data,
+    data: Data,
     train: tuple[np.ndarray, np.ndarray],
     test: tuple[np.ndarray, np.ndarray],
     class_names: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Dataset:
-    """Grey images and labels -> a Dataset with the colours that `data` asks for.
+    """Resize and colour grey images as `data` asks.
 
-    Args:
-      data: color, test_color and seed are read.
-      train, test: (grey uint8 [n h w], label int [n]).
-      class_names: L names.
-      notes: what the source has to say; a note on the test set's colours is added where they differ from training's.
+    train, test: (grey images, real [n h h] in [0, 255]; label int [n]). notes: what the source has
+    to say; sentences on size and colours follow.
     """
+    size, source_size = data.image_size, train[0].shape[1]
     training = probabilities(data.color, len(class_names))
-    uniform = probabilities((), len(class_names))
-    testing = uniform if data.test_color == "uniform" else training
+    testing = probabilities((), len(class_names)) if data.test_color == "uniform" else training
+    if size != source_size:
+        sizes = f"{source_size}x{source_size} source is resized to {size}x{size}"
+        notes += (f"The {sizes} by cubic interpolation.",)
     if not np.allclose(training, testing, rtol=0, atol=1e-6):
         notes += (
-            "The training colours follow data.color; the test set is coloured uniformly (1/3 each in every class), so "
-            "that every subgroup is measured equally well.",
+            "The training colours follow data.color; the test set is coloured uniformly (1/3 each "
+            "in every class), so that every subgroup is measured equally well.",
         )
-
     notes += (
-        "The subgroup of a generated image is read off its pixels: the colour channel that holds more than half of all its "
-        "light; an image in which none does is of unknown colour.",
+        "The subgroup of a generated image is read off its pixels: the colour channel that holds "
+        "more than half of all its light; an image in which none does is of unknown colour.",
     )
-
-    def samples(grey, label, probability, split):
-        image, group = colorize(grey, label, probability, data.seed, split)
-        return Samples(image, label.astype(np.int32), group)
-
+    samples = {}
+    for split, (grey, label), matrix in (("train", train, training), ("test", test, testing)):
+        image, group = colorize(resized(grey, size), label, matrix, data.seed, split)
+        samples[split] = Samples(image, label.astype(np.int32), group)  # pyright: ignore
     return Dataset(
-        train=samples(*train, training, "train"),
-        test=samples(*test, testing, "test"),
+        **samples,
         class_names=class_names,
         group_names=COLORS,
         image_group=image_group,
@@ -139,9 +121,29 @@ def colored(
     )
 
 
-def colors_of(variant: str, num_classes: int) -> tuple[tuple[float, ...], ...]:
-    """`data.color` of a config's variant: "unbiased" (1/3 each) or "biased" (see `biased`). Raises InputError for another."""
-    variants = {"unbiased": (), "biased": biased(num_classes)}
-    if variant not in variants:
-        raise InputError("the variant after --config=FILE.py:", variant, variants)
-    return variants[variant]
+def resized(grey: np.ndarray, size: int) -> np.ndarray:
+    """Resize as `jax.image.resize(method="cubic")` does (antialiased when it shrinks), and round.
+
+    It is a product with one matrix an axis, the resized identity; taken in float64 on the host, so
+    that the accelerator does not decide how a pixel is rounded.
+
+    grey: real [n h w], in [0, 255]. The result is uint8 [n size size]; cubic interpolation
+    overshoots, and is clipped.
+    """
+    n, height, width = grey.shape
+    if grey.dtype == np.uint8 and height == width == size:
+        return grey
+    rows, columns = _weights(height, size), _weights(width, size)
+    out = np.empty((n, size, size), np.uint8)
+    for start in range(0, n, _CHUNK):
+        chunk = grey[start : start + _CHUNK].astype(np.float64)
+        out[start : start + _CHUNK] = np.rint(np.clip(rows.T @ (chunk @ columns), 0, 255))
+    return out
+
+
+def _weights(old: int, new: int) -> np.ndarray:
+    """Return float64 [old new]: column j holds the weights of the old pixels in new pixel j."""
+    if old == new:
+        return np.eye(old)
+    identity = np.eye(old, dtype=np.float32)
+    return np.asarray(jax.image.resize(identity, (old, new), "cubic"), np.float64)

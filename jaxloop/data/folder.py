@@ -1,126 +1,157 @@
-"""Your own images: a folder of pictures, or one .npz file. Models learn classes; subgroups are only measured."""
+"""Your own images: a folder of pictures, or one .npz file. Models learn classes, not subgroups.
+
+In a folder only what desktops leave is silently passed over. Files that are no pictures may lie
+above the folders of pictures, and a note lists them.
+"""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from jaxloop import config
-from jaxloop.data import augment, npz, pictures, tree
-from jaxloop.errors import InputError
+from jaxloop.data import augment, npz, paths, pictures
+from jaxloop.data.pictures import SUFFIXES
+from jaxloop.spec import Data
 from jaxloop.types import Dataset, Samples
 
+_NAMED = 5  # files that a note names
+_SPLITS = ("train", "test")
+_LAYOUT = "ROOT/{train,test}/CLASS/SUBGROUP/PICTURE.{png,jpg,jpeg}"
+_JUNK = ("thumbs.db", "desktop.ini", "__macosx")  # what desktops leave, like hidden files
+_LEVELS = ("class folders", "subgroup folders (one will do)")  # of a split, of a class
 
-class _Part(NamedTuple):
-    """One split. pictures: of n images; label, group: int32 [n]."""
-
-    pictures: pictures.Pictures
-    label: np.ndarray
-    group: np.ndarray
-
-
-class _Names(NamedTuple):
-    """As in Dataset: L names, G names, and one row a class or nothing."""
-
-    class_names: tuple[str, ...]
-    group_names: tuple[str, ...]
-    subgroup_names: tuple[tuple[str, ...], ...]
+Classes = dict[str, dict[str, dict[str, Path]]]  # class -> subgroup -> name -> picture
 
 
-def load(data: config.Data) -> Dataset:
-    """Images uint8 [n s s 3] with s = `data.image_size`, of L >= 2 classes that have up to G subgroups each.
+def load(data: Data) -> Dataset:
+    """Return images uint8 [n s s 3] of L >= 2 classes that have up to G subgroups each.
 
-    `data.path` is a folder ROOT with ROOT/{train,test}/CLASS/SUBGROUP/PICTURE.{png,jpg,jpeg}, or a .npz file (see
-    `jaxloop.data.npz`). In a folder, the label is the rank of the class by name, and the group that of the subgroup
-    within its class. All that had to be done to the pictures is in `notes`.
-
-    Raises:
-      InputError: no such folder or file, or one that does not fit; it names the folder, the file or the array.
+    `data.path` is a folder ROOT with ROOT/{train,test}/CLASS/SUBGROUP/PICTURE.{png,jpg,jpeg}, or a
+    .npz file (see `jaxloop.data.npz`). In a folder, the label is the rank of the class by name, and
+    the group that of the subgroup within its class. `notes` say all that was done to the pictures.
     """
     path = Path(data.path)
     if data.path and os.path.isdir(path):
-        train, test, names = _from_tree(path, data.image_size)
-    elif os.path.isfile(path) and path.suffix.lower() == ".npz":
-        train, test, names = _from_npz(path, data.image_size)
-    else:
-        raise InputError(
-            "config.data.path", data.path, f"a folder that exists ({tree.LAYOUT}), or a .npz file"
-        )
-    return Dataset(
-        train=Samples(train.pictures.image, train.label, train.group),
-        test=Samples(test.pictures.image, test.label, test.group),
-        image_group=None,
-        notes=_notes(train, test, names, data.image_size),
-        augmentations=augment.NAMES,
-        **names._asdict(),
-    )
+        return _from_tree(path, data.image_size)
+    if os.path.isfile(path) and path.suffix.lower() == ".npz":
+        arrays = npz.read(path)
+        return _dataset(pictures.fit(arrays[0], data.image_size), *arrays[1:])
+    raise paths.refusal(data.path, f"a folder that exists ({_LAYOUT}), or a .npz file")
 
 
-def _from_tree(root: Path, size: int) -> tuple[_Part, _Part, _Names]:
-    splits = tree.scan(root)
+def _from_tree(root: Path, size: int) -> Dataset:
+    splits, others = _scan(root)
     class_names = tuple(splits["train"])
-    if len(class_names) < 2:
-        raise InputError(
-            "config.data.path", str(root), f"a folder with two or more classes ({tree.LAYOUT})"
-        )
+    allowed = f"a folder with two or more classes ({_LAYOUT})"
+    paths.require(len(class_names) > 1, root, allowed)
+    files, cells = [], []
+    for split, classes in splits.items():
+        for label, subgroups in enumerate(classes.values()):
+            for group, cell_files in enumerate(subgroups.values()):
+                files += cell_files.values()
+                cells += [(label, group, split == "test")] * len(cell_files)
+    label, group, is_test = np.array(cells, np.int32).T.copy()
     rows = tuple(tuple(subgroups) for subgroups in splits["train"].values())
+    group_names = tuple(f"subgroup {k + 1}" for k in range(max(map(len, rows))))
     if len(set(rows)) == 1:
-        names = _Names(class_names, rows[0], ())
-    else:
-        names = _Names(
-            class_names, tuple(f"subgroup {k + 1}" for k in range(max(map(len, rows)))), rows
-        )
-    return _decoded(splits["train"], size), _decoded(splits["test"], size), names
+        group_names, rows = rows[0], ()
+    names = [paths.escaped(str(path.relative_to(root))) for path in others]
+    images = pictures.read(files, size)
+    return _dataset(images, label, group, is_test == 1, class_names, group_names, rows, names)
 
 
-def _decoded(classes: tree.Classes, size: int) -> _Part:
-    paths, cells = [], []
-    for label, subgroups in enumerate(classes.values()):
-        for group, of_one in enumerate(subgroups.values()):
-            paths += of_one
-            cells += [(label, group)] * len(of_one)
-    label, group = np.array(cells, np.int32).T
-    return _Part(pictures.read(paths, size), label.copy(), group.copy())
+def _scan(root: Path) -> tuple[dict[str, Classes], list[Path]]:
+    """List the pictures, of the same subgroups in both splits, and the other files; open none.
+
+    InputError names the first file or folder that does not fit the layout.
+    """
+    others = []
+    for path in _entries(root):
+        if path.name not in _SPLITS:
+            _require(os.path.isfile(path), path, "only train/ and test/ at this level")
+            others.append(path)
+    classes = {split: _classes(root / split, _LEVELS, others) for split in _SPLITS}
+    train, test = ({(c, s) for c, row in classes[split].items() for s in row} for split in _SPLITS)
+    for name, subgroup in sorted(train ^ test):
+        present, absent = (root / split / name / subgroup for split in _SPLITS)
+        if (name, subgroup) in test:
+            present, absent = absent, present
+        _require(False, absent, f"a folder with pictures, because {present} is one")
+    return classes, others
 
 
-def _from_npz(path: Path, size: int) -> tuple[_Part, _Part, _Names]:
-    found = npz.read(path)
-    train, test = (
-        _Part(pictures.fit(found.image[index], size), found.label[index], found.group[index])
-        for index in (~found.is_test, found.is_test)
+def _classes(folder: Path, levels: tuple[str, ...], others: list[Path]) -> dict[str, Any]:
+    """Return {name: content} of a folder, in whose folders there are further `levels`."""
+    content = {}
+    for path in _entries(folder):
+        is_file, suffix = os.path.isfile(path), path.suffix.lower()
+        if not levels:
+            allowed = f"only pictures ({', '.join(SUFFIXES)}) at this level, each a regular file"
+            _require(is_file and suffix in SUFFIXES, path, allowed)
+            content[path.name] = path
+        elif is_file and suffix not in Image.registered_extensions():
+            others.append(path)
+        else:
+            _require(os.path.isdir(path), path, f"only {levels[0]} at this level")
+            _require(path.name == paths.escaped(path.name), path, "a name in UTF-8")
+            content[path.name] = _classes(path, levels[1:], others)
+    _require(bool(content), folder, f"a folder that holds {levels[0] if levels else 'pictures'}")
+    return content
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, sorted by name, without hidden files and other junk."""
+    visible = [path for path in paths.entries(folder) if not path.name.startswith(".")]
+    return [path for path in visible if path.name.lower() not in _JUNK]
+
+
+def _require(ok: bool, path: Path, allowed: str) -> None:
+    paths.require(ok, path, f"{allowed}; the layout is {_LAYOUT}")
+
+
+def _dataset(
+    images: pictures.Pictures,
+    label: np.ndarray,
+    group: np.ndarray,
+    is_test: np.ndarray,
+    class_names: tuple[str, ...],
+    group_names: tuple[str, ...],
+    subgroup_names: tuple[tuple[str, ...], ...] = (),
+    others: Sequence[str] = (),
+) -> Dataset:
+    """Put both splits together. is_test: bool [n]. others: files that are no pictures."""
+    parts, first = (~is_test, is_test), int(np.sum(~is_test))
+    if is_test[first:].all():  # as in folders: nothing need be copied
+        parts = slice(first), slice(first, None)
+    train, test = (Samples(images.image[part], label[part], group[part]) for part in parts)
+    notes = (
+        f"Own images: {len(train.label):,} for training and {len(test.label):,} for test, in "
+        f"{len(class_names)} classes.",
+        *pictures.notes(images),
     )
-    return train, test, _Names(found.class_names, found.group_names, ())
-
-
-def _notes(train: _Part, test: _Part, names: _Names, size: int) -> tuple[str, ...]:
-    """The sentences that a report on these images must show."""
-    n = len(train.label), len(test.label)
-    notes = [
-        f"Own images: {n[0]:,} for training and {n[1]:,} for test, in {len(names.class_names)} classes."
-    ]
-    notes += pictures.notes(train.pictures.remarks + test.pictures.remarks, sum(n), size)
-    if names.subgroup_names:
-        notes.append(
-            "Subgroup k is the k-th of its class by name; pooled over classes it has no meaning, so read the per-class "
-            "measures."
+    if others:
+        more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+        notes += (f"Passed over, being no pictures: {', '.join(others[:_NAMED])}{more}.",)
+    if subgroup_names:
+        notes += (
+            "Subgroup k is the k-th of its class by name; pooled over classes it has no meaning, "
+            "so read the per-class measures.",
         )
-    most = len(names.group_names)
-    counts = [
-        len(np.unique(train.group[train.label == label])) for label in range(len(names.class_names))
-    ]
-    for says, few in (
+    most, cells = len(group_names), np.unique(np.stack([label, group]), axis=1)
+    for words, few in (
         ("Classes with a single subgroup, in which measures between subgroups do not exist", 2),
         (f"Classes with fewer than {most} subgroups, which means over classes leave out", most),
     ):
-        if these := [
-            name for name, count in zip(names.class_names, counts, strict=True) if count < few
-        ]:
-            notes.append(f"{says}: {', '.join(these)}.")
-    in_training = set(train.pictures.digest)
-    if leaked := sum(digest in in_training for digest in test.pictures.digest):
-        notes.append(
-            f"Test pictures that are training pictures too, byte by byte: {leaked:,} of {n[1]:,}. Accuracy is too high "
-            "by what is learnt by heart."
+        if names := [class_names[c] for c in np.flatnonzero(np.bincount(cells[0]) < few)]:
+            notes += (f"{words}: {', '.join(names)}.",)
+    if leaked := int(np.isin(images.digest[is_test], images.digest[~is_test]).sum()):
+        notes += (
+            f"Test pictures that are training pictures too, byte by byte: {leaked:,} of "
+            f"{len(test.label):,}. Accuracy is too high by what is learnt by heart.",
         )
-    return tuple(notes)
+    return Dataset(
+        train, test, class_names, group_names, None, notes, subgroup_names, augment.NAMES
+    )

@@ -1,169 +1,191 @@
-"""Pictures of any size and kind -> square RGB arrays. What has to be done to them is counted, for the notes to tell."""
+"""Pictures of any size and kind -> square RGB arrays. What has to be done to them is counted.
+
+Nothing but pixels and orientation matters: texts, colour profiles and other tags are not applied.
+"""
 
 import hashlib
 import io
 import os
-from collections import Counter
+import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
-from jaxloop.errors import InputError
+from jaxloop.data.paths import read_bytes, refusal
 
 SUFFIXES = (".png", ".jpg", ".jpeg")  # in lower case
 
-_FORMATS = ("PNG", "JPEG")
-_PNG_DEPTH = 24  # the byte of a PNG file that tells the bits per channel
-_THREADS = min(
-    os.cpu_count() or 1, 16
-)  # more would wait for one another, and each holds a picture in memory
-_QUEUED = 4096  # pictures that wait for a thread at a time
+# Pillow's own limits, 1 and 64 MB, refuse sound pictures for their texts and colour profiles.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 2**28
+
+_PNG_DEPTH, _PNG_COLOR = 24, 25  # the bytes of a PNG file that tell its bits and its channels
+_THREADS = min(os.cpu_count() or 1, 16)  # each holds a picture in memory
+_UPRIGHT = {  # EXIF's orientation -> what shows the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 _REMARKS = {
     "turned": "Pictures turned upright, as their EXIF data says",
-    "deep": "Pictures of 16 bits per channel, of which the upper 8 are kept",
+    "exif": "Pictures whose EXIF data cannot be read, taken as upright",
+    "deep": "Pictures of 16 bits per channel, whose values have up to {bits}: the upper 8 are kept",
     "cmyk": "Pictures converted from CMYK to RGB",
     "grey": "Grey pictures, whose value all three channels take",
     "transparent": "Pictures with transparent parts, laid on white",
     "cropped": "Pictures that are not square, cropped at the centre",
     "resized": "Pictures resized to {size}x{size} (cubic interpolation, antialiased)",
 }
+# RGB, the bytes that it comes from, keys of _REMARKS, the largest of its 16-bit values or -1
+_Decoded = tuple[Image.Image, bytes, set[str], int]
 
 
 class Pictures(NamedTuple):
-    """n pictures, and what a reader must know about them.
+    """n pictures, and what a reader must know about them."""
 
-    image: uint8 [n s s 3].
-    digest: n hashes of what was given (the bytes of the file, or of the array); equal where those are equal.
-    remarks: how many pictures needed what; its keys are those of `_REMARKS`.
-    """
+    image: np.ndarray  # uint8 [n s s 3]
+    digest: np.ndarray  # uint64 [n], hashes of the bytes of the file, or of the array
+    peak: np.ndarray  # int [n], the largest value of a picture of 16 bits; -1 for others
+    remarks: list[set[str]]  # what each needed, keys of `_REMARKS`
 
-    image: np.ndarray
-    digest: list[bytes]
-    remarks: Counter
+    def bits(self) -> int:
+        """Return how many bits the values of the pictures of 16 bits have, at least 8."""
+        return max(8, int(self.peak.max()).bit_length())
 
 
 def read(paths: Sequence[Path], size: int) -> Pictures:
-    """Decodes PNG and JPEG files, turns them upright, makes them RGB, crops them at the centre and resizes them.
+    """Decode n PNG and JPEG files, turn them upright, make them RGB, crop and resize them.
 
-    Several at a time: Pillow works outside the interpreter lock. In memory are the result and one picture a thread.
-    Colour profiles are not applied.
-
-    Args:
-      paths: n files.
-      size: side s of the results, in pixels.
+    Values of 16 bits are scaled by the largest of all files. Several pictures at a time: Pillow
+    works outside the interpreter lock. In memory are the result and one picture a thread.
 
     Raises:
-      InputError: a file that cannot be read or decoded, or that is animated: the first such of `paths`.
+      InputError: a file that cannot be read or decoded, or is animated: the first such of `paths`.
     """
-    return _squares(lambda i: _decode(paths[i]), len(paths), size)
+    pictures = _squares(lambda i: _decode(paths[i]), len(paths), size)
+    bits, deep = pictures.bits(), np.flatnonzero(pictures.peak >= 0)
+    if bits < 16:  # or there are none
+        scaled = _squares(lambda i: _decode(paths[deep[i]], bits), len(deep), size)
+        pictures.image[deep] = scaled.image
+        for i, remarks in zip(deep, scaled.remarks, strict=True):
+            pictures.remarks[i] = remarks
+    return pictures
 
 
 def fit(image: np.ndarray, size: int) -> Pictures:
-    """Does the same to pictures that are in memory.
+    """Do the same to pictures in memory, uint8 [n h w c] with c = 1 (grey) or 3 (RGB)."""
+    rgb = np.broadcast_to(image, (*image.shape[:3], 3))
 
-    Args:
-      image: uint8 [n h w c], c = 1 (grey) or 3 (RGB).
-      size: side s of the results, in pixels.
-    """
-    height, width, channels = image.shape[1:]
-    remarks = {"grey"} if channels == 1 else set()
-    rgb = np.broadcast_to(image, (len(image), height, width, 3))
+    def decoded(i) -> _Decoded:
+        remarks = {"grey"} if image.shape[3] == 1 else set()
+        return Image.fromarray(np.ascontiguousarray(rgb[i])), image[i].tobytes(), remarks, -1
 
-    def picture(i):
-        return Image.fromarray(np.ascontiguousarray(rgb[i])), image[i].tobytes(), remarks
-
-    return _squares(picture, len(image), size)
+    return _squares(decoded, len(image), size)
 
 
-def notes(remarks: Counter, total: int, size: int) -> tuple[str, ...]:
-    """One sentence for each thing that was done, with the number of pictures out of `total`."""
-    return tuple(
-        f"{words.format(size=size)}: {remarks[name]:,} of {total:,}."
-        for name, words in _REMARKS.items()
-        if remarks[name]
-    )
+def notes(pictures: Pictures) -> tuple[str, ...]:
+    """Return one sentence for each thing that was done, with the number of pictures."""
+    (total, size, *_), bits = pictures.image.shape, pictures.bits()
+    counts = [
+        (words, sum(key in row for row in pictures.remarks)) for key, words in _REMARKS.items()
+    ]
+    filled = ((words.format(size=size, bits=bits), count) for words, count in counts if count)
+    return tuple(f"{words}: {count:,} of {total:,}." for words, count in filled)
 
 
-def _squares(
-    picture: Callable[[int], tuple[Image.Image, bytes, set[str]]], n: int, size: int
-) -> Pictures:
-    """Pictures of `picture(i)` = (RGB image, the bytes that it comes from, remarks), i in 0..n-1, in threads."""
+def _squares(decoded: Callable[[int], _Decoded], n: int, size: int) -> Pictures:
+    """Return the n results of `decoded`, in threads, as squares."""
     image = np.empty((n, size, size, 3), np.uint8)
+    digest, peak = np.empty(n, np.uint64), np.empty(n, np.int64)
 
-    def work(i):
-        rgb, content, remarks = picture(i)
-        square, more = _square(rgb, size)
-        image[i] = square
-        return hashlib.blake2b(content, digest_size=16).digest(), remarks | more
+    def work(i: int) -> set[str]:
+        rgb, content, remarks, peak[i] = decoded(i)
+        digest[i] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
+        side = min(rgb.size)
+        left, top = ((length - side) // 2 for length in rgb.size)
+        if max(rgb.size) != side:
+            remarks.add("cropped")
+            rgb = rgb.crop((left, top, left + side, top + side))
+        if side != size:
+            remarks.add("resized")
+            rgb = rgb.resize((size, size), Image.Resampling.BICUBIC)
+        image[i] = np.asarray(rgb)
+        return remarks
 
-    digest, counts = [], Counter()
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, n, _QUEUED):
-            for of_one, remarks in pool.map(work, range(start, min(start + _QUEUED, n))):
-                digest.append(of_one)
-                counts.update(remarks)
-    return Pictures(image, digest, counts)
+    with warnings.catch_warnings(), ThreadPool(_THREADS) as pool:
+        warnings.simplefilter("ignore")  # Pillow's, of odd tags and large pictures
+        return Pictures(image, digest, peak, list(pool.imap(work, range(n))))
 
 
-def _decode(path: Path) -> tuple[Image.Image, bytes, set[str]]:
+def _decode(path: Path, bits: int = 16) -> _Decoded:
+    content = read_bytes(path)
     try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            rgb, remarks = _rgb(image, content)
-            return rgb, content, remarks
-    except UnidentifiedImageError as error:  # its message is of no use
-        raise _refused(path, "it is neither") from error
-    except (
-        Exception
-    ) as error:  # whatever the library or the file system raises, the person needs one line
-        raise _refused(path, f"{type(error).__name__}: {error}") from error
+        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
+            return _rgb(image, content, bits)
+    except UnidentifiedImageError:  # its message is of no use
+        reason = "it is neither"
+    except Exception as error:  # whatever the library raises, the person needs one line
+        reason = f"{type(error).__name__}: {error}"
+    raise refusal(path, f"a still PNG or JPEG picture that can be decoded ({reason})")
 
 
-def _rgb(image: Image.Image, content: bytes) -> tuple[Image.Image, set[str]]:
-    """A decoded file as an upright RGB picture, and the remarks on it."""
-    remarks = set()
-    if image.format == "PNG":
-        if getattr(image, "is_animated", False):
-            raise ValueError("it is animated")
-        if content[_PNG_DEPTH] == 16:
-            remarks.add("deep")
-    if image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
-        remarks.add("turned")
-    image = ImageOps.exif_transpose(image)
+def _rgb(image: Image.Image, content: bytes, bits: int) -> _Decoded:
+    """Return a decoded file as an upright RGB picture."""
+    remarks, peak, is_png = set(), -1, image.format == "PNG"
+    if is_png and getattr(image, "is_animated", False):
+        raise ValueError("it is animated")
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # whatever a broken block raises; it tells no orientation
+        turn = None
+        remarks.add("exif")
+    if is_png and content[_PNG_DEPTH] == 16:
+        remarks.add("deep")
+        image, peak = _eight_bits(content, image.info.get("transparency"), bits)
     if image.mode == "CMYK":
         remarks.add("cmyk")
-    if image.mode.startswith(("1", "L", "I")):
+    if image.mode.startswith(("1", "L")):
         remarks.add("grey")
-    if image.mode.startswith("I"):  # 16 bits; Pillow itself would cut off all that is above 255
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
-        if image.getextrema()[3][0] < 255:  # the smallest alpha
+        if np.asarray(image)[..., 3].min() < 255:
             remarks.add("transparent")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB"), remarks
+    image = image.convert("RGB")
+    if turn is not None:
+        remarks.add("turned")
+        image = image.transpose(turn)
+    return image, content, remarks, peak
 
 
-def _square(image: Image.Image, size: int) -> tuple[Image.Image, set[str]]:
-    """The largest square at the centre, resized to size x size."""
-    width, height = image.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    remarks = set()
-    if width != height:
-        remarks.add("cropped")
-        image = image.crop((left, top, left + side, top + side))
-    if side != size:
-        remarks.add("resized")
-        image = image.resize((size, size), Image.Resampling.BICUBIC)
-    return image, remarks
+def _eight_bits(content: bytes, clear: Any, bits: int) -> tuple[Image.Image, int]:
+    """Return the upper 8 of the lower `bits` of a PNG's 16, as LA or RGBA; and its largest value.
+
+    Pillow itself drops the lower 8 of colours, so that data of 10 or 12 bits would be black, and
+    compares the value that is transparent, `clear`, with what it kept.
+    """
+    channels = {0: "I", 2: "RGB", 4: "LA", 6: "RGBA"}[content[_PNG_COLOR]]
+    if channels == "I":
+        value = _unpacked(content, "I;16B")[..., None]
+    elif channels == "LA":  # two channels of two bytes, big-endian
+        value = _unpacked(content, "RGBA").view(">u2")
+    else:  # "RGB;16B" unpacks the first byte of each value, "RGB;16L" the second
+        upper, lower = (_unpacked(content, f"{channels};16{order}") for order in "BL")
+        value = upper.astype(np.uint16) << 8 | lower
+    color, alpha = np.split(value, [3 if "RGB" in channels else 1], axis=-1)
+    if not alpha.size:
+        is_clear = (clear is not None) & np.all(color == clear, axis=-1, keepdims=True)
+        alpha = np.where(is_clear, 0, 65_535)
+    eight = np.minimum(np.concatenate([color, alpha], axis=-1) >> (bits - 8), 255)
+    return Image.fromarray(eight.astype(np.uint8)), int(color.max())
 
 
-def _refused(path: Path, why: str) -> InputError:
-    return InputError(
-        "config.data.path", str(path), f"a still PNG or JPEG picture that can be decoded ({why})"
-    )
+def _unpacked(content: bytes, raw_mode: str) -> np.ndarray:
+    """Return the channels of a PNG as they come when its bytes are taken as of `raw_mode`."""
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+        assert isinstance(image, PngImagePlugin.PngImageFile)
+        image.tile = [tile._replace(args=raw_mode) for tile in image.tile]
+        return np.asarray(image)

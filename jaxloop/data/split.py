@@ -8,31 +8,35 @@ from jaxloop.types import Samples
 
 
 def validation_split(train: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
-    """Holds out a random part of the training set, for early stopping.
+    """Hold out a random part of the training set, for early stopping; both parts keep its order.
 
-    The part is not stratified: it is drawn from the images as they are, so that its class x group proportions are those
-    of the training set up to chance. Both parts keep the order of `train`.
+    The draw is not stratified, but a class x subgroup that it would empty keeps one image: of its
+    images the first in drawn order goes back to training.
 
     Args:
-      train: NumPy Samples of n >= 2 images.
-      share: share held out, in (0, 1): round(share n) images, but at least one in each part.
+      share: share held out, in (0, 1): round(share n) of n >= 2 images, but one in each part.
       seed: `data.seed`, so that every run seed has the same split.
 
     Returns:
       (training part, validation part), NumPy Samples.
-
-    Raises:
-      InputError: fewer than two images.
     """
-    n = len(train.label)
-    if n < 2:
-        raise InputError(
-            "config.data.validation", share, f"a training set of 2 or more images, not {n}"
-        )
-    held_out = min(max(round(share * n), 1), n - 1)
+    n, fields = len(train.label), [np.asarray(field) for field in train]
+    _, label, group = fields
+    held_count = min(max(round(share * n), 1), n - 1)
     order = np.argsort(draws.uniform(seed, "validation", n), kind="stable")
-    parts = np.sort(order[held_out:]), np.sort(order[:held_out])
+    held, kept = order[:held_count], order[held_count:]
+    cell = np.unique(np.stack([label, group]), axis=1, return_inverse=True)[1].reshape(n)
+    cells, first = np.unique(cell[held], return_index=True)
+    back = first[~np.isin(cells, cell[kept])]
+    for wrong, allowed in (
+        (n < 2, f"a training set of 2 or more images, not {n}"),
+        (0 in np.bincount(label), f"an image of each class; {np.bincount(label).tolist()} is not"),
+        (len(back) == len(held), "a share that holds out more than the last of each subgroup"),
+    ):
+        if wrong:
+            raise InputError("config.data.validation", share, allowed)
+    kept, held = np.append(kept, held[back]), np.delete(held, back)
     training, validation = (
-        Samples(*(np.asarray(field)[index] for field in train)) for index in parts
+        Samples(*(field[np.sort(part)] for field in fields)) for part in (kept, held)
     )
     return training, validation

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxloop.data import batches
+from jaxloop.data.source import InMemory
 from jaxloop.types import Samples
 
 
@@ -50,7 +51,7 @@ def test_nothing_is_traced_again_as_the_queue_fills():
         traces.append(size)
         valid = jnp.arange(32) < 20 + size
         order = batches.epoch_order(key, valid)
-        return batches.take(real, queue, order[:8]), batches.num_batches(
+        return batches.take(InMemory.from_samples(real), queue, order[:8]), batches.num_batches(
             jnp.sum(valid, dtype=jnp.int32), 8
         )
 
@@ -64,7 +65,7 @@ def test_take_equals_indexing_the_concatenation():
     index = jnp.asarray(np.random.default_rng(2).permutation(32).astype(np.int32))
     both = jax.tree.map(lambda a, b: jnp.concatenate([a, b])[index], real, queue)
     for take in (batches.take, jax.jit(batches.take)):
-        taken = take(real, queue, index)
+        taken = take(InMemory.from_samples(real), queue, index)
         for field, expected in zip(taken, both, strict=True):
             assert field.dtype == expected.dtype
             np.testing.assert_array_equal(field, expected)
@@ -73,7 +74,8 @@ def test_take_equals_indexing_the_concatenation():
 def test_take_from_a_queue_without_slots():
     real, queue = random_samples(5, 0), random_samples(0, 1)
     np.testing.assert_array_equal(
-        batches.take(real, queue, jnp.array([4, 0], jnp.int32)).label, real.label[jnp.array([4, 0])]
+        batches.take(InMemory.from_samples(real), queue, jnp.array([4, 0], jnp.int32)).label,
+        real.label[jnp.array([4, 0])],
     )
 
 
@@ -83,7 +85,8 @@ def test_take_runs_for_all_seeds_over_one_real_set():
         jax.tree.map(lambda *x: jnp.stack(x), *(random_samples(3, s) for s in (1, 2))),
     )
     index = jnp.array([[0, 5, 7], [6, 1, 1]], jnp.int32)
-    taken = jax.vmap(batches.take, in_axes=(None, 0, 0))(real, queues, index)
+    source = InMemory.from_samples(real)
+    taken = jax.vmap(batches.take, in_axes=(None, 0, 0))(source, queues, index)
     np.testing.assert_array_equal(
         taken.label[0], jnp.stack([real.label[0], queues.label[0, 0], queues.label[0, 2]])
     )

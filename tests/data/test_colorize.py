@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxloop.config import Data
 from jaxloop.data import colorize
 from jaxloop.errors import InputError
+from jaxloop.spec import Data
 
 N = 6_000
 LABEL = np.arange(N, dtype=np.int32) % 10
@@ -24,7 +24,7 @@ def test_color_shares_follow_the_matrix():
     share = np.stack(
         [np.bincount(group[c == LABEL], minlength=3) / np.sum(c == LABEL) for c in range(10)]
     )
-    # Standard errors of 600 draws a class; 30 entries stay within 4 of them but once in 500 seeds, and this seed is fixed.
+    # Standard errors of 600 draws a class: 30 entries leave 4 of them once in 500 seeds.
     assert np.all(np.abs(share - BIASED) < 4 * np.sqrt(BIASED * (1 - BIASED) / 600))
 
 
@@ -54,7 +54,7 @@ def test_colors_are_a_function_of_seed_and_split_alone():
         assert (
             np.mean(group() == other) < 0.7
         )  # independent draws agree with 0.8^2 + 2 x 0.1^2 = 0.66
-    # The very colours, so that a change of library or machine that recolours the data set fails here.
+    # The very colours, so that a library or machine that recolours the data set fails here.
     assert "".join("rgb"[k] for k in group(n=20)) == "rrbbbbrgrrbgbrgbrbbr"
 
 
@@ -121,3 +121,24 @@ def test_colors_of_the_test_set(test_color, color, red, noted):
     assert any("coloured uniformly" in note for note in dataset.notes) == noted
     assert any("read off its pixels" in note for note in dataset.notes)
     assert dataset.group_names == ("red", "green", "blue")
+
+
+SMALL = np.random.default_rng(0).integers(0, 256, (5_000, 8, 8), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [5, 12, 16])
+def test_resizing_equals_jax_image_resize(size):
+    small = SMALL[:50]
+    theirs = jax.image.resize(small.astype(np.float32), (50, size, size), "cubic")
+    # Both clip; ours rounds a float64, theirs is a float32: half a level, and its error.
+    assert np.max(np.abs(colorize.resized(small, size) - np.clip(theirs, 0, 255))) < 0.501
+
+
+def test_the_same_size_changes_nothing():
+    np.testing.assert_array_equal(colorize.resized(SMALL, 8), SMALL)
+
+
+def test_chunks_are_seamless_and_black_stays_black():
+    whole = colorize.resized(SMALL, 12)
+    np.testing.assert_array_equal(whole[4090:4100], colorize.resized(SMALL[4090:4100], 12))
+    assert not colorize.resized(np.zeros((1, 8, 8), np.uint8), 16).any()

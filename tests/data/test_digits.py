@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from jaxloop import data
-from jaxloop.config import Data
 from jaxloop.data.colorize import biased
 from jaxloop.errors import InputError
+from jaxloop.spec import Data
+from jaxloop.types import Dataset, Samples
 
 BIASED = Data(name="digits", image_size=16, color=biased(10))
 
@@ -41,13 +42,13 @@ def test_shapes_types_and_sizes(digits):
 def test_every_fifth_image_is_a_test_image():
     from sklearn.datasets import load_digits
 
-    source = load_digits()
+    pixels, target = map(np.asarray, load_digits(return_X_y=True))
     dataset = data.load(
         dataclasses.replace(BIASED, image_size=8)
     )  # the source's own size: no interpolation
-    np.testing.assert_array_equal(dataset.test.label, source.target[::5])
-    np.testing.assert_array_equal(dataset.train.label[:4], source.target[1:5])
-    ink = np.rint(source.images[::5] * 255 / 16)
+    np.testing.assert_array_equal(dataset.test.label, target[::5])
+    np.testing.assert_array_equal(dataset.train.label[:4], target[1:5])
+    ink = np.rint(pixels.reshape(-1, 8, 8)[::5] * 255 / 16)
     np.testing.assert_array_equal(dataset.test.image.max(axis=-1), ink)
 
 
@@ -72,6 +73,23 @@ def test_refusals():
         data.load(Data(name="digits", color=biased(4)))
 
 
-@pytest.mark.parametrize("name", data.NAMES)
-def test_names_in_the_registry_load(name):
-    assert callable(data.SOURCES[name])
+def toy(settings):
+    """A data set from outside the package: one black image of each class in each split."""
+    names = ("a", "b")
+    label = np.arange(2 if settings.seed == 0 else 1, dtype=np.int32)
+    samples = Samples(np.zeros((len(label), 4, 4, 3), np.uint8), label, label)
+    return Dataset(samples, samples, names, (settings.path,), None, ())
+
+
+def test_a_source_is_registered_from_outside(monkeypatch):
+    monkeypatch.setitem(data.SOURCES, "toy", toy)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert "toy" in data.NAMES
+    assert data.load(Data(name="toy", path="~/x")).group_names == ("/home/me/x",)
+    with pytest.raises(InputError, match="a training image of each class; class 'b' has none"):
+        data.load(Data(name="toy", seed=1))
+
+
+def test_a_path_that_is_not_utf8_is_refused():
+    with pytest.raises(InputError, match=r"config.data.path='/x\\udcff' is refused.*UTF-8"):
+        data.load(Data(name="folder", path="/x\udcff"))

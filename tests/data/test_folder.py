@@ -1,6 +1,8 @@
-"""Own images: small trees and .npz files that the test writes, and the real CIFAR-10 folders where they are present."""
+"""Own images: small trees and .npz files that the test writes, and real CIFAR-10 folders."""
 
 import io
+import os
+import re
 import runpy
 import shutil
 import struct
@@ -8,19 +10,21 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from jaxloop import config, data
-from jaxloop.config import Data
-from jaxloop.data import pictures
 from jaxloop.errors import InputError
+from jaxloop.spec import Data
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "cifar10_folders.tar"
 CONFIG = Path(__file__).parents[2] / "configs" / "folder.py"
 SIZE = 8
+DEEP = "Pictures of 16 bits per channel, whose values have up to {}: the upper 8 are kept: 1 of 13."
 CELLS = ("pets/cat", "pets/dog", "farm/cow", "farm/pig")
 
 
@@ -30,6 +34,9 @@ def pixels(seed, height=SIZE, width=SIZE):
 
 def save(path, image, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(image, bytes):
+        path.write_bytes(image)
+        return
     if not isinstance(image, Image.Image):
         image = Image.fromarray(image)
     image.save(path, **options)
@@ -63,7 +70,7 @@ def refused(root, path, says):
     assert caught.value.value == str(path)
 
 
-# --- a tree that fits -------------------------------------------------------------------------------------------------
+# --- a tree that fits
 
 
 def test_labels_and_groups_are_ranks_by_name(root):
@@ -91,7 +98,8 @@ def test_subgroups_of_other_names_in_each_class(root):
     assert dataset.subgroup_names == (("cow", "pig"), ("cat", "dog"))
     assert dataset.notes == (
         "Own images: 8 for training and 4 for test, in 2 classes.",
-        "Subgroup k is the k-th of its class by name; pooled over classes it has no meaning, so read the per-class measures.",
+        "Subgroup k is the k-th of its class by name; pooled over classes it has no meaning, so "
+        "read the per-class measures.",
     )
     assert dataset.image_group is None
     assert dataset.augmentations == ("none", "crop", "crop_flip")
@@ -148,15 +156,16 @@ def test_test_pictures_that_are_training_pictures_are_counted(root):
     assert "byte by byte: 1 of 5." in load(root).notes[-1]
 
 
-# --- pictures of all kinds --------------------------------------------------------------------------------------------
+# --- pictures of all kinds
 
 
-def one(root, image, name="9.png", image_size=SIZE, **options):
+def one(root, image, name="9.png", image_size: int = SIZE, **options: Any):
     """Adds `image` to the training pictures; returns what was read, and the notes on pictures."""
     path = root / "train" / "pets" / "dog" / name
     save(path, image, **options)
     dataset = load(root, image_size)
-    return dataset.train.image[-1], [note for note in dataset.notes[1:] if note.endswith(" of 13.")]
+    notes = [note for note in dataset.notes[1:] if re.search(r" of 1[34]\.$", note)]
+    return dataset.train.image[-1], notes
 
 
 def test_grey(root):
@@ -170,8 +179,43 @@ def test_grey_of_16_bits(root):
     grey = np.arange(SIZE * SIZE, dtype=np.uint16).reshape(SIZE, SIZE) * 1000
     image, notes = one(root, grey)
     np.testing.assert_array_equal(image, np.dstack([grey // 256] * 3))
-    assert notes[0] == "Pictures of 16 bits per channel, of which the upper 8 are kept: 1 of 13."
+    assert notes[0] == DEEP.format(16)
     assert "Grey" in notes[1]
+
+
+@pytest.mark.parametrize(("color", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_16_bits_are_scaled_by_what_the_files_hold(root, color, channels, bits):
+    value = np.random.default_rng(bits).integers(0, 2**bits, (SIZE, SIZE, channels))
+    value[0, 0, 0] = 2**bits - 1
+    if channels in (2, 4):
+        value[..., -1] = 65_535 if bits > 12 else 2**bits - 1  # opaque, in both ways
+    image, notes = one(root, png_of_16_bits(value, color))
+    expected = value[..., :3] if channels > 2 else np.repeat(value[..., :1], 3, axis=-1)
+    np.testing.assert_array_equal(image, expected >> (bits - 8))
+    assert notes[0] == DEEP.format(bits)
+    assert len(notes) == 1 + (channels < 3)  # and grey, but not transparent
+
+
+def test_16_bits_are_scaled_alike_in_all_files(root):
+    """A dark picture stays dark beside a bright one, in another split."""
+    value = np.arange(SIZE * SIZE).reshape(SIZE, SIZE, 1)
+    save(root / "test" / "pets" / "dog" / "9.png", png_of_16_bits(value * 60, 0))
+    image, notes = one(root, png_of_16_bits(value, 0))
+    np.testing.assert_array_equal(image, np.repeat(value >> 4, 3, axis=-1))
+    assert notes == [note.replace("1 of", "2 of").replace("13", "14") for note in notes]
+
+
+@pytest.mark.parametrize(("color", "clear"), [(0, (700,)), (2, (700, 1, 65_000))])
+def test_a_transparent_value_of_16_bits(root, color, clear):
+    value = np.full((SIZE, SIZE, len(clear)), 256 * 9)
+    value[1], value[2] = clear, np.add(clear, 1)  # equal to it in the upper 8 bits
+    value[3, :, -1] = 65_535
+    image, notes = one(root, png_of_16_bits(value, color, clear))
+    expected = np.broadcast_to(value >> 8, (SIZE, SIZE, 3)).copy()
+    expected[1] = 255
+    np.testing.assert_array_equal(image, expected)
+    assert "Pictures with transparent parts, laid on white: 1 of 13." in notes
 
 
 def test_black_and_white_of_one_bit(root):
@@ -191,7 +235,7 @@ def test_palette(root):
 def test_transparency_is_laid_on_white(root, mode):
     picture = Image.new("RGBA", (SIZE, SIZE), (0, 0, 0, 255))
     picture.paste((0, 0, 0, 0), (0, 0, SIZE, SIZE // 2))  # the upper half is transparent
-    options = {}
+    options: dict[str, Any] = {}
     if mode == "P":
         picture, options = (
             Image.fromarray(np.asarray(picture.convert("RGB"))[..., 0]).convert("P"),
@@ -224,6 +268,53 @@ def test_exif_orientation(root):
     assert notes == ["Pictures turned upright, as their EXIF data says: 1 of 13."]
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_as_pillow_turns_it(root, orientation):
+    exif: Any = Image.Exif()
+    exif[0x0112] = orientation
+    save(root / "x.png", pixels(50), exif=exif)
+    with Image.open(root / "x.png") as picture:
+        expected = np.asarray(ImageOps.exif_transpose(picture))
+    np.testing.assert_array_equal(one(root, pixels(50), exif=exif)[0], expected)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        struct.pack(">HHII", 0x0132, 5, 1, 0xFFFFFF),  # a rational beyond the end of the block
+        struct.pack(">HHII", 0x8769, 4, 1, 0xFFFFFF),  # a sub-block beyond it
+        struct.pack(">HHI4s", 0x011A, 2, 4, b"abc\0"),  # a text where a rational belongs
+        struct.pack(">HHI4s", 0x0100, 2, 4, b"abc\0"),  # or an integer
+        struct.pack(">HHII", 0x0201, 99, 1, 7),  # a type that does not exist
+    ],
+)
+def test_odd_exif_tags_do_not_matter(root, odd):
+    turned = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    entries = b"".join(sorted([turned, odd]))
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + entries + bytes(4)
+    image, notes = one(root, pixels(50), name="9.jpg", exif=exif, quality=100, subsampling=0)
+    assert np.abs(image.astype(int) - np.rot90(pixels(50), -1)).mean() < 4
+    assert notes == ["Pictures turned upright, as their EXIF data says: 1 of 13."]
+
+
+def test_exif_that_cannot_be_read_is_said(root):
+    image, notes = one(root, pixels(50), exif=b"Exif\0\0garbage")
+    np.testing.assert_array_equal(image, pixels(50))
+    assert notes == ["Pictures whose EXIF data cannot be read, taken as upright: 1 of 13."]
+
+
+@pytest.mark.parametrize("kind", ["zip text", "plain text", "many texts", "profile"])
+def test_large_texts_and_profiles_do_not_matter(root, kind):
+    info, options = PngInfo(), {}
+    if kind == "profile":
+        options["icc_profile"] = bytes(3 * 2**20)
+    for i in range(40 if kind == "many texts" else 1):
+        info.add_text(f"key {i}", "x" * 2 * 2**20, zip=kind != "plain text")
+    image, notes = one(root, pixels(50), pnginfo=info, **options)
+    np.testing.assert_array_equal(image, pixels(50))
+    assert notes == []
+
+
 def test_crop_without_resizing_keeps_every_pixel(root):
     image, notes = one(root, pixels(50, SIZE, SIZE + 5))
     np.testing.assert_array_equal(image, pixels(50, SIZE, SIZE + 5)[:, 2:-3])
@@ -243,13 +334,7 @@ def test_another_size(root, height, width):
     assert len(notes) == 1 + (height != width)
 
 
-def test_more_pictures_than_wait_for_a_thread_at_a_time(root, monkeypatch):
-    whole = load(root)
-    monkeypatch.setattr(pictures, "_QUEUED", 3)
-    np.testing.assert_array_equal(load(root).train.image, whole.train.image)
-
-
-# --- trees that do not fit --------------------------------------------------------------------------------------------
+# --- trees that do not fit
 
 
 def test_no_path_and_no_such_path(tmp_path):
@@ -319,8 +404,63 @@ def test_another_thing_beside_train_and_test(root, name):
     refused(root, root / name, "only train/ and test/ at this level")
 
 
+def test_documents_are_passed_over_and_named(root):
+    names = ["LICENSE", "README", "labels.csv", "preview.png", "train/labels.csv"]
+    names += ["train/pets/README.md", "test/classes.json"]
+    for name in names:
+        (root / name).touch()
+    whole = load(root)
+    assert len(whole.train.label) == 8
+    assert whole.notes[1] == (
+        "Passed over, being no pictures: LICENSE, README, labels.csv, preview.png, "
+        "train/labels.csv and 2 more."
+    )
+
+
+def test_a_file_name_that_is_not_utf8_is_escaped_in_a_note(root):
+    (root / os.fsdecode(b"caf\xe9.txt")).touch()
+    assert load(root).notes[1] == r"Passed over, being no pictures: caf\udce9.txt."
+
+
+@pytest.mark.parametrize("folder", ["pets", "pets/cat"])
+def test_a_folder_whose_name_is_not_utf8(root, folder):
+    for split in ("train", "test"):
+        path = root / split / folder
+        path.rename(path.with_name(os.fsdecode(b"caf\xe9")))
+    with pytest.raises(
+        InputError, match=r"train.*caf\\udce9' is refused; allowed: a name in UTF-8"
+    ):
+        load(root)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "dangling link", "device"])
+@pytest.mark.parametrize("folder", [".", "train", "train/pets", "train/pets/cat"])
+def test_what_is_no_regular_file(root, folder, kind):
+    path = root / folder / "a.png"
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else "/absent")
+    refused(root, path, "only .* at this level")
+
+
 def test_one_class(tmp_path):
     refused(write(tmp_path, cells=("pets/cat", "pets/dog")), tmp_path, "two or more classes")
+
+
+def png_of_16_bits(value, color, clear=None):
+    """A PNG file of values [h w c] with a colour type (0 grey, 2 RGB, 4 and 6 with alpha)."""
+
+    def chunk(name, content):
+        checksum = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + checksum
+
+    height, width = value.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in value)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color, 0, 0, 0))
+    clear = b"" if clear is None else chunk(b"tRNS", struct.pack(f">{len(clear)}H", *clear))
+    end = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + header + clear + end
 
 
 def encoded(image, kind, **options):
@@ -364,7 +504,7 @@ def test_the_first_bad_file_is_the_one_that_is_named(root):
     refused(root, root / "train" / "farm" / "pig" / "1.png", "can be decoded")
 
 
-# --- .npz files -------------------------------------------------------------------------------------------------------
+# --- .npz files
 
 
 def arrays(**changes):
@@ -461,11 +601,11 @@ def test_npz_with_the_same_image_in_both_splits(tmp_path):
     [
         ({"image": None}, "'image': is missing"),
         ({"split": None}, "'split': is missing"),
-        ({"labels": np.zeros(12, int)}, "'labels': no such array; only image, label, group, split"),
+        ({"labels": np.zeros(12, int)}, "'labels': no such array; only image, label"),
         ({"image": np.zeros((12, SIZE, SIZE, 3), np.float32)}, "'image': uint8 .*not float32"),
-        ({"image": np.zeros((12, SIZE, SIZE, 4), np.uint8)}, r"'image': uint8 .*not uint8 \[12, 8, 8, 4\]"),
+        ({"image": np.zeros((12, 8, 8, 4), np.uint8)}, r"'image': .*not uint8 \[12, 8, 8, 4\]"),
         ({"image": np.zeros((12, 48), np.uint8)}, r"'image': uint8 .*not uint8 \[12, 48\]"),
-        ({"image": np.zeros((0, SIZE, SIZE, 3), np.uint8)}, r"'image': uint8 .*not uint8 \[0, 8, 8, 3\]"),
+        ({"image": np.zeros((0, 8, 8, 3), np.uint8)}, r"'image': .*not uint8 \[0, 8, 8, 3\]"),
         ({"label": np.zeros(11, int)}, r"'label': integers \[12\], one an image, not int64 \[11\]"),
         ({"label": np.zeros(12)}, r"'label': integers \[12\], one an image, not float64"),
         ({"label": np.arange(12) % 2 - 1}, r"'label': integers in 0\.\.11, not -1\.\.0"),
@@ -473,15 +613,16 @@ def test_npz_with_the_same_image_in_both_splits(tmp_path):
         ({"label": np.zeros(12, int)}, "'label': two or more classes"),
         ({"class_names": np.array(["a", "b", "c"])}, "'label': an image of each; 2 has none"),
         ({"group_names": np.array(["a"])}, r"'group': integers in 0\.\.0, not 0\.\.1"),
-        ({"group": np.arange(12)}, "'split': training and test images of each subgroup; class 0, group subgroup 1 has training"),
+        ({"group": np.arange(12)}, "'split': .*each subgroup; class 0, group subgroup 1 has"),
         ({"class_names": np.array(["a", "a"])}, "'class_names': different strings"),
         ({"class_names": np.array([1, 2])}, "'class_names': different strings"),
         ({"group_names": np.array([["a", "b"]])}, "'group_names': different strings"),
         ({"split": np.repeat(["train", "val", "test"], 4)}, "'split': \"train\" or \"test\""),
         ({"split": np.repeat([0, 1, 2], 4)}, "'split': \"train\" or \"test\""),
         ({"split": np.repeat([0.0, 0, 1], 4)}, "'split': \"train\" or \"test\""),
-        ({"split": np.repeat(["train"], 12)}, "'split': training and test images of each subgroup; class 0, .* training images"),
-        ({"class_names": np.array(["a", "b"], object)}, "'class_names': a whole array without Python objects"),
+        ({"split": np.repeat(["train"], 12)}, "'split': .*subgroup; class 0, .* training images"),
+        ({"class_names": np.array(["a", "b"], object)}, "'class_names': .*without Python objects"),
+        ({"class_names": np.array(["a", "\udcff"])}, "'class_names': different strings"),
     ],
 )  # fmt: skip
 def test_npz_that_does_not_fit(tmp_path, changes, says):
@@ -526,7 +667,7 @@ def test_the_config_resolves():
         get_config("small")
 
 
-# --- real pictures ----------------------------------------------------------------------------------------------------
+# --- real pictures
 
 
 def test_real_pictures(tmp_path):

@@ -1,12 +1,13 @@
 """The IDX reader, on files that the test writes whole and broken."""
 
 import gzip
+import os
 import struct
 
 import numpy as np
 import pytest
 
-from jaxloop.data import idx
+from jaxloop.data.mnist import read_idx
 from jaxloop.errors import InputError
 
 VALUES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -17,11 +18,10 @@ WHOLE = HEADER + VALUES.tobytes()
 def test_reads_a_file_plain_and_gzipped(tmp_path):
     (tmp_path / "plain").write_bytes(WHOLE)
     (tmp_path / "packed.gz").write_bytes(gzip.compress(WHOLE))
-    for name in ("plain", "packed"):
-        array = idx.read(idx.find(tmp_path, name), dimensions=3)
+    for name in ("plain", "packed.gz"):
+        array = read_idx(tmp_path / name, dimensions=3)
         assert array.dtype == np.uint8
         np.testing.assert_array_equal(array, VALUES)
-    assert idx.find(tmp_path, "absent") is None
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,14 @@ def test_refuses_a_broken_file_and_names_it(tmp_path, name, content, says):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"config.data.path") as caught:
-        idx.read(path, dimensions=3)
+        read_idx(path, dimensions=3)
     assert str(path) in str(caught.value)
     assert says in str(caught.value)
 
 
-def test_refuses_a_missing_file(tmp_path):
+def test_refuses_a_missing_file_and_a_fifo(tmp_path):
     with pytest.raises(InputError, match=r"absent"):
-        idx.read(tmp_path / "absent", dimensions=1)
+        read_idx(tmp_path / "absent", dimensions=1)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(InputError, match=r"fifo.*a regular file"):
+        read_idx(tmp_path / "fifo", dimensions=1)

@@ -1,7 +1,8 @@
 """Prepared data sets: read without TensorFlow, and refused in one line where they cannot be.
 
-The test prepares a small MNIST with tensorflow-datasets' own builder. It hands the builder pictures that are PNG files
-already, and no download manager, because encoding a PNG needs TensorFlow and the manager needs importlib_resources.
+The test prepares a small MNIST with tensorflow-datasets' own builder, from pictures that are PNG
+files already (encoding one needs TensorFlow) and without a download manager (which needs
+importlib_resources).
 """
 
 import importlib.util
@@ -36,7 +37,7 @@ def examples(n, seed):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
     image[:, 0, 0] = np.arange(n)  # the library shuffles: this pixel tells which image it is
-    return image, rng.integers(0, 10, n)
+    return image, np.arange(n) % 10
 
 
 @pytest.fixture
@@ -62,8 +63,9 @@ def data_dir(tmp_path, monkeypatch):
 
 
 def test_reads_what_was_prepared(data_dir):
-    splits = prepared.read("mnist", ("train", "test"), data_dir)
+    splits, names = prepared.read("mnist", ("train", "test"), data_dir)
     assert list(splits) == ["train", "test"]
+    assert names == {"label": tuple("0123456789")}
     for seed, (name, split) in enumerate(splits.items()):
         image, label = examples(SIZES[name], seed)
         assert split["image"].shape == (SIZES[name], 28, 28, 1)
@@ -85,7 +87,7 @@ def test_mnist_is_found_through_TFDS_DATA_DIR_and_read_without_tensorflow(data_d
     code = """
 import sys
 from jaxloop import data
-from jaxloop.config import Data
+from jaxloop.spec import Data
 dataset = data.load(Data(name="mnist", image_size=28))
 assert "tensorflow" not in sys.modules
 print(dataset.train.image.shape, dataset.test.image.shape, dataset.notes[0])
@@ -93,7 +95,8 @@ print(dataset.train.image.shape, dataset.test.image.shape, dataset.notes[0])
     process = run(code, TFDS_DATA_DIR=data_dir)
     assert process.returncode == 0, process.stderr
     assert process.stdout.strip() == (
-        "(40, 28, 28, 3) (10, 28, 28, 3) Colorized MNIST, the published split: 40 training and 10 test digits."
+        "(40, 28, 28, 3) (10, 28, 28, 3) Colorized pictures that are not MNIST "
+        "(other numbers of labels): 40 training and 10 test pictures."
     )
 
 

@@ -1,50 +1,87 @@
 """The validation split."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from jaxloop.data import draws
 from jaxloop.data.split import validation_split
 from jaxloop.errors import InputError
 from jaxloop.types import Samples
 
 
-def numbered(n):
-    number = np.arange(n, dtype=np.int32)
-    return Samples(
-        np.broadcast_to(number.astype(np.uint8)[:, None, None, None], (n, 2, 2, 3)),
-        number,
-        number % 3,
-    )
+def numbered(n, label: Any = 0, group: Any = 0):
+    """Image i has the value i in all its pixels."""
+    image = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 2, 2, 3))
+    return Samples(image, *(np.broadcast_to(x, n).astype(np.int32) for x in (label, group)))
+
+
+def numbers(part):
+    return part.image[:, 0, 0, 0].tolist()
+
+
+def unguarded(n, share, seed):
+    """The images that the draw alone holds out, of which the first drawn is the first."""
+    order = np.argsort(draws.uniform(seed, "validation", n), kind="stable")
+    return order[: round(share * n)].tolist()
 
 
 @pytest.mark.parametrize(
     ("n", "share", "held_out"), [(100, 0.1, 10), (7, 0.5, 4), (5, 0.01, 1), (2, 0.9, 1)]
 )
 def test_the_parts_are_disjoint_and_complete(n, share, held_out):
-    train, validation = validation_split(numbered(n), share, seed=0)
+    whole = numbered(n, group=np.arange(n) % 2 if n > 2 else 0)
+    train, validation = validation_split(whole, share, seed=0)
     assert len(validation.label) == held_out
-    assert sorted([*train.label, *validation.label]) == list(range(n))
+    assert sorted([*numbers(train), *numbers(validation)]) == list(range(n))
     for part in (train, validation):
-        np.testing.assert_array_equal(
-            part.image[:, 0, 0, 0], part.label
-        )  # the fields stay together
-        np.testing.assert_array_equal(part.group, part.label % 3)
+        assert numbers(part) == sorted(numbers(part))
+        np.testing.assert_array_equal(part.group, whole.group[numbers(part)])
 
 
 def test_it_is_random_and_fixed_by_the_seed():
     def held_out(seed):
-        return validation_split(numbered(200), 0.2, seed)[1].label.tolist()
+        return numbers(validation_split(numbered(200), 0.2, seed)[1])
 
     assert held_out(0) == held_out(0) != held_out(1)
     assert held_out(0) != list(range(40))
     times = np.zeros(200)
     for seed in range(200):
         times[held_out(seed)] += 1
-    assert np.abs(times - 40).max() < 4.5 * np.sqrt(
-        200 * 0.2 * 0.8
-    )  # binomial; 4.5 deviations over 200 images
+    # Binomial; 4.5 deviations over 200 images.
+    assert np.abs(times - 40).max() < 4.5 * np.sqrt(200 * 0.2 * 0.8)
+
+
+def test_the_draw_is_kept_where_every_subgroup_keeps_an_image():
+    whole = numbered(200, label=np.arange(200) % 2, group=np.arange(200) // 2 % 3 - 1)
+    for seed in range(20):
+        validation = validation_split(whole, 0.2, seed)[1]
+        assert numbers(validation) == sorted(unguarded(200, 0.2, seed))
+
+
+def test_a_subgroup_that_would_be_emptied_keeps_its_first_drawn_image():
+    guarded = 0
+    for seed in range(40):
+        held_out = unguarded(200, 0.3, seed)
+        label, group = np.zeros(200), np.zeros(200)
+        label[[3, 7]], group[11] = 1, 1  # a class of two images, a subgroup of one
+        train, validation = validation_split(numbered(200, label, group), 0.3, seed)
+        assert {(0, 0), (0, 1), (1, 0)} == set(zip(train.label, train.group, strict=True))
+        back = [11] if 11 in held_out else []
+        if {3, 7} <= set(held_out):
+            back.append(min(3, 7, key=held_out.index))
+        assert numbers(validation) == sorted(set(held_out) - set(back))
+        guarded += len(back)
+    assert guarded > 5
 
 
 def test_refuses_a_training_set_that_cannot_be_split():
-    with pytest.raises(InputError, match=r"config.data.validation.*2 or more"):
-        validation_split(numbered(1), 0.1, seed=0)
+    for whole, words in (
+        (numbered(0), "2 or more images, not 0"),
+        (numbered(1), "2 or more images, not 1"),
+        (numbered(9, label=np.arange(9) % 2 * 2), "an image of each class"),
+        (numbered(9, label=np.arange(9)), "more than the last of each subgroup"),
+    ):
+        with pytest.raises(InputError, match=f"config.data.validation.*{words}"):
+            validation_split(whole, 0.1, seed=0)
