@@ -1,14 +1,13 @@
-"""A set of images as a network sees it, and how far a generated set is from a real one in those features.
+"""A set of images in a network's features, and how far a generated set is from a real one in them.
 
-The moments are over every image. What needs the features themselves (KID, precision, recall, density, coverage, distances by
-class) looks at an even sample of at most `limit` images, so that memory and time are bounded.
+The moments are over every image. All else uses a stratified sample of at most `limit` images, so
+that memory and time are bounded.
 """
 
 import contextlib
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,22 +26,17 @@ CACHE = "jaxloop-statistics/2"  # changes where a cached file would no longer be
 
 
 class Embedded(NamedTuple):
-    """Features of a set of n images.
-
-    moments: Moments of all n.
-    features: float32 [k d], of the sample, k = min(n, limit).  label: int32 [k].
-    """
+    """moments: of all images.  features: float32 [k d] and label: int32 [k], of the sample."""
 
     moments: Moments
-    features: Array
-    label: Array
+    features: Array | np.ndarray
+    label: Array | np.ndarray
 
 
 class Comparison(NamedTuple):
-    """A generated set beside a real one; NaN where a value does not exist.
+    """frechet: of all images, eq. (1); all else of the samples.  frechet_by_class: float64 [L].
 
-    frechet: of all images, eq. (1).  frechet_by_class: float64 [L], of the samples.
-    kid: mean and standard deviation over subsets of the samples.  neighbours: precision, recall, density, coverage.
+    NaN where a value does not exist.
     """
 
     frechet: float
@@ -52,121 +46,98 @@ class Comparison(NamedTuple):
 
 
 def even(label: Array, limit: int) -> Array:
-    """int [min(n, limit)], ascending: a sample in which every class has its share, in whatever order the images are.
-
-    Pure; may be called inside jit.
-    """
+    """Return a stratified sample, each class with its share: int [min(n, limit)], ascending."""
     number = label.shape[0]
     size = min(number, limit)
-    # Even steps through the set in its own order would miss classes that take turns in it.
+    # Even steps through the set in its order would miss classes that take turns in it.
     by_class = jnp.argsort(jnp.asarray(label), stable=True)
     return jnp.sort(by_class[np.arange(size) * number // max(size, 1)])
 
 
 def from_features(features: Array, label: Array, limit: int) -> Embedded:
-    """`Embedded` of features [n d] that are all at hand. Pure; may be called inside jit."""
+    """Return `Embedded` of features [n d] that are all in memory. Pure."""
     index = even(label, limit)
-    return Embedded(
-        moments.from_batch(features),
-        features[index].astype(jnp.float32),
-        label[index].astype(jnp.int32),
-    )
+    sample = features[index].astype(jnp.float32)
+    return Embedded(moments.from_batch(features), sample, label[index].astype(jnp.int32))
 
 
 def embed(
-    network: Network,
-    image: Array,
-    label: Array,
-    limit: int,
-    each: Callable[[int], None] = lambda n: None,
+    network: Network, image: Array, label: Array, limit: int, progress=lambda n: None
 ) -> Embedded:
-    """`Embedded` of images that need not fit in memory as features.
+    """Return `Embedded` of images (uint8 [n h w 3]) that need not fit in memory as features.
 
-    Args:
-      image: uint8 [n h w 3].  label: int [n].
-      limit: of the sample.
-      each: called with the number of images done after every chunk.
+    progress: called after every chunk, with the number of images in it.
     """
-    wanted, found = np.asarray(even(label, limit)), []
+    index, sample = np.asarray(even(label, limit)), [np.zeros((0, network.dim), np.float32)]
     total = moments.empty(network.dim)
     for start in range(0, len(image), CHUNK):
         features = network(image[start : start + CHUNK])
         total = moments.merge(total, moments.from_batch(features))
-        here = wanted[(wanted >= start) & (wanted < start + CHUNK)]
-        found.append(features[here - start])
-        each(len(features))
-    sample = np.concatenate(found) if found else np.zeros((0, network.dim), np.float32)
-    return Embedded(total, sample, np.asarray(label)[wanted].astype(np.int32))
+        inside = index[(index >= start) & (index < start + CHUNK)]
+        sample.append(features[inside - start])
+        progress(len(features))
+    return Embedded(total, np.concatenate(sample), np.asarray(label)[index].astype(np.int32))
 
 
 def cached(
-    folder: Path, network: Network, image: Array, label: Array, limit: int, each=lambda n: None
+    folder: Path, network: Network, image: Array, label: Array, limit: int, progress=lambda n: None
 ) -> Embedded:
-    """`embed`, remembered in `folder` under a hash of all that it depends on: images, labels, limit, network, device, JAX.
+    """Return `embed`, kept in `folder` under a hash of all that it depends on.
 
-    A file that is broken is made again; where none can be written, nothing is remembered.
+    A file that is broken is replaced; where none can be written, nothing is kept.
     """
-    path = folder / f"{_name(network, image, label, limit)}.npz"
-    if (found := _read(path)) is None:
-        found = embed(network, image, label, limit, each)
-        out = io.BytesIO()
-        np.savez(out, **found.moments._asdict(), features=found.features, label=found.label)
+    path = folder / f"{_hash(network, image, label, limit)}.npz"
+    if (embedded := _read(path)) is None:
+        embedded = embed(network, image, label, limit, progress)
+        arrays = embedded.moments._asdict() | embedded._asdict()
+        del arrays["moments"]
+        np.savez(out := io.BytesIO(), **arrays)
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             write_atomic(path, out.getvalue())
-    return found
+    return embedded
 
 
-def compare(key: Array, real: Embedded, made: Embedded, num_classes: int) -> Comparison:
-    """Every distance between a real and a generated set, in one network's features. On the host.
-
-    Args:
-      key: for the subsets of KID, from `jaxloop.keys`.
-      real, made: of the same network.
-      num_classes: L.
-    """
-    # The features are exact where the moments, in float32, are not quite: with fewer images than features.
-    whole = all(len(side.features) == int(side.moments.count) for side in (real, made))
+def compare(key: Array, real: Embedded, generated: Embedded, num_classes: int) -> Comparison:
+    """Return every distance between both sets, in one network's features; `key` is for KID."""
+    features = real.features, generated.features
+    # The features are exact where the moments, in float32, are not quite: with fewer images than d.
+    if all(len(side.features) == int(side.moments.count) for side in (real, generated)):
+        distance = frechet.frechet_distance(*features)
+    else:
+        distance = frechet.from_moments(real.moments, generated.moments)
     return Comparison(
-        frechet=frechet.frechet_distance(real.features, made.features)
-        if whole
-        else frechet.from_moments(real.moments, made.moments),
-        frechet_by_class=frechet.by_class(
-            real.features, real.label, made.features, made.label, num_classes
-        ),
-        kid=kid.kid(key, real.features, made.features),
-        neighbours=neighbours.neighbours(real.features, made.features),
+        distance,
+        frechet.by_class(features[0], real.label, features[1], generated.label, num_classes),
+        kid.kernel_distance(key, *features),
+        neighbours.prdc(*features),
     )
 
 
 def total_variance(embedded: Embedded) -> float:
-    """The trace of the covariance of the features: the mean squared distance of an image from the mean. NaN below two images."""
+    """Return the trace of the covariance of the features; NaN below two images."""
     number = int(embedded.moments.count)
-    return (
-        float(np.trace(np.asarray(embedded.moments.m2, np.float64))) / (number - 1)
-        if number > 1
-        else float("nan")
-    )
+    trace = float(np.trace(np.asarray(embedded.moments.m2, np.float64)))
+    return trace / (number - 1) if number > 1 else float("nan")
 
 
-def _name(network: Network, image: Array, label: Array, limit: int) -> str:
-    told = (
+def _hash(network: Network, image: Array, label: Array, limit: int) -> str:
+    settings = (
         CACHE, network.name, network.resize, network.sha256, network.settings, limit, image.shape,
         jax.__version__, jax.devices()[0].device_kind,
     )  # fmt: skip
-    digest = hashlib.sha256(repr(told).encode())
-    digest.update(np.ascontiguousarray(image))
-    digest.update(np.ascontiguousarray(label, np.int32))
+    digest = hashlib.sha256(repr(settings).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    digest.update(np.ascontiguousarray(label, np.int32).data)
     return digest.hexdigest()
 
 
 def _read(path: Path) -> Embedded | None:
     try:
-        # Opened here: np.load leaves a file that is no archive open.
+        # np.load would leave a file open that is no archive.
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in (*Moments._fields, "features", "label")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    return Embedded(
-        Moments(*(arrays[name] for name in Moments._fields)), arrays["features"], arrays["label"]
-    )
+    features, label = arrays.pop("features"), arrays.pop("label")
+    return Embedded(Moments(**arrays), features, label)

@@ -1,14 +1,15 @@
-"""Kernel distance between two sets of features, "KID" (Binkowski, Sutherland, Arbel and Gretton, 2018, sec. 4).
+"""Kernel distance between two sets of features, "KID" (Binkowski et al., 2018, sec. 4).
 
-The squared maximum mean discrepancy under the kernel k(x, y) = (x.y / d + 1)^3, estimated without bias from s features on
-either side (Gretton et al., 2012, eq. 3):
+The squared maximum mean discrepancy under the kernel k(x, y) = (x.y / d + 1)^3, estimated without
+bias from s features on either side (Gretton et al., 2012, eq. 3):
 
-    sum_{i != j} k(x_i, x_j) / s(s - 1)  +  sum_{i != j} k(y_i, y_j) / s(s - 1)  -  2 sum_{i, j} k(x_i, y_j) / s^2
+    mean_{i != j} k(x_i, x_j)  +  mean_{i != j} k(y_i, y_j)  -  2 mean_{i, j} k(x_i, y_j)
 
-It is unbiased for any number of images, where the Fréchet distance is too large for few. It is a mean over random subsets,
-so that its cost does not grow with the sets. It is "KID" only in the features of the Inception-V3 of record.
+It is unbiased for any number of images, where the Fréchet distance is too large for few. It is a
+mean over random subsets, so that its cost does not grow with the sets. It is "KID" only in the
+features of the Inception-V3 of record.
 
-The three sums are nearly equal and the estimate is their small difference, so in float32 it would be lost. A constant taken
+The three means are nearly equal, and float32 would lose their small difference. A constant taken
 off the kernel cancels out of it. With c the mean feature and t = |c|^2 / d + 1,
 
     k(x, y) - t^3 = r (3 t^2 + 3 t r + r^2),   r = ((x-c).(y-c) + c.(x-c) + c.(y-c)) / d
@@ -27,11 +28,11 @@ from jaxloop.types import Array
 
 
 class Kid(NamedTuple):
-    """Over the subsets. Python floats; NaN where a set has fewer than two images or a feature is not finite.
+    """Over the subsets; NaN where a set has fewer than two images or a feature is not finite.
 
-    mean: the estimate, in (-inf, inf): without bias, so around 0 and as often below it for sets that are alike.
-    std: standard deviation over the subsets, >= 0 (divided by their number, as is usual). The error of the mean is not
-      std / sqrt(subsets): subsets of one set share images.
+    mean: in (-inf, inf): for sets that are alike around 0, and as often below it.
+    std: over the subsets, >= 0. The error of the mean is not std / sqrt(subsets): subsets share
+      images.
     subset_size: images on either side of a subset.
     """
 
@@ -40,61 +41,49 @@ class Kid(NamedTuple):
     subset_size: int
 
 
-def kid(
-    key: Array, features_a: Array, features_b: Array, subsets: int = 100, subset_size: int = 1000
+def kernel_distance(
+    key: Array, features_a, features_b, subsets: int = 100, subset_size: int = 1000
 ) -> Kid:
-    """The kernel distance between two sets of features.
+    """Return the kernel distance between two sets of features, float [n d] and [m d].
 
-    Computed in float32 on the device, one subset after another in one compiled call, in memory of one subset: about
-    3 subset_size^2 + 2 subset_size d floats. The mean over subsets is taken in float64. Against float64 throughout it is
-    within 1e-5 of the distance or 1e-8 of the kernel's mean, whichever is more (measured for 1,000 images, d = 64 and 2,048).
+    In float32 on the device, one subset after another. Against float64 it is within 1e-5 of the
+    distance or 1e-8 of the kernel's mean, whichever is more (measured for d = 64 and 2,048).
 
     Args:
-      key: chooses the subsets, each without replacement. One key, one result.
-      features_a: float [n d].  features_b: float [m d].
-      subsets: how many, at least 1.
+      key: chooses the subsets, each without replacement.
       subset_size: images on either side of a subset, at least 2; cut to the smaller of n and m.
-
-    Raises:
-      ValueError: features are not [n d] and [m d] with d >= 1, or subsets or subset_size is too small.
     """
     shape_a, shape_b = jnp.shape(features_a), jnp.shape(features_b)
     if len(shape_a) != 2 or len(shape_b) != 2 or shape_a[1] != shape_b[1] or shape_a[1] < 1:
-        raise ValueError(
-            f"features_a and features_b must be [n d] and [m d], d >= 1, not {shape_a} and {shape_b}"
-        )
+        raise ValueError(f"features_a and features_b must be [n d], not {shape_a}, {shape_b}")
     if subsets < 1 or subset_size < 2:
-        raise ValueError(
-            f"subsets must be at least 1 and subset_size 2, not {subsets} and {subset_size}"
-        )
+        raise ValueError(f"subsets must be at least 1, subset_size 2: {subsets}, {subset_size}")
     size = min(subset_size, shape_a[0], shape_b[0])
     if size < 2:
         return Kid(float("nan"), float("nan"), size)
-    values = np.asarray(
-        _over_subsets(key, jnp.asarray(features_a), jnp.asarray(features_b), subsets, size),
-        np.float64,
-    )
+    a, b = jnp.asarray(features_a), jnp.asarray(features_b)
+    values = np.asarray(_over_subsets(key, a, b, subsets, size), np.float64)
     return Kid(float(values.mean()), float(values.std()), size)
 
 
 @partial(jax.jit, static_argnames=("subsets", "size"))
 def _over_subsets(key: Array, a: Array, b: Array, subsets: int, size: int) -> Array:
-    """The estimate from each subset, float32 [subsets]."""
+    """Return the estimate from each subset, float32 [subsets]."""
     a, b = a.astype(jnp.float32), b.astype(jnp.float32)
     centre = (jnp.mean(a, axis=0) + jnp.mean(b, axis=0)) / 2
     a, b = a - centre[None], b - centre[None]
 
-    def one(number):
-        of_a, of_b = (jax.random.fold_in(jax.random.fold_in(key, number), side) for side in (0, 1))
-        x = a[jax.random.choice(of_a, a.shape[0], (size,), replace=False)]
-        y = b[jax.random.choice(of_b, b.shape[0], (size,), replace=False)]
+    def estimate(number):
+        key_a, key_b = (jax.random.fold_in(jax.random.fold_in(key, number), i) for i in (0, 1))
+        x = a[jax.random.choice(key_a, a.shape[0], (size,), replace=False)]
+        y = b[jax.random.choice(key_b, b.shape[0], (size,), replace=False)]
         return _squared_discrepancy(x, y, centre)
 
-    return jax.lax.map(one, jnp.arange(subsets))
+    return jax.lax.map(estimate, jnp.arange(subsets))
 
 
 def _squared_discrepancy(x: Array, y: Array, centre: Array) -> Array:
-    """The unbiased estimate from centred features [s d], [s d] and what was taken off them, [d]: float32 []."""
+    """Return the estimate from centred features [s d], [s d] and the centre [d]: float32 []."""
     size = x.shape[0]
     off_diagonal = 1 - jnp.eye(size)
     same = (jnp.sum(_kernel(z, z, centre) * off_diagonal, axis=1) / (size - 1) for z in (x, y))
@@ -104,8 +93,8 @@ def _squared_discrepancy(x: Array, y: Array, centre: Array) -> Array:
 
 
 def _kernel(x: Array, y: Array, centre: Array) -> Array:
-    """k - t^3 of the module, between all rows: [s d], [r d] -> [s r]."""
-    matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
-    rest = (matmul(x, y.T) + matmul(x, centre)[:, None] + matmul(y, centre)[None, :]) / x.shape[1]
-    base = matmul(centre, centre) / x.shape[1] + 1
-    return rest * (3 * base**2 + 3 * base * rest + rest**2)
+    """Return k - t^3 of the module, between all rows: [s d], [r d] -> [s r]."""
+    dot = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+    r = (dot(x, y.T) + dot(x, centre)[:, None] + dot(y, centre)[None, :]) / x.shape[1]
+    t = dot(centre, centre) / x.shape[1] + 1
+    return r * (3 * t**2 + 3 * t * r + r**2)

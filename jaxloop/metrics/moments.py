@@ -1,9 +1,8 @@
 """Mean and covariance of features, gathered batch by batch.
 
-Each part keeps the sum of squares about its own mean, and two parts are merged as in Chan, Golub and LeVeque, "Algorithms
-for computing the sample variance" (The American Statistician, 1983). E[xx] - E[x]E[x] would lose half of float32's digits.
-
-Rows may be spread over a mesh: XLA then adds up the parts of the devices, and the same moments come out up to rounding.
+Each part keeps the sum of squares about its mean, and two parts are merged as in Chan, Golub and
+LeVeque (The American Statistician, 1983). E[xx] - E[x]E[x] would lose half of float32's digits.
+Rows may be spread over a mesh: the same moments come out up to rounding.
 """
 
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from jaxloop.types import Array
 
 
 class Moments(NamedTuple):
-    """The first two moments of a set of feature vectors.
+    """The first two moments of feature vectors; the unbiased covariance is m2 / (count - 1).
 
     count: int32 [], feature vectors.
     mean: float32 [d], 0 where count is 0.
@@ -28,28 +27,21 @@ class Moments(NamedTuple):
 
 
 def empty(num_features: int) -> Moments:
-    """Moments of no feature vector: the neutral element of `merge`."""
+    """Return the moments of no feature vector: the neutral element of `merge`."""
     return Moments(jnp.int32(0), jnp.zeros(num_features), jnp.zeros((num_features, num_features)))
 
 
 @jax.jit
 def from_batch(features: Array, mask: Array | None = None) -> Moments:
-    """Moments of one batch, on one device or with its rows spread over several.
+    """Return the moments of one batch, features [n d]; n may be 0.
 
-    Args:
-      features: float [n d]; n may be 0.
-      mask: bool [n], False where the row is padding. None: every row counts.
-
-    Raises:
-      ValueError: features are not [n d], or mask is not bool [n].
+    mask: bool [n], False where the row is padding. None: every row counts.
     """
     if jnp.ndim(features) != 2:
         raise ValueError(f"features must be [n d]; their shape is {jnp.shape(features)}")
     mask = jnp.ones(features.shape[0], bool) if mask is None else mask
     if jnp.shape(mask) != features.shape[:1] or mask.dtype != bool:
-        raise ValueError(
-            f"mask must be bool [{features.shape[0]}]; it is {mask.dtype} {jnp.shape(mask)}"
-        )
+        raise ValueError(f"mask must be bool [n], not {mask.dtype} {jnp.shape(mask)}")
     features = features.astype(jnp.float32)
     number = jnp.sum(mask, dtype=jnp.int32)
     divisor = jnp.maximum(number, 1).astype(jnp.float32)
@@ -65,15 +57,9 @@ def from_batch(features: Array, mask: Array | None = None) -> Moments:
 
 @jax.jit
 def merge(a: Moments, b: Moments) -> Moments:
-    """The moments of both sets together. Associative and commutative up to rounding in float32.
-
-    Raises:
-      ValueError: the two have different d.
-    """
+    """Return the moments of both sets together. Associative and commutative up to rounding."""
     if a.mean.shape != b.mean.shape:
-        raise ValueError(
-            f"moments differ in the number of features: {a.mean.shape} and {b.mean.shape}"
-        )
+        raise ValueError(f"moments differ in d: {a.mean.shape} and {b.mean.shape}")
     number = a.count + b.count
     # Floats before the product below: in int32 it would overflow at 46,341 images.
     count_a = a.count.astype(jnp.float32)
@@ -84,10 +70,3 @@ def merge(a: Moments, b: Moments) -> Moments:
         mean=a.mean + share_b * delta,
         m2=a.m2 + b.m2 + count_a * share_b * (delta[:, None] * delta[None, :]),
     )
-
-
-@jax.jit
-def covariance(moments: Moments) -> Array:
-    """The unbiased covariance (divided by count - 1), float32 [d d]; NaN with fewer than two feature vectors."""
-    freedom = (moments.count - 1).astype(jnp.float32)
-    return moments.m2 / jnp.where(freedom > 0, freedom, jnp.nan)

@@ -1,19 +1,18 @@
-"""Fidelity and diversity from nearest neighbours: precision and recall (Kynkäänniemi et al., 2019), density and coverage
-(Naeem et al., 2020).
+"""Fidelity and diversity from nearest neighbours in features.
 
-With r_k(x) the distance from x to its k-th nearest neighbour in its own set (itself not counted, a copy of it counted):
+With r_k(x) the distance from x to its k-th nearest neighbour in the same set (x itself not counted,
+a copy of it counted), x real and y generated:
 
-    precision = share of made y   with  |x - y| <= r_k(x)  for some real x    (eqs. 1-2 of 2019)
-    recall    = share of real x   with  |x - y| <= r_k(y)  for some made y
-    density   = the number of pairs (x, y) with |x - y| < r_k(x), over k m    (eq. 3 of 2020)
-    coverage  = share of real x   with  |x - y| < r_k(x)   for some made y    (eq. 4 of 2020)
+    precision = share of y with  |x - y| <= r_k(x)  for some x        (Kynkäänniemi et al., 2019)
+    recall    = share of x with  |x - y| <= r_k(y)  for some y
+    density   = number of pairs (x, y) with |x - y| < r_k(x), over k m      (Naeem et al., 2020)
+    coverage  = share of x with  |x - y| < r_k(x)   for some y
 
-The balls are closed in the first paper; in the second's program they are open, which gives equal sets a density of 1.
+The balls are closed in the first paper and open in the second's program: equal sets have density 1.
 
-Distances come from the Gram matrix, a block of rows at a time. In float32 the digits of two alike images would cancel in it, and
-rounding would decide whether a point is inside a ball, so it is in float64. Squared distances that differ by less than SAME of
-the squared lengths (about the mean feature), where only rounding differs, count as equal: copies are at distance 0, and ties
-are ties.
+Distances come from the Gram matrix, a block of rows at a time; in float64, as in float32 the digits
+of two alike images would cancel. Squared distances that differ by less than SAME of the squared
+lengths (about the mean feature) count as equal: copies are at distance 0, and ties are ties.
 """
 
 import contextlib
@@ -23,23 +22,20 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxloop.devices import in_batches
 from jaxloop.types import Array
 
 BLOCK = 512  # rows of a distance matrix that are held at a time
-SAME = 1e-13  # of |x|^2 + |y|^2; rounding in float64 is about 1e-15 of it, the digits of float32 features 1e-7
-SPARE = 8  # candidates for the nearest beyond those asked for
+SAME = 1e-13  # of |x|^2 + |y|^2: float64 rounds to about 1e-15 of it, float32 features to 1e-7
+SPARE = 8  # candidates for the nearest beyond the k that are needed
 
 
 class Neighbours(NamedTuple):
-    """Python floats. NaN where there is no k-th neighbour (a set with k images or fewer), no image on the other side, or a
-    feature that is not finite.
+    """precision, recall, coverage: in [0, 1].  density: in [0, n / k_density].
 
-    precision: in [0, 1], the share of made images that look real.
-    recall: in [0, 1], the share of real images that the made ones could be.
-    density: in [0, n / k_density], how deep in the real set the made images lie; 1 for equal sets.
-    coverage: in [0, 1], the share of real images with a made one near.
+    NaN where there is no k-th neighbour, no image, or a feature that is not finite.
     """
 
     precision: float
@@ -48,60 +44,49 @@ class Neighbours(NamedTuple):
     coverage: float
 
 
-def neighbours(real: Array, made: Array, k: int = 3, k_density: int = 5) -> Neighbours:
-    """Precision, recall, density and coverage of a made set. They depend on n and m: compare sets of one size.
+def prdc(real: ArrayLike, generated: ArrayLike, k: int = 3, k_density: int = 5) -> Neighbours:
+    """Return precision, recall, density and coverage. They depend on n and m: compare equal sizes.
 
-    In float64 on the default device (a TPU has none: there on the host's), compiled once for each (n, m, d). Memory is a few
-    times BLOCK (n + m) numbers beside the features.
+    In float64 on the default device (on the host's where that is a TPU), compiled once for each
+    (n, m, d), in memory of a few times BLOCK (n + m) numbers.
 
     Args:
-      real: float [n d].  made: float [m d].
-      k: the neighbour whose distance is the radius for precision and recall.
-      k_density: the same for density and coverage.
-
-    Raises:
-      ValueError: features are not [n d] and [m d] with d >= 1, or a k is below 1.
+      real, generated: float [n d] and [m d].
+      k, k_density: the neighbour whose distance is the radius; k for precision and recall.
     """
-    real, made = np.asarray(real), np.asarray(made)
-    if real.ndim != 2 or made.ndim != 2 or real.shape[1] != made.shape[1] or real.shape[1] < 1:
-        raise ValueError(
-            f"real and made must be [n d] and [m d], d >= 1, not {real.shape} and {made.shape}"
-        )
+    real, generated = np.asarray(real), np.asarray(generated)
+    shapes = real.shape, generated.shape
+    if real.ndim != 2 or generated.ndim != 2 or shapes[0][1] != shapes[1][1] or shapes[0][1] < 1:
+        raise ValueError(f"real and generated must be [n d] and [m d], d >= 1, not {shapes}")
     if k < 1 or k_density < 1:
         raise ValueError(f"k and k_density must be at least 1, not {k} and {k_density}")
-    if min(len(real), len(made)) < 1 or not (np.isfinite(real).all() and np.isfinite(made).all()):
+    n, m = len(real), len(generated)
+    if min(n, m) < 1 or not (np.isfinite(real).all() and np.isfinite(generated).all()):
         return Neighbours(*[float("nan")] * 4)
     on_tpu = jax.default_backend() == "tpu"
-    place = (
-        jax.default_device(jax.local_devices(backend="cpu")[0])
-        if on_tpu
-        else contextlib.nullcontext()
-    )
+    host = jax.local_devices(backend="cpu")[0]
+    place = jax.default_device(host) if on_tpu else contextlib.nullcontext()
     with jax.enable_x64(True), place:
-        counts = _count(real.astype(np.float64), made.astype(np.float64), k, k_density)
-        of_made, of_real, pairs, covered = (int(x) for x in counts)
-    n, m = len(real), len(made)
-    return Neighbours(
-        precision=of_made / m if n > k else float("nan"),
-        recall=of_real / n if m > k else float("nan"),
-        density=pairs / (k_density * m) if n > k_density else float("nan"),
-        coverage=covered / n if n > k_density else float("nan"),
-    )
+        counts = _count(real.astype(np.float64), generated.astype(np.float64), k, k_density)
+        precise, recalled, pairs, covered = (int(x) for x in counts)
+    shares = (precise / m, recalled / n, pairs / (k_density * m), covered / n)
+    exist = (n > k, m > k, n > k_density, n > k_density)
+    return Neighbours(*(x if e else float("nan") for x, e in zip(shares, exist, strict=True)))
 
 
 @partial(jax.jit, static_argnames=("k", "k_density"))
-def _count(real: Array, made: Array, k: int, k_density: int) -> tuple[Array, Array, Array, Array]:
-    """From float64 features: the made images that are precise, the real ones recalled, the pairs of density, the covered."""
-    centre = (jnp.mean(real, axis=0) + jnp.mean(made, axis=0)) / 2
-    real, made = real - centre[None], made - centre[None]
+def _count(real: Array, generated: Array, k: int, k_density: int) -> tuple[Array, ...]:
+    """Count precise and recalled images, pairs of density, covered images; float64 features."""
+    centre = (jnp.mean(real, axis=0) + jnp.mean(generated, axis=0)) / 2
+    real, generated = real - centre[None], generated - centre[None]
     nearest = _nearest(real, max(k, k_density))
-    radius_made = _nearest(made, k)[:, k - 1]
+    generated_radius = _nearest(generated, k)[:, k - 1]
 
     def block(precise, rows):
         x, radius, radius_density = rows
-        squared, same = _squared(x, made)
+        squared, same = _squared(x, generated)
         precise |= jnp.any(squared <= radius[:, None] + same, axis=0)
-        recalled = jnp.any(squared <= radius_made[None] + same, axis=1)
+        recalled = jnp.any(squared <= generated_radius[None] + same, axis=1)
         deep = squared < radius_density[:, None] - same
         return precise, (recalled, jnp.sum(deep, axis=1), jnp.any(deep, axis=1))
 
@@ -109,12 +94,12 @@ def _count(real: Array, made: Array, k: int, k_density: int) -> tuple[Array, Arr
     # Rows of padding lie in no ball, as their radius is below 0; what else they give is cut off.
     columns = ((real, 0), (nearest[:, k - 1], -jnp.inf), (nearest[:, k_density - 1], -jnp.inf))
     blocks = tuple(_in_blocks(x, size, fill) for x, fill in columns)
-    precise, rows = jax.lax.scan(block, jnp.zeros(made.shape[0], bool), blocks)
+    precise, rows = jax.lax.scan(block, jnp.zeros(generated.shape[0], bool), blocks)
     return jnp.sum(precise), *(jnp.sum(x.reshape(-1)[:n]) for x in rows)
 
 
 def _nearest(x: Array, k: int) -> Array:
-    """[n k], the squared distances to the k nearest other rows of x [n d], ascending; inf where there are fewer."""
+    """Return squared distances to the k nearest other rows of x, ascending: [n k], inf if fewer."""
 
     def block(rows, index):
         squared, _ = _squared(rows, x)
@@ -125,10 +110,10 @@ def _nearest(x: Array, k: int) -> Array:
 
 
 def _smallest(values: Array, k: int) -> Array:
-    """[b k], the k smallest of each row of [b n], ascending; inf where n < k.
+    """Return the k smallest of each row of [b n], ascending: [b k]; inf where n < k.
 
-    XLA's top_k is some seventy times faster in float32, which keeps the order but makes ties of what is within 6e-8: more of
-    them than SPARE at once would move the k-th smallest by that much.
+    XLA's top_k is some seventy times faster in float32, which keeps the order but makes ties of
+    what is within 6e-8: only more of them than SPARE at once would move the k-th smallest.
     """
     values = jnp.pad(values, ((0, 0), (0, max(0, k - values.shape[1]))), constant_values=jnp.inf)
     _, index = jax.lax.top_k(-values.astype(jnp.float32), min(k + SPARE, values.shape[1]))
@@ -136,12 +121,12 @@ def _smallest(values: Array, k: int) -> Array:
 
 
 def _squared(x: Array, y: Array) -> tuple[Array, Array]:
-    """Squared distances between all rows, [b d], [m d] -> [b m], and below which difference two of them are the same."""
+    """Return squared distances of all rows, [b d], [m d] -> [b m], and what counts as equal."""
     lengths = jnp.sum(x**2, axis=1)[:, None] + jnp.sum(y**2, axis=1)[None]
     return lengths - 2 * x @ y.T, SAME * lengths
 
 
 def _in_blocks(x: Array, size: int, fill: float) -> Array:
-    """[n ...] -> [blocks size ...], padded with `fill`."""
+    """Return [n ...] as [blocks size ...], padded with `fill`."""
     padding = [(0, -x.shape[0] % size)] + [(0, 0)] * (x.ndim - 1)
     return jnp.pad(x, padding, constant_values=fill).reshape(-1, size, *x.shape[1:])

@@ -17,10 +17,7 @@ def images(seed, n, num_classes, num_groups):
 
 
 def by_hand(correct, label, group, num_classes, num_groups):
-    right, total = (
-        np.zeros((num_classes, num_groups), int),
-        np.zeros((num_classes, num_groups), int),
-    )
+    right, total = np.zeros((2, num_classes, num_groups), int)
     for c, y, g in zip(correct, label, group, strict=True):
         if 0 <= g < num_groups and 0 <= y < num_classes:
             total[y, g] += 1
@@ -83,7 +80,7 @@ def test_parts_merge_to_the_whole_in_any_order():
 
 
 def test_merge_refuses_other_shapes():
-    with pytest.raises(ValueError, match="shape of correct"):
+    with pytest.raises(ValueError, match="differ in shape"):
         C.merge(C.empty(2, 3), C.empty(3, 2))
 
 
@@ -101,28 +98,38 @@ def test_vmap_over_seeds_equals_one_by_one():
         assert_same(jax.tree.map(lambda x, s=seed: x[s], together), by_hand(*data, 3, 2))
 
 
-@pytest.mark.parametrize("name", ["correct", "label", "group", "mask"])
-def test_wrong_shape_names_the_argument(name):
-    good = {
-        "correct": np.ones(3, bool),
-        "label": np.zeros(3, int),
-        "group": np.zeros(3, int),
-        "mask": np.ones(3, bool),
-    }
-    with pytest.raises(ValueError, match=f"^{name} must have shape"):
-        C.count(**(good | {name: np.ones((3, 1), good[name].dtype)}), num_classes=1, num_groups=1)
+FLAGS, NUMBERS = np.ones(3, bool), np.zeros(3, int)
+GOOD = {"correct": FLAGS, "label": NUMBERS, "group": NUMBERS, "mask": FLAGS}
 
 
-@pytest.mark.parametrize("name", ["correct", "mask"])
-def test_flags_must_be_bool(name):
-    good = {
-        "correct": np.ones(3, bool),
-        "label": np.zeros(3, int),
-        "group": np.zeros(3, int),
-        "mask": np.ones(3, bool),
-    }
-    with pytest.raises(ValueError, match=f"^{name} must be bool"):
-        C.count(**(good | {name: np.ones(3, np.int32)}), num_classes=1, num_groups=1)
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [("correct", FLAGS[:, None], "correct must be a vector"),
+     ("label", NUMBERS[:, None], "label must be a vector"), ("group", NUMBERS[:2], "group must be"),
+     ("mask", FLAGS[:2], "mask must be a vector"), ("correct", NUMBERS, "correct must be bool"),
+     ("mask", NUMBERS, "mask must be bool")],
+)  # fmt: skip
+def test_refusals_name_the_argument(name, value, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        C.count(**(GOOD | {name: value}), num_classes=1, num_groups=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_predictions_give_the_counts_of_the_loop(seed):
+    correct, label, group = images(seed, 60, 4, 3)
+    predicted = np.where(correct, label, (label + 1) % 4)
+    assert_same(
+        C.from_predictions(predicted, label, group, 4, 3), C.count(correct, label, group, 4, 3)
+    )
+    seeds = jax.vmap(lambda x: C.from_predictions(x, label, group, 4, 3))(np.stack([predicted] * 2))
+    assert_same(jax.tree.map(lambda x: x[1], seeds), C.count(correct, label, group, 4, 3))
+
+
+def test_predictions_of_a_diverged_classifier_are_counted_nowhere():
+    _, label, group = images(0, 20, 3, 2)
+    assert_same(C.from_predictions(np.full(20, -1), label, group, 3, 2), C.empty(3, 2))
+    with pytest.raises(ValueError, match="^label must be a vector"):
+        C.from_predictions(np.full(20, -1), label[:3], group, 3, 2)
 
 
 def test_empty_refuses_no_groups():

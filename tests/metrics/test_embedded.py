@@ -73,9 +73,9 @@ def test_remembered_under_all_that_it_depends_on(network, images, tmp_path):
     other = image.copy()
     other[0, 0, 0, 0] ^= 1
     for change in (
-        (network, other, label, 40), (network, image, label[::-1].copy(), 40), (network, image, label, 41),
-        (network.__class__(**{**vars_of(network), "sha256": "1" * 64}), image, label, 40),
-        (network.__class__(**{**vars_of(network), "resize": "clean"}), image, label, 40),
+        (network, other, label, 40), (network, image, label[::-1].copy(), 40), (network, image,
+        label, 41), (network.__class__(**{**vars_of(network), "sha256": "1" * 64}), image, label,
+        40), (network.__class__(**{**vars_of(network), "resize": "clean"}), image, label, 40),
     ):  # fmt: skip
         before = len(calls)
         embedded.cached(tmp_path, *change, calls.append)
@@ -87,7 +87,7 @@ def vars_of(network):
 
 
 @pytest.mark.parametrize("broken", [b"", b"PK\x03\x04 torn", b"not a zip"])
-def test_a_broken_file_is_made_again(network, images, tmp_path, broken):
+def test_a_broken_file_is_replaced(network, images, tmp_path, broken):
     want = embedded.cached(tmp_path, network, *images, 40)
     (file,) = tmp_path.iterdir()
     file.write_bytes(broken)
@@ -101,18 +101,19 @@ def test_compare(network, images):
     image, label = images
     features = network(image)
     real = embedded.from_features(features, jnp.asarray(label), 100)
-    made = embedded.from_features(features[::2] + 1, jnp.asarray(label[::2]), 100)
-    found = embedded.compare(jax.random.key(0), real, made, 4)
-    assert found.frechet == frechet.frechet_distance(features, features[::2] + 1)
-    assert found.frechet_by_class[1] == frechet.frechet_distance(
+    generated = embedded.from_features(features[::2] + 1, jnp.asarray(label[::2]), 100)
+    result = embedded.compare(jax.random.key(0), real, generated, 4)
+    assert result.frechet == frechet.frechet_distance(features, features[::2] + 1)
+    assert result.frechet_by_class[1] == frechet.frechet_distance(
         features[label == 1], (features[::2] + 1)[label[::2] == 1]
     )
-    assert np.isnan(found.frechet_by_class[3])  # no image of the class
-    assert np.isfinite([found.kid.mean, found.kid.std, *found.neighbours]).all()
-    # Of more images than the sample holds, the distance is still over all: from their moments, in float32 (1e-4).
+    assert np.isnan(result.frechet_by_class[3])  # no image of the class
+    assert np.isfinite([result.kid.mean, result.kid.std, *result.neighbours]).all()
+    # Of more images than the sample holds, the distance is still over all: from their moments, in
+    # float32 (1e-4).
     few = embedded.from_features(features, jnp.asarray(label), 30)
-    assert embedded.compare(jax.random.key(0), few, made, 4).frechet == pytest.approx(
-        found.frechet, rel=1e-4
+    assert embedded.compare(jax.random.key(0), few, generated, 4).frechet == pytest.approx(
+        result.frechet, rel=1e-4
     )
 
 

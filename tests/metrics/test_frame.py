@@ -46,19 +46,59 @@ def test_difference_of_accuracy_is_md(images):
 def test_names_unknown_groups_and_an_empty_group(images):
     label, predicted, group = images
     group[:50] = -1
-    frame = groupwise(accuracy, label, predicted, group, names=("red", "green", "blue", "black"))
+    names = ("red", "green", "blue", "black")
+    frame = groupwise(accuracy, label, predicted, group, names, unknown=-1)
     assert list(frame.by_group) == ["red", "green", "blue", "black"]
     assert frame.count["black"] == 0 and np.isnan(frame.by_group["black"]["accuracy"])
-    assert sum(frame.count.values()) == 250 and frame.overall["accuracy"] == np.mean(
-        label == predicted
-    )
+    assert sum(frame.count.values()) == 250 and frame.left_out == 50
+    assert frame.overall["accuracy"] == np.mean(label == predicted)
     assert np.isnan(frame.difference()["accuracy"]) and np.isnan(frame.ratio()["accuracy"])
-    lines = str(frame).splitlines()
-    assert (
-        lines[0].split() == ["group", "images", "accuracy"]
-        and lines[1].split()[0] == "red"
-        and len(lines) == 6
-    )
+    rows = [line.split() for line in str(frame).splitlines()]
+    assert rows[0] == ["group", "images", "accuracy"] and rows[1][0] == "red" and len(rows) == 7
+    assert rows[-2] == ["left", "out", "50"] and rows[-1][:2] == ["all", "300"]
+
+
+@pytest.mark.parametrize("unknown", [None, -1])
+def test_minus_one_is_a_group_like_any_other(unknown):
+    """Attributes of faces are published as -1 and 1."""
+    group, predicted = [-1] * 50 + [1] * 50, [1] * 20 + [0] * 30 + [1] * 50
+    frame = groupwise(accuracy, [1] * 100, predicted, group, unknown=unknown)
+    md = float(fairness.md(np.equal(predicted, 1), group, unknown=unknown))
+    if unknown is None:
+        assert frame.count == {"-1": 50, "1": 50} and frame.left_out == 0
+        assert frame.difference()["accuracy"] == pytest.approx(0.6) == pytest.approx(md)
+        assert "left out" not in str(frame)
+    else:
+        assert frame.count == {"1": 50} and frame.left_out == 50 and np.isnan(md)
+
+
+def test_a_group_may_be_called_as_a_row_of_the_table():
+    frame = groupwise(accuracy, [0, 0, 1], [0, 1, 1], ["all", "left out", "?"], unknown="?")
+    rows = [line.split() for line in str(frame).splitlines()]
+    assert [row[-2:] for row in rows[1:3]] == [["1", "1.0000"], ["1", "0.0000"]]
+    assert rows[3:] == [["left", "out", "1"], ["all", "3", "0.6667"]]
+
+
+@pytest.mark.parametrize(
+    "group", [["a", None], ["a", float("nan")], [0, None], [0.5, np.nan], np.array([None, 1])]
+)
+def test_a_missing_group_is_refused_or_asked_for_as_unknown(group):
+    with pytest.raises(ValueError, match="^group must be without missing values; entry"):
+        groupwise(accuracy, [0, 1], [0, 1], group)
+    with pytest.raises(ValueError, match="^group must be without missing values; entry"):
+        fairness.md([0, 1], group)
+    frame = groupwise(accuracy, [0, 1], [0, 1], group, unknown=np.nan)
+    assert frame.left_out == 1 and list(frame.count.values()) == [1]
+
+
+def test_names_and_numbers_are_not_compared():
+    with pytest.raises(ValueError, match="^predicted must be of the kind of label"):
+        accuracy([0, 1], ["0", "1"])
+    with pytest.raises(ValueError, match="^predicted must be of the kind of label"):
+        accuracy(np.array(["a"]), np.array([b"a"]))
+    with pytest.raises(ValueError, match="^predicted must be a vector"):
+        accuracy([0, 1], [[0], [1]])
+    assert accuracy([0, 1], [0.0, 1.0]) == accuracy(["a", "b"], np.array(["a", "b"])) == 1
 
 
 def test_groups_that_are_names(images):
@@ -74,12 +114,14 @@ def test_ratio_of_nothing_is_nan():
 
 @pytest.mark.parametrize(
     ("change", "name"),
-    [({"predicted": [0]}, "predicted"), ({"group": [0, 3]}, "group"), ({"group": [-1, -1], "names": None}, "group"),
+    [({"predicted": [0]}, "predicted"), ({"group": [0, 3]}, "group"), ({"group": [-1, -1], "names":
+    None, "unknown": -1}, "group"), ({"group": [0, -1]}, "group"),
+     ({"label": [0, None]}, "label"), ({"predicted": [np.nan, 1]}, "predicted"),
      ({"label": [[0], [0]]}, "label"), ({"names": ("a", "a")}, "names")],
 )  # fmt: skip
 def test_refusals_name_the_argument(change, name):
     given = {"label": [0, 1], "predicted": [0, 1], "group": [0, 1], "names": ("a", "b")} | change
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=f"^{name} must"):
         groupwise(accuracy, **given)
 
 

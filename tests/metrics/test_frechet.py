@@ -1,7 +1,8 @@
 """The Fréchet distance against scipy's matrix square root, closed forms, and high precision.
 
-Tolerance 1e-8 relative, unless said otherwise: all in float64, where the trace of the root of a product of well-conditioned
-matrices is good to about 1e-12; scipy's root of a nonsymmetric product loses a few digits more.
+Tolerance 1e-8 relative, unless said otherwise: all in float64, where the trace of the root of a
+product of well-conditioned matrices is good to about 1e-12; scipy's root of a nonsymmetric product
+loses a few digits more.
 """
 
 import functools
@@ -16,7 +17,8 @@ from jaxloop.metrics.frechet import by_class, frechet_distance, from_moments
 
 
 def pair(seed, n, m, d, shift=0.1):
-    """Two sets with unlike covariances and means; spectra fall as those of real networks' features do."""
+    """Two sets with unlike covariances and means; spectra fall as those of real networks' features
+    do."""
     rng = np.random.default_rng(seed)
     scale = np.exp(-np.arange(d) / (0.3 * d))
     turn, _ = np.linalg.qr(rng.normal(size=(d, d)))
@@ -47,7 +49,8 @@ def test_equals_the_textbook_with_more_images_than_features(seed, n, m, d):
 
 
 def gram_truth(a, b):
-    """The truth with fewer images than features, along another road: the root of the [n n] matrix (A B^T)(A B^T)^T."""
+    """The truth with fewer images than features, along another road: the root of the [n n] matrix
+    (A B^T)(A B^T)^T."""
     a, b = ((x - x.mean(0)) / math.sqrt(len(x) - 1) for x in (a, b))
     cross = a @ b.T
     root = np.sqrt(np.clip(np.linalg.eigvalsh(cross @ cross.T), 0, None))
@@ -58,7 +61,8 @@ def gram_truth(a, b):
     ("n", "m", "d"), [(20, 20, 64), (20, 100, 64), (100, 20, 64), (64, 65, 64), (64, 64, 64)]
 )
 def test_exact_when_features_outnumber_images(n, m, d):
-    """Tolerance 1e-6: an eigenvalue that is 0 comes out as 1e-16, and the root of that, 1e-8, is the reference's error."""
+    """Tolerance 1e-6: an eigenvalue that is 0 comes out as 1e-16, and the root of that, 1e-8, is
+    the reference's error."""
     a, b = pair(1, n, m, d)
     want = np.sum((a.mean(0) - b.mean(0)) ** 2) + gram_truth(a, b)
     assert frechet_distance(a, b) == pytest.approx(want, rel=1e-6)
@@ -68,7 +72,8 @@ def test_exact_when_features_outnumber_images(n, m, d):
 
 
 def test_float32_features_with_fewer_images_than_features():
-    """The case where float32 arithmetic is off by three percent: we compute in float64 whatever comes in."""
+    """The case where float32 arithmetic is off by three percent: we compute in float64 whatever
+    comes in."""
     a, b = pair(3, 50, 50, 128)
     want = np.sum((a.mean(0) - b.mean(0)) ** 2) + gram_truth(a, b)
     assert frechet_distance(a.astype(np.float32), b.astype(np.float32)) == pytest.approx(
@@ -85,7 +90,8 @@ def test_one_feature_has_a_closed_form():
 
 
 def test_gaussians_with_commuting_covariances():
-    """Whitened samples have exactly the moments we ask for: |mu|^2 + the squared gaps of the standard deviations."""
+    """Whitened samples have exactly the moments we ask for: |mu|^2 + the squared gaps of the
+    standard deviations."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(400, 6))
     white = (x - x.mean(0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(x.T))).T
@@ -127,7 +133,8 @@ def test_constant_feature(n):
 
 
 def diagonal_pair(scale_a, scale_b, gap):
-    """Two sets of n > d images with exactly the covariances diag(scale^2) and means that differ by `gap`."""
+    """Two sets of n > d images with exactly the covariances diag(scale^2) and means that differ by
+    `gap`."""
     d = len(scale_a)
     x = np.random.default_rng(5).normal(size=(3 * d, d))
     white = np.linalg.qr(x - x.mean(0))[0] * math.sqrt(3 * d - 1)
@@ -150,13 +157,15 @@ def diagonal_pair(scale_a, scale_b, gap):
 )
 @pytest.mark.parametrize("gap", [0.0, 1.0])
 def test_diagonal_covariances_have_a_closed_form(scale_a, scale_b, gap):
-    """Every direction adds its gaps squared. Here the printed formula, by a matrix root, loses digits or fails."""
+    """Every direction adds its gaps squared. Here the printed formula, by a matrix root, loses
+    digits or fails."""
     want = len(scale_a) * gap**2 + np.sum((scale_a - scale_b) ** 2)
     assert frechet_distance(*diagonal_pair(scale_a, scale_b, gap)) == pytest.approx(want, rel=1e-8)
 
 
 def test_nearly_equal_sets_are_told_apart():
-    """1e-4 wider, over 12 decades of variance in a turned basis: roots near 0 might hide it, so their bound refuses."""
+    """1e-4 wider, over 12 decades of variance in a turned basis: roots near 0 might hide it, so
+    their bound refuses."""
     turn, _ = np.linalg.qr(np.random.default_rng(7).normal(size=(32, 32)))
     scale = 10.0 ** -np.linspace(0, 6, 32)
     a, b = (x @ turn for x in diagonal_pair(scale, 1.0001 * scale, 0.0))
@@ -169,14 +178,16 @@ def test_nearly_equal_sets_are_told_apart():
 
 
 def test_far_means_with_tiny_variances():
-    """The means decide, and equal tiny covariances add nothing: 1e-12 relative to the gap squared."""
+    """The means decide, and equal tiny covariances add nothing: 1e-12 relative to the gap
+    squared."""
     a, b = diagonal_pair(np.full(8, 1e-6), np.full(8, 1e-6), 100.0)
     assert frechet_distance(a, b) == pytest.approx(8e4, rel=1e-12)
 
 
 @pytest.mark.parametrize("power", [0, 1, 2])
 def test_both_roads_agree_far_better_than_the_bound_that_is_let_pass(power, monkeypatch):
-    """1e-8, TOLERANCE being 1e-3: by covariances, forced where the bound would refuse it (power 2), against by factors."""
+    """1e-8, TOLERANCE being 1e-3: by covariances, forced where the bound would refuse it (power 2),
+    against by factors."""
     rng = np.random.default_rng(power)
     turn, _ = np.linalg.qr(rng.normal(size=(64, 64)))
     a, b = (rng.normal(size=(300, 64)) * np.arange(1.0, 65) ** -power @ turn for _ in range(2))
@@ -189,8 +200,8 @@ def test_both_roads_agree_far_better_than_the_bound_that_is_let_pass(power, monk
 
 @pytest.mark.parametrize(("offset", "tolerance"), [(0, 1e-6), (100, 1e-4), (1000, 5e-4)])
 def test_float32_moments_with_more_images_than_features(offset, tolerance):
-    """Variances over three decades. A mean of 1,000 deviations is held to 6e-5 of a deviation by float32, and merging adds
-    as much: that moves this distance, which is mostly a gap of means of 0.1, by up to 2e-4; the covariances stay good."""
+    """Variances over three decades. A mean of 1,000 deviations is held to 6e-5 of one by float32,
+    and merging adds as much: that moves this distance, mostly a gap of means of 0.1, by 2e-4."""
     rng = np.random.default_rng(0)
     scale = np.arange(1.0, 33) ** -1
     turn, _ = np.linalg.qr(rng.normal(size=(32, 32)))
@@ -241,5 +252,5 @@ def test_refusals():
         frechet_distance(np.zeros((3, 2)), np.zeros(3))
     with pytest.raises(ValueError, match="differ in d"):
         frechet_distance(np.zeros((3, 2)), np.zeros((3, 4)))
-    with pytest.raises(ValueError, match="number of features"):
+    with pytest.raises(ValueError, match="moments differ in d"):
         from_moments(moments.empty(2), moments.empty(3))

@@ -1,6 +1,6 @@
-"""Measures of a generated set against loops by hand. Shares and rates are one float32 division: 1e-6.
+"""Measures of a generated set against loops by hand; shares and rates to 1e-6.
 
-Diversity: 1e-4 relative. The distances come from a Gram matrix in float32: rounding of some 1e-7 of the squared norms.
+Diversity to 1e-4 of itself: in float32 the Gram matrix rounds by some 1e-7 of the squared norms.
 """
 
 import jax
@@ -17,6 +17,11 @@ def pictures(seed, n, num_classes=3, size=6):
     return rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8), rng.integers(
         0, num_classes, n
     ).astype(np.int32)
+
+
+def diversity(image, label, real, real_label, num_classes, per_class=256):
+    real_distance = G.class_distance(real, real_label, num_classes, per_class)
+    return G.within_class_diversity(image, label, real_distance, num_classes, per_class)
 
 
 def loop_distance(image, label, one_class, per_class):
@@ -54,7 +59,7 @@ def test_diversity_equals_the_double_loop(seed, per_class):
             for c in range(3)
         ]
     )
-    got = G.within_class_diversity(image, label, real, real_label, 3, per_class)
+    got = diversity(image, label, real, real_label, 3, per_class)
     assert float(got) == pytest.approx(want, rel=1e-4)
     assert 0.2 < want < 0.5  # a third of the contrast
 
@@ -68,18 +73,17 @@ def test_class_distance_is_in_pixel_units():
 
 
 def test_real_against_other_real_images_is_one():
-    """Two draws from one distribution; 36 x 3 independent pixels make distances alike to a percent or so."""
+    """Two draws from one distribution; 36 x 3 independent pixels make distances alike to a percent
+    or so."""
     (image, label), (real, real_label) = pictures(0, 200), pictures(1, 200)
-    assert float(G.within_class_diversity(image, label, real, real_label, 3)) == pytest.approx(
-        1, abs=0.03
-    )
+    assert float(diversity(image, label, real, real_label, 3)) == pytest.approx(1, abs=0.03)
 
 
 def test_one_picture_a_class_is_near_zero():
     real, real_label = pictures(0, 60)
     label = np.arange(30, dtype=np.int32) % 3
     collapsed = real[[np.flatnonzero(real_label == c)[0] for c in range(3)]][label]
-    assert 0 <= float(G.within_class_diversity(collapsed, label, real, real_label, 3)) < 1e-3
+    assert 0 <= float(diversity(collapsed, label, real, real_label, 3)) < 1e-3
 
 
 def test_only_the_first_of_each_class_count():
@@ -94,20 +98,20 @@ def test_only_the_first_of_each_class_count():
 
 def test_class_with_too_few_images_is_nan():
     (image, label), (real, real_label) = pictures(0, 30), pictures(1, 30)
-    lost = np.where(label == 2, 0, label)
-    distance = G.class_distance(image, lost, 3)
+    relabelled = np.where(label == 2, 0, label)
+    distance = G.class_distance(image, relabelled, 3)
     np.testing.assert_array_equal(np.isnan(distance), [False, False, True])
-    assert jnp.isnan(G.within_class_diversity(image, lost, real, real_label, 3))
-    assert jnp.isnan(G.within_class_diversity(real, real_label, image, lost, 3))
+    assert jnp.isnan(diversity(image, relabelled, real, real_label, 3))
+    assert jnp.isnan(diversity(real, real_label, image, relabelled, 3))
     assert jnp.isfinite(
-        G.within_class_diversity(image, lost, real, np.where(real_label == 2, 0, real_label), 2)
+        diversity(image, relabelled, real, np.where(real_label == 2, 0, real_label), 2)
     )
 
 
 def test_real_class_of_equal_images_is_nan():
     real = np.zeros((4, 2, 2, 3), np.uint8)
     image, _ = pictures(0, 4, size=2)
-    assert jnp.isnan(G.within_class_diversity(image, np.zeros(4, int), real, np.zeros(4, int), 1))
+    assert jnp.isnan(diversity(image, np.zeros(4, int), real, np.zeros(4, int), 1))
 
 
 def test_device_arrays_and_one_trace():
@@ -129,6 +133,8 @@ def test_diversity_refusals():
         G.class_distance(image, label[:3], 3)
     with pytest.raises(ValueError, match="^per_class must be"):
         G.class_distance(image, label, 3, per_class=1)
+    with pytest.raises(ValueError, match=r"^real_distance must be \[3\]"):
+        G.within_class_diversity(image, label, np.ones(2, np.float32), 3)
 
 
 # Shares.
@@ -178,13 +184,13 @@ def test_share_refusal():
         G.subgroup_share(np.zeros(3, int), np.zeros(2, int), 1, 1)
 
 
-# Whom the filter dropped.
+# What the filter dropped.
 
 
 def test_drops():
     kept = np.array([True, False, False, True, False])
     got = G.drops(kept, np.array([0, 0, 1, 1, 1]), np.array([0, 0, 1, 7, UNKNOWN_GROUP]), 2, 3)
-    np.testing.assert_array_equal(got.made, [[2, 0, 0, 0], [0, 1, 0, 2]])
+    np.testing.assert_array_equal(got.generated, [[2, 0, 0, 0], [0, 1, 0, 2]])
     np.testing.assert_array_equal(got.dropped, [[1, 0, 0, 0], [0, 1, 0, 1]])
 
 
@@ -196,12 +202,12 @@ def test_drops_equal_the_loop(seed):
         rng.integers(0, 4, 100),
         rng.integers(UNKNOWN_GROUP, 3, 100),
     )
-    made, dropped = np.zeros((4, 4), int), np.zeros((4, 4), int)
+    generated, dropped = np.zeros((2, 4, 4), int)
     for k, c, g in zip(kept, label, group, strict=True):
-        made[c, g] += 1  # the last column is that of UNKNOWN_GROUP, -1
+        generated[c, g] += 1  # the last column is that of UNKNOWN_GROUP, -1
         dropped[c, g] += not k
     got = G.drops(kept, label, group, 4, 3)
-    np.testing.assert_array_equal(got.made, made)
+    np.testing.assert_array_equal(got.generated, generated)
     np.testing.assert_array_equal(got.dropped, dropped)
 
 

@@ -1,7 +1,7 @@
 """KID against its definition in float64 and torch-fidelity.
 
-Tolerance: 1e-5 of the distance, or 1e-8 of the kernel's mean: what float32 keeps with the constant taken off the kernel. With
-every subset the whole set there is no chance left.
+Tolerance: 1e-5 of the distance, or 1e-8 of the kernel's mean: what float32 keeps with the constant
+taken off the kernel. With every subset the whole set nothing is left to chance.
 """
 
 import math
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxloop.metrics.kid import kid
+from jaxloop.metrics.kid import kernel_distance
 from tests.classifiers.oracles import libraries
 
 KEY = jax.random.key(0)
@@ -41,7 +41,7 @@ def by_definition(a, b):
 )
 def test_the_whole_set_equals_the_definition(n, d, offset, shift):
     a, b = pair(n, n, d, offset, shift)
-    got, want = kid(KEY, a, b, subsets=2, subset_size=n), by_definition(a, b)
+    got, want = kernel_distance(KEY, a, b, subsets=2, subset_size=n), by_definition(a, b)
     close = max(1e-5 * abs(want), 1e-8 * kernel(a, b).mean())
     assert got.mean == pytest.approx(want, abs=close)
     assert got.std == pytest.approx(0, abs=close) and got.subset_size == n
@@ -57,16 +57,17 @@ def test_equals_torch_fidelity():
     a, b = pair(80, 80, 40)
     sides = (torch.from_numpy(x.astype(np.float64)) for x in (a, b))
     want = kid_features_to_metric(*sides, kid_subsets=1, kid_subset_size=80, verbose=False)
-    assert kid(KEY, a, b, 1, 80).mean == pytest.approx(
+    assert kernel_distance(KEY, a, b, 1, 80).mean == pytest.approx(
         want["kernel_inception_distance_mean"], rel=1e-5
     )
 
 
 def test_small_subsets_agree_with_the_whole():
-    """4,000 subsets of 10 from 200 and 150: without bias, so within four standard errors. Subsets of one set overlap, but
+    """4,000 subsets of 10 from 200 and 150: without bias, so within four standard errors. Subsets
+    of one set overlap, but
     hardly at this size."""
     a, b = pair(200, 150, 6, shift=0.2)
-    got = kid(KEY, a, b, subsets=4000, subset_size=10)
+    got = kernel_distance(KEY, a, b, subsets=4000, subset_size=10)
     error = got.std / math.sqrt(4000)
     assert abs(got.mean - by_definition(a, b)) < 4 * error
     assert error < 0.1 * by_definition(a, b)  # so a wrong factor would show
@@ -81,8 +82,9 @@ def test_small_subsets_agree_with_the_whole():
 
 
 def test_subsets_are_drawn_without_replacement():
-    """The kernel of different images is 1 here, so the estimate 0; a copy would add its kernel with itself, 26^3, over 3."""
-    got = kid(
+    """The kernel of different images is 1 here, so the estimate 0; a copy would add its kernel with
+    itself, 26^3, over 3."""
+    got = kernel_distance(
         KEY,
         10 * np.eye(4, dtype=np.float32),
         np.zeros((4, 4), np.float32),
@@ -94,20 +96,27 @@ def test_subsets_are_drawn_without_replacement():
 
 def test_one_key_one_result():
     a, b = pair(90, 90, 6)
-    assert kid(KEY, a, b, 5, 20) == kid(KEY, a, b, 5, 20) != kid(jax.random.key(1), a, b, 5, 20)
+    assert (
+        kernel_distance(KEY, a, b, 5, 20)
+        == kernel_distance(KEY, a, b, 5, 20)
+        != kernel_distance(jax.random.key(1), a, b, 5, 20)
+    )
 
 
 def test_the_subset_is_cut_to_the_smaller_set():
     a, b = pair(90, 30, 6)
-    assert kid(KEY, a, b, 2).subset_size == 30 == kid(KEY, b, a, 2).subset_size
+    assert (
+        kernel_distance(KEY, a, b, 2).subset_size == 30 == kernel_distance(KEY, b, a, 2).subset_size
+    )
 
 
 def test_equal_sets_are_below_zero():
-    """The cross terms have the diagonal that the others lack. Subsets drawn alike on both sides would make it n / s as much."""
+    """The cross terms have the diagonal that the others lack. Subsets drawn alike on both sides
+    would make it n / s as much."""
     a, _ = pair(60, 60, 6)
     want = by_definition(a, a)
-    assert kid(KEY, a, a, 1).mean == pytest.approx(want, rel=1e-4) and want < 0
-    got = kid(KEY, a, a, subsets=4000, subset_size=10)
+    assert kernel_distance(KEY, a, a, 1).mean == pytest.approx(want, rel=1e-4) and want < 0
+    got = kernel_distance(KEY, a, a, subsets=4000, subset_size=10)
     error = got.std / math.sqrt(4000)
     assert abs(got.mean - want) < 4 * error < abs(want) * 60 / 10 / 2
 
@@ -115,7 +124,7 @@ def test_equal_sets_are_below_zero():
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_images_is_nan(n):
     a, b = pair(5, 5, 3)
-    for got in (kid(KEY, a[:n], b), kid(KEY, b, a[:n])):
+    for got in (kernel_distance(KEY, a[:n], b), kernel_distance(KEY, b, a[:n])):
         assert math.isnan(got.mean) and math.isnan(got.std) and got.subset_size == n
 
 
@@ -123,15 +132,15 @@ def test_fewer_than_two_images_is_nan(n):
 def test_features_that_are_not_finite_are_nan_even_outside_the_subsets(value):
     a, b = pair(90, 90, 6)
     a[3, 2] = value
-    for got in (kid(KEY, a, b, 1, 2), kid(KEY, b, a, 1, 2)):
+    for got in (kernel_distance(KEY, a, b, 1, 2), kernel_distance(KEY, b, a, 1, 2)):
         assert math.isnan(got.mean) and math.isnan(got.std)
 
 
 def test_refusals():
     a = np.zeros((3, 2), np.float32)
     with pytest.raises(ValueError, match="^features_a and features_b must be"):
-        kid(KEY, a, np.zeros((3, 4), np.float32))
+        kernel_distance(KEY, a, np.zeros((3, 4), np.float32))
     with pytest.raises(ValueError, match="^subsets must be"):
-        kid(KEY, a, a, subsets=0)
+        kernel_distance(KEY, a, a, subsets=0)
     with pytest.raises(ValueError, match="subset_size 2"):
-        kid(KEY, a, a, subset_size=1)
+        kernel_distance(KEY, a, a, subset_size=1)
