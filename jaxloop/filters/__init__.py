@@ -1,65 +1,69 @@
-"""The experts that score generated images, and the filters that are made of them. A new expert is a line in `EXPERTS`.
+"""The experts that score generated images, and the filters made of them.
 
-An expert is `score(key, seen) -> float32 [n]`, higher = keep. A filter asks one expert, several, whose ranks it averages, or
-none, and then drops nothing.
+A new expert is a line in `EXPERTS`; a filter of one expert has its name. An expert is
+`score(key, evidence) -> float32 [n]`, higher = keep. A filter asks one expert, several, whose ranks
+it averages, or none, and then drops nothing.
 """
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxloop import config
+from jaxloop import spec
 from jaxloop.errors import InputError
 from jaxloop.filters import scores, select
 from jaxloop.types import Array
 
+IMAGES, CLASSIFIER, DROPOUT = "images", "classifier", "classifier with dropout on"
+CLIP, PEOPLE = "clip", "people"
 
-class Seen(NamedTuple):
-    """What experts look at. What no expert of the filter asks for is None.
 
+class Evidence(NamedTuple):
+    """What experts are given. What no expert of the filter needs is None, but for the images.
+
+    image: uint8 [n h w c].
     label: int32 [n], the classes that the images were asked to show, in turns (`select.labels`).
-    logits: [n L], what last generation's classifier says of them; the log of its mean prediction where dropout was on.
+    logits: [n L], of last generation's classifier; with dropout on, the log of its mean prediction.
     similarity: float32 [n] in [-1, 1], CLIP's, of an image and the text of its class.
-    votes: float32 [n] in [-1, 1], the mean over people of 1 for keep and -1 for drop; NaN where nobody voted.
+    votes: float32 [n] in [-1, 1], the mean over people of 1 for keep and -1 for drop; NaN: no vote.
     """
 
+    image: Array
     label: Array
-    logits: Array | None
-    similarity: Array | None
-    votes: Array | None
-
-
-CLASSIFIER, DROPOUT, CLIP, PEOPLE = "classifier", "classifier with dropout on", "clip", "people"
+    logits: Any = None
+    similarity: Any = None
+    votes: Any = None
 
 
 class Expert(NamedTuple):
-    """score: see above; NaN where there is none. asks: whom (one of the words above), which is what must be there; None: nobody.
+    """score: see above; NaN where there is none.  needs: which of the words above must be
+    available.
     missing: what an image without a score is ranked by."""
 
-    score: Callable[[Array, Seen], Array]
-    asks: str | None = None
+    score: Callable[[Array, Evidence], Any]
+    needs: str = IMAGES
     missing: float = -math.inf
 
 
 EXPERTS: dict[str, Expert] = {
-    "uncertainty": Expert(lambda key, seen: scores.negative_entropy(seen.logits), CLASSIFIER),
-    "mc_dropout": Expert(lambda key, seen: scores.negative_entropy(seen.logits), DROPOUT),
-    "clip": Expert(lambda key, seen: seen.similarity, CLIP),
-    "human": Expert(lambda key, seen: seen.votes, PEOPLE, missing=0.0),  # between kept and dropped
-    "random": Expert(lambda key, seen: scores.at_random(key, len(seen.label))),
+    "uncertainty": Expert(lambda key, given: scores.negative_entropy(given.logits), CLASSIFIER),
+    "mc_dropout": Expert(lambda key, given: scores.negative_entropy(given.logits), DROPOUT),
+    "clip": Expert(lambda key, given: given.similarity, CLIP),
+    "human": Expert(
+        lambda key, given: given.votes, PEOPLE, missing=0.0
+    ),  # between kept and dropped
+    "random": Expert(lambda key, given: scores.at_random(key, len(given.label))),
 }
 FILTERS: dict[str, tuple[str, ...]] = {
-    **{name: (name,) for name in EXPERTS},
     "clip_uncertainty": ("clip", "uncertainty"),  # the paper's second strategy
     "none": (),
 }
-NAMES = tuple(FILTERS)
 
 
 class Filter(NamedTuple):
-    """experts: those that it asks, by name. weights: of their ranks, where it asks more than one. ranking: "class" or "all"."""
+    """experts: by name.  weights: of their ranks, if several.  ranking: "class" or "all"."""
 
     experts: dict[str, Expert]
     weights: tuple[float, ...]
@@ -70,57 +74,59 @@ class Filter(NamedTuple):
         """Whether it drops anything at all."""
         return bool(self.experts)
 
-    def asks(self, *whom: str) -> bool:
-        """Whether an expert of it asks any of these."""
-        return any(expert.asks in whom for expert in self.experts.values())
+    def needs(self, *evidence: str) -> bool:
+        """Return whether an expert of it needs any of these."""
+        return any(expert.needs in evidence for expert in self.experts.values())
 
 
-def create(spec: config.Filter) -> Filter:
-    """The filter that `spec` names. Raises InputError where there is none."""
-    if spec.name not in FILTERS:
-        raise InputError("config.filter.name", spec.name, NAMES)
-    names = FILTERS[spec.name]
-    weights = spec.weights if len(names) > 1 else (1.0,) * len(names)
-    return Filter({name: EXPERTS[name] for name in names}, weights, spec.ranking)
+def create(config: spec.Filter) -> Filter:
+    """Return the filter that `config` names. Raises InputError where there is none."""
+    names = FILTERS.get(config.name, (config.name,))
+    if not set(names) <= EXPERTS.keys():
+        raise InputError("config.filter.name", config.name, (*EXPERTS, *FILTERS))
+    weights = config.weights if len(names) > 1 else (1.0,) * len(names)
+    return Filter({name: EXPERTS[name] for name in names}, weights, config.ranking)
 
 
 class Scores(NamedTuple):
     """What a filter thinks of n images.
 
     score: float32 [n], higher = keep; never NaN.
-    own: each expert's own, float32 [n], NaN where it has none.
-    lost: bool [], nobody whose word counts could be asked; then `score` says nothing.
+    by_expert: each expert's, float32 [n], NaN where it has none.
+    unscored: bool [], no expert had a score; then `score` says nothing.
     """
 
     score: Array
-    own: dict[str, Array]
-    lost: Array
+    by_expert: dict[str, Array]
+    unscored: Array
 
 
-def score(chosen: Filter, key: Array, seen: Seen, num_classes: int, diverged: Array) -> Scores:
-    """Asks the experts of a filter.
+def score(
+    chosen: Filter, key: Array, evidence: Evidence, num_classes: int, diverged: Array
+) -> Scores:
+    """Score images by the experts of a filter.
 
-    Of one expert the score is that expert's; of several the weighted mean of their ranks, in [0, 1]: scores of different experts
-    have no common unit, ranks have. Ranks are taken where the filter ranks: within a class, or over all.
+    Of one expert the score is that expert's; of several the weighted mean of their ranks, in [0,
+    1]: scores of different experts have no common unit, ranks have. Ranks are taken where the
+    filter ranks: within a class, or over all.
 
     Args:
-      diverged: bool [], of the classifier: its experts have no scores then, and are ranked without.
+      diverged: bool [], of the classifier: its experts have no scores then, and do not count.
     """
-    own, filled, weights = {}, [], []
+    by_expert, filled, weights = {}, [], []
     for (name, expert), weight in zip(chosen.experts.items(), chosen.weights, strict=True):
-        gone = diverged & (expert.asks in (CLASSIFIER, DROPOUT))
-        own[name] = jnp.where(gone, jnp.nan, expert.score(key, seen))
-        filled.append(jnp.where(jnp.isnan(own[name]), expert.missing, own[name]))
-        weights.append(jnp.where(gone, 0.0, weight))
-    if not own:
-        return Scores(scores.indifferent(len(seen.label)), own, jnp.bool_(False))
-    total = sum(weights)
-    if len(own) == 1:
-        return Scores(filled[0], own, total == 0)
+        absent = diverged & (expert.needs in (CLASSIFIER, DROPOUT))
+        by_expert[name] = jnp.where(absent, jnp.nan, expert.score(key, evidence))
+        filled.append(jnp.where(jnp.isnan(by_expert[name]), expert.missing, by_expert[name]))
+        weights.append(jnp.where(absent, 0.0, weight))
+    if not by_expert:
+        return Scores(jnp.zeros(len(evidence.label)), by_expert, jnp.bool_(False))
+    total = sum(weights[1:], weights[0])
+    if len(by_expert) == 1:
+        return Scores(filled[0], by_expert, total == 0)
     groups = num_classes if chosen.ranking == "class" else 1
-    # Places are halves of whole numbers: their sum is exact, and equal sums are equal on every backend.
-    places = sum(
-        weight * select.place(one, groups) for weight, one in zip(weights, filled, strict=True)
-    )
-    last = max(1, len(seen.label) // groups - 1)
-    return Scores(places / (jnp.where(total > 0, total, 1.0) * last), own, total == 0)
+    # Ranks are halves of whole numbers: their sum is exact, and equal sums are equal everywhere.
+    ranks = [w * select.rank(one, groups) for w, one in zip(weights, filled, strict=True)]
+    last = max(1, len(evidence.label) // groups - 1)
+    mean = sum(ranks[1:], ranks[0]) / (jnp.where(total > 0, total, 1.0) * last)
+    return Scores(mean, by_expert, total == 0)

@@ -9,10 +9,11 @@ from jaxloop.types import Array
 
 
 def quota(kept: int, drop: float, num_classes: int) -> tuple[int, int]:
-    """(images to generate a class, images to keep a class) such that about `kept` remain and at least a share `drop` leaves.
+    """(images to generate a class, images to keep a class) such that about `kept` remain and at
+    least a share `drop` leaves.
 
-    The kept number is rounded to a multiple of the classes, at least one a class: exactly that many are kept, whatever
-    the scores.
+    The kept number is rounded to a multiple of the classes, at least one a class: exactly that many
+    are kept, whatever the scores.
     """
     keep = max(1, round(kept / num_classes))
     return math.ceil(keep / (1.0 - drop) - 1e-9), keep
@@ -28,15 +29,16 @@ def best(score: Array, keep: int, groups: int) -> Array:
 
     Args:
       score: float [n], of images that belong to the groups in turns. Ties go to the earlier image.
-      groups: the number of classes, to rank within each class of images labelled by `labels`; 1, to rank over all.
+      groups: the number of classes, to rank within each class of images labelled by `labels`; 1, to
+        rank over all.
     """
     of_group = score.reshape(-1, groups).T
     ranked = jnp.argsort(of_group, axis=1, descending=True, stable=True)[:, :keep]
     return jnp.sort((ranked * groups + jnp.arange(groups)[:, None]).reshape(-1))
 
 
-def place(score: Array, groups: int) -> Array:
-    """Each score's place in its group: float32 [n], 0 = the lowest; equal scores share the mean of their places.
+def rank(score: Array, groups: int) -> Array:
+    """Return the rank of each score in its group, float32 [n]: 0 = lowest; ties share their mean.
 
     Args: as of `best`. No score may be NaN.
     """

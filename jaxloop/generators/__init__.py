@@ -1,18 +1,26 @@
-"""The generators, one file each. A new one is a function (spec, num_classes, image_size) -> Generator and one line here."""
+"""The generators, one file each. A new one is a Config, a `create` and one line here."""
 
 from collections.abc import Callable
+from typing import Any
 
-from jaxloop import config
-from jaxloop.errors import InputError
+from jaxloop import spec
 from jaxloop.generators import dcgan
 from jaxloop.generators.base import Generator
 
-GENERATORS: dict[str, Callable[[config.Generator, int, int], Generator]] = {"dcgan": dcgan.create}
-NAMES = tuple(GENERATORS)
+# name -> (its Config, which extends spec.Generator; create(config, num_classes, image_size,
+# num_steps, dtype) -> Generator)
+GENERATORS: dict[str, tuple[type[spec.Generator], Callable[..., Generator]]] = {
+    "dcgan": (dcgan.Config, dcgan.create)
+}
 
 
-def create(spec: config.Generator, num_classes: int, image_size: int) -> Generator:
-    """The generator that `spec.name` names. Raises InputError where there is none, or where it cannot make that size."""
-    if spec.name not in GENERATORS:
-        raise InputError("config.generator.name", spec.name, NAMES)
-    return GENERATORS[spec.name](spec, num_classes, image_size)
+def create(config: Any, num_classes: int, image_size: int, num_steps: int, dtype) -> Generator:
+    """Return the generator that `config.name` names.
+
+    Args:
+      num_steps: that training may take at most.  dtype: of its computations.
+
+    Raises:
+      InputError: it cannot make images of that size.
+    """
+    return GENERATORS[config.name][1](config, num_classes, image_size, num_steps, dtype)

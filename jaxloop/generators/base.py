@@ -1,4 +1,5 @@
-"""What a generator is to the loop: three pure functions around a state that only the generator looks into."""
+"""What a generator is to the loop: pure functions around a state that only the generator looks
+into."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,11 +11,17 @@ class Generator(NamedTuple):
     """A class-conditional image generator.
 
     init: key -> state. A new initialisation, at the start of every generation.
-    update: (key, state, batch: Samples) -> (state, scalars). One training step; never looks at `batch.group`.
-    sample: (key, state, label int32 [n]) -> uint8 [n h w c]. One picture a label. Every generator has a field of
-      config.generator that biases its sampling towards typical images, off by default.
+    update: (key, constants, state, batch: Samples) -> (state, signals). One training step. It never
+      looks at `batch.group`. signals: {"generator/loss": float32 [], ...}, keys "subject/metric".
+    sample: (key, constants, state, label int32 [n]) -> uint8 [n h w c], one image a label. Every
+      generator has a field that biases its sampling towards typical images, off by default.
+    sample_batch: images that are sampled together.
+    constants: what is frozen (a backbone, a text encoder), on the host; the loop passes it on the
+      device to `update` and `sample`. Only what is trained is state, and only state is saved.
     """
 
     init: Callable[[Array], PyTree]
-    update: Callable[[Array, PyTree, Samples], tuple[PyTree, dict[str, Array]]]
-    sample: Callable[[Array, PyTree, Array], Array]
+    update: Callable[[Array, PyTree, PyTree, Samples], tuple[PyTree, dict[str, Array]]]
+    sample: Callable[[Array, PyTree, PyTree, Array], Array]
+    sample_batch: int = 256
+    constants: PyTree = ()

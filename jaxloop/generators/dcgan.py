@@ -1,22 +1,28 @@
 """A class-conditional DCGAN (Radford et al. 2015) that trains in seconds on small images.
 
-What is DCGAN's: (transposed) convolutions of kernel 4 and stride 2, batch norm in both networks, ReLU in the generator and
-leaky ReLU in the discriminator, tanh at the end, Adam with beta_1 = 0.5. What is not, and why:
-  - the discriminator takes the class by projection (Miyato & Koyama 2018), the generator by a one-hot beside z;
-  - the sizes: one layer of normalisation more (the discriminator's first), a discriminator half as wide again as the
-    generator, Adam (0.5, 0.9) at 3e-3, Lecun initialisation: what trained best in 1,600 steps on Colorized Digits;
-  - samples come from averaged weights (Yazıcı et al. 2019), which takes the last step's noise out of a short training.
+What is DCGAN's: (transposed) convolutions of kernel 4 and stride 2, batch norm in both networks,
+ReLU in the generator and leaky ReLU in the discriminator, tanh at the end, Adam with beta_1 = 0.5.
+What is not, and why:
+  - the discriminator takes the class by projection (Miyato & Koyama 2018), the generator by a
+    one-hot beside z;
+  - the sizes: one layer of normalisation more (the discriminator's first), a discriminator half as
+    wide again as the generator, Adam (0.5, 0.9) at 3e-3, Lecun initialisation: what trained best in
+    1,600 steps on Colorized Digits;
+  - samples come from averaged weights (Yazıcı et al. 2019), which takes the last step's noise out
+    of a short training.
 Both batch norms matter: without the discriminator's, all colours of a class melt into one.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from jaxloop import config, keys
+from jaxloop import keys, optimizers, spec
 from jaxloop.errors import InputError
 from jaxloop.generators.base import Generator
 from jaxloop.ops.convolution import Conv, UpConv
@@ -30,161 +36,224 @@ BATCH_NORM_MOMENTUM = 0.9
 BETAS = 0.5, 0.9  # Adam's
 
 
-def _norm(train: bool) -> nn.BatchNorm:
-    return nn.BatchNorm(use_running_average=not train, momentum=BATCH_NORM_MOMENTUM)
+@dataclass(frozen=True)
+class Config(spec.Generator):
+    learning_rate: float = spec.positive(3e-3, "Adam's step size, for both networks of the GAN")
+    width: int = spec.integer(
+        16, 2, "channels of the last hidden feature map; each coarser one has twice as many"
+    )
+    latent: int = spec.integer(64, 1, "size of the latent vector z", 4096)
+    truncation: float = spec.interval(
+        0.0,
+        0,
+        4,
+        "sampling bias: components of z beyond it are drawn again, so that less means more typical "
+        "images; 0: none",
+    )
 
 
-class Painter(nn.Module):
-    """The generator network: z [n latent], label [n] -> [n size size 3] in [-1, 1]."""
+class GeneratorNetwork(nn.Module):
+    """z [n latent], label [n] -> [n size size 3] in [-1, 1]."""
 
     num_classes: int
     base: int  # side of the first feature map
     doublings: int
     width: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, z: Array, label: Array, *, train: bool) -> Array:
         x = jnp.concatenate([z, jax.nn.one_hot(label, self.num_classes)], axis=-1)
         channels = self.width * 2 ** (self.doublings - 1)
-        x = nn.Dense(self.base * self.base * channels, use_bias=False)(x)
-        x = nn.relu(_norm(train)(x.reshape(-1, self.base, self.base, channels)))
+        x = nn.Dense(self.base * self.base * channels, use_bias=False, dtype=self.dtype)(x)
+        x = nn.relu(_norm(train, self.dtype)(x.reshape(-1, self.base, self.base, channels)))
         for _ in range(self.doublings - 1):
             channels //= 2
-            x = nn.relu(_norm(train)(UpConv(channels, use_bias=False)(x)))
-        return jnp.tanh(UpConv(3)(x))
+            x = UpConv(channels, use_bias=False, dtype=self.dtype)(x)
+            x = nn.relu(_norm(train, self.dtype)(x))
+        return jnp.tanh(UpConv(3, dtype=self.dtype)(x)).astype(jnp.float32)
 
 
-class Critic(nn.Module):
-    """The discriminator network: [n size size 3], label [n] -> logit [n], positive for real."""
+class DiscriminatorNetwork(nn.Module):
+    """[n size size 3], label [n] -> logit [n], positive for real."""
 
     num_classes: int
     doublings: int
     width: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array, label: Array, *, train: bool) -> Array:
         channels = self.width
         for _ in range(self.doublings):
-            x = Conv(channels, (4, 4), strides=(2, 2), padding=((1, 1), (1, 1)), use_bias=False)(x)
-            x = nn.leaky_relu(_norm(train)(x), 0.2)
+            x = Conv(
+                channels,
+                (4, 4),
+                strides=(2, 2),
+                padding=((1, 1), (1, 1)),
+                use_bias=False,
+                dtype=self.dtype,
+            )(x)
+            x = nn.leaky_relu(_norm(train, self.dtype)(x), 0.2)
             channels *= 2
         x = x.reshape(x.shape[0], -1)
-        # A product with a one-hot, not a look-up: the gradient of a look-up is a scatter, which adds in any order on a GPU.
-        classes = nn.Dense(x.shape[-1], use_bias=False)(jax.nn.one_hot(label, self.num_classes))
-        return nn.Dense(1)(x)[:, 0] + (classes * x).sum(axis=-1)
+        # A product with a one-hot, not a look-up, whose gradient adds in any order on a GPU.
+        one_hot = jax.nn.one_hot(label, self.num_classes)
+        classes = nn.Dense(x.shape[-1], use_bias=False, dtype=self.dtype)(one_hot)
+        logit = nn.Dense(1, dtype=self.dtype)(x)[:, 0] + (classes * x).sum(axis=-1)
+        return logit.astype(jnp.float32)
+
+
+def _norm(train: bool, dtype) -> nn.BatchNorm:
+    return nn.BatchNorm(use_running_average=not train, momentum=BATCH_NORM_MOMENTUM, dtype=dtype)
 
 
 class State(NamedTuple):
-    painter: PyTree  # variables: params and batch_stats
-    critic: PyTree
-    painter_optimizer: PyTree
-    critic_optimizer: PyTree
-    average: PyTree  # of the painter's variables; what samples come from
+    """Variables are params and batch_stats. average: of the generator's; samples come from it."""
+
+    generator: PyTree
+    discriminator: PyTree
+    generator_optimizer: PyTree
+    discriminator_optimizer: PyTree
+    average: PyTree
+
+
+class Gan(NamedTuple):
+    """What the pure functions below share, all of it static."""
+
+    generator: GeneratorNetwork
+    discriminator: DiscriminatorNetwork
+    optimizer: optax.GradientTransformation
+    image_size: int
+    latent: int
+    truncation: float
+
+
+def create(config: Config, num_classes: int, image_size: int, num_steps: int, dtype) -> Generator:
+    """Return the DCGAN as a Generator."""
+    base, doublings = plan(image_size)
+    # Measured: a wider discriminator pays, a wider generator does not.
+    gan = Gan(
+        GeneratorNetwork(num_classes, base, doublings, config.width, dtype),
+        DiscriminatorNetwork(num_classes, doublings, config.width * 3 // 2, dtype),
+        optimizers.adam(config, num_steps, BETAS),
+        image_size,
+        config.latent,
+        config.truncation,
+    )
+    return Generator(partial(init, gan), partial(update, gan), partial(sample, gan))
 
 
 def plan(image_size: int) -> tuple[int, int]:
-    """(side of the first feature map, number of doublings) of an image side: 16 = 4 * 2^2, 28 = 7 * 2^2, 32 = 4 * 2^3.
+    """Return (side of the first feature map, number of doublings): 16 = 4 * 2^2, 28 = 7 * 2^2.
 
-    Raises InputError for a side that is not 4..7 times a power of two.
+    Raises:
+      InputError: a side that is not 4..7 times a power of two.
     """
     for doublings in range(1, 10):
-        base, rest = divmod(image_size, 2**doublings)
-        if rest == 0 and 4 <= base <= 7:
+        base, remainder = divmod(image_size, 2**doublings)
+        if remainder == 0 and 4 <= base <= 7:
             return base, doublings
-    raise InputError(
-        "config.data.image_size",
-        image_size,
-        "for dcgan 4, 5, 6 or 7 times a power of two (16, 28, 32, ...)",
+    words = "for dcgan 4, 5, 6 or 7 times a power of two (16, 28, 32, ...)"
+    raise InputError("config.data.image_size", image_size, words)
+
+
+def init(gan: Gan, key: Array) -> State:
+    # The names of keys are those of the first version: another name is another initialisation.
+    generator_key, discriminator_key = keys.parts(key, "painter", "critic")
+    label, z = jnp.zeros((2,), jnp.int32), jnp.zeros((2, gan.latent))
+    image = jnp.zeros((2, gan.image_size, gan.image_size, 3))
+    generator = gan.generator.init(generator_key, z, label, train=True)
+    discriminator = gan.discriminator.init(discriminator_key, image, label, train=True)
+    return State(
+        generator=generator,
+        discriminator=discriminator,
+        generator_optimizer=gan.optimizer.init(generator["params"]),
+        discriminator_optimizer=gan.optimizer.init(discriminator["params"]),
+        average=generator,
     )
 
 
-def latent(key: Array, shape: tuple[int, ...], truncation: float) -> Array:
-    """Standard normal z, whose components beyond +-`truncation` are drawn again (Brock et al. 2019's truncation trick); 0: none.
+def update(
+    gan: Gan, key: Array, constants: PyTree, state: State, batch: Samples
+) -> tuple[State, dict[str, Array]]:
+    """Take one step of both networks, from the same generated images."""
+    real, label = to_unit(batch.image), batch.label
+    z = jax.random.normal(key, (label.shape[0], gan.latent))
+    generator_grad = jax.value_and_grad(generator_loss, argnums=1, has_aux=True)
+    (loss, (fake, generator_statistics)), gradient = generator_grad(
+        gan, state.generator["params"], state, z, label
+    )
+    discriminator_grad = jax.value_and_grad(discriminator_loss, argnums=1, has_aux=True)
+    (discriminator_value, discriminator_statistics), discriminator_gradient = discriminator_grad(
+        gan, state.discriminator["params"], state, real, fake, label
+    )
+    step = optax.tree.get(state.generator_optimizer, "count").astype(jnp.float32)
+    generator, generator_optimizer = _apply(
+        gan, gradient, state.generator_optimizer, state.generator, generator_statistics
+    )
+    discriminator, discriminator_optimizer = _apply(
+        gan,
+        discriminator_gradient,
+        state.discriminator_optimizer,
+        state.discriminator,
+        discriminator_statistics,
+    )
+    kept = jnp.minimum(AVERAGING, (1.0 + step) / (10.0 + step))
+    average = optax.incremental_update(generator, state.average, 1.0 - kept)
+    signals = {
+        "generator/loss": loss,
+        "generator/gradient_norm": optax.tree.norm(gradient),
+        "discriminator/loss": discriminator_value,
+        "discriminator/gradient_norm": optax.tree.norm(discriminator_gradient),
+    }
+    new = State(generator, discriminator, generator_optimizer, discriminator_optimizer, average)
+    return new, signals
 
-    The network is trained without it: the less is admitted, the nearer its pictures come to those of z = 0.
+
+def generator_loss(gan: Gan, params: PyTree, state: State, z: Array, label: Array):
+    """Return the non-saturating loss -> (loss, (generated images, the generator's new
+    statistics))."""
+    variables = {**state.generator, "params": params}
+    fake, statistics = gan.generator.apply(variables, z, label, train=True, mutable=["batch_stats"])
+    logit, _ = gan.discriminator.apply(
+        state.discriminator, fake, label, train=True, mutable=["batch_stats"]
+    )
+    return jax.nn.softplus(-logit).mean(), (fake, statistics)
+
+
+def discriminator_loss(gan: Gan, params: PyTree, state: State, real, fake, label: Array):
+    """Return the logistic loss of real and generated images -> (loss, new statistics)."""
+    statistics = {"batch_stats": state.discriminator["batch_stats"]}
+    logits = []
+    for image in (real, fake):
+        variables = {"params": params, **statistics}
+        logit, statistics = gan.discriminator.apply(
+            variables, image, label, train=True, mutable=["batch_stats"]
+        )
+        logits.append(logit)
+    real_logit, fake_logit = logits
+    return jax.nn.softplus(-real_logit).mean() + jax.nn.softplus(fake_logit).mean(), statistics
+
+
+def _apply(gan: Gan, gradient, optimizer_state, variables: PyTree, statistics: PyTree):
+    change, optimizer_state = gan.optimizer.update(gradient, optimizer_state, variables["params"])
+    params = optax.apply_updates(variables["params"], change)
+    return {"params": params, **statistics}, optimizer_state
+
+
+def sample(gan: Gan, key: Array, constants: PyTree, state: State, label: Array) -> Array:
+    z = latent(key, (label.shape[0], gan.latent), gan.truncation)
+    image: Any = gan.generator.apply(state.average, z, label, train=False)
+    return to_pixels(image)
+
+
+def latent(key: Array, shape: tuple[int, ...], truncation: float) -> Array:
+    """Draw standard normal z; components beyond +-`truncation` are drawn again (0: none).
+
+    The truncation trick of Brock et al. (2019). The network is trained without it: the less is
+    admitted, the nearer its images come to those of z = 0.
     """
     if truncation == 0:
         return jax.random.normal(key, shape)
     return jax.random.truncated_normal(key, -truncation, truncation, shape)
-
-
-def create(spec: config.Generator, num_classes: int, image_size: int) -> Generator:
-    """The DCGAN as a Generator. `spec` gives learning_rate, width, latent and truncation."""
-    base, doublings = plan(image_size)
-    painter = Painter(num_classes, base, doublings, spec.width)
-    critic = Critic(
-        num_classes, doublings, spec.width * 3 // 2
-    )  # measured: a wider critic pays, a wider painter does not
-    optimizer = optax.adam(spec.learning_rate, *BETAS)
-
-    def init(key: Array) -> State:
-        painter_key, critic_key = keys.parts(key, "painter", "critic")
-        label = jnp.zeros((2,), jnp.int32)
-        paint = painter.init(painter_key, jnp.zeros((2, spec.latent)), label, train=True)
-        criticize = critic.init(
-            critic_key, jnp.zeros((2, image_size, image_size, 3)), label, train=True
-        )
-        return State(
-            painter=paint,
-            critic=criticize,
-            painter_optimizer=optimizer.init(paint["params"]),
-            critic_optimizer=optimizer.init(criticize["params"]),
-            average=paint,
-        )
-
-    def update(key: Array, state: State, batch: Samples) -> tuple[State, dict[str, Array]]:
-        real, label = to_unit(batch.image), batch.label
-        z = jax.random.normal(key, (label.shape[0], spec.latent))
-
-        def painted(params):
-            variables = {**state.painter, "params": params}
-            return painter.apply(variables, z, label, train=True, mutable=["batch_stats"])
-
-        def judged(params, statistics, image):
-            variables = {"params": params, **statistics}
-            return critic.apply(variables, image, label, train=True, mutable=["batch_stats"])
-
-        def painter_loss(params):
-            fake, statistics = painted(params)
-            logit, _ = judged(
-                state.critic["params"], {"batch_stats": state.critic["batch_stats"]}, fake
-            )
-            return jax.nn.softplus(-logit).mean(), (fake, statistics)
-
-        def critic_loss(params, fake):
-            real_logit, statistics = judged(
-                params, {"batch_stats": state.critic["batch_stats"]}, real
-            )
-            fake_logit, statistics = judged(params, statistics, fake)
-            return jax.nn.softplus(-real_logit).mean() + jax.nn.softplus(
-                fake_logit
-            ).mean(), statistics
-
-        paint = jax.value_and_grad(painter_loss, has_aux=True)
-        (painter_value, (fake, painter_statistics)), painter_gradient = paint(
-            state.painter["params"]
-        )
-        criticize = jax.value_and_grad(critic_loss, has_aux=True)
-        (critic_value, critic_statistics), critic_gradient = criticize(state.critic["params"], fake)
-
-        change, painter_optimizer = optimizer.update(painter_gradient, state.painter_optimizer)
-        new_painter = {
-            "params": optax.apply_updates(state.painter["params"], change),
-            **painter_statistics,
-        }
-        change, critic_optimizer = optimizer.update(critic_gradient, state.critic_optimizer)
-        new_critic = {
-            "params": optax.apply_updates(state.critic["params"], change),
-            **critic_statistics,
-        }
-        done = optax.tree_utils.tree_get(state.painter_optimizer, "count").astype(jnp.float32)
-        kept = jnp.minimum(AVERAGING, (1.0 + done) / (10.0 + done))
-        average = optax.incremental_update(new_painter, state.average, 1.0 - kept)
-        scalars = {"painter_loss": painter_value, "critic_loss": critic_value}
-        return State(new_painter, new_critic, painter_optimizer, critic_optimizer, average), scalars
-
-    def sample(key: Array, state: State, label: Array) -> Array:
-        z = latent(key, (label.shape[0], spec.latent), spec.truncation)
-        return to_pixels(painter.apply(state.average, z, label, train=False))
-
-    return Generator(init, update, sample)

@@ -4,36 +4,41 @@ import numpy as np
 import pytest
 from scipy.stats import entropy, rankdata
 
-from jaxloop import config, filters
+from jaxloop import filters
 from jaxloop.errors import InputError
 from jaxloop.filters import scores, select
+from jaxloop.spec import Filter
 
 CLASSES = 5
 
 
-def seen(n: int = 40) -> filters.Seen:
+def evidence(n: int = 40) -> filters.Evidence:
     """Something of everything that an expert may ask for."""
     draw = np.random.default_rng(0)
     uniform = lambda: jnp.asarray(draw.uniform(-1, 1, n), jnp.float32)  # noqa: E731
     logits = jnp.asarray(draw.normal(size=(n, CLASSES)), jnp.float32)
-    return filters.Seen(select.labels(n // CLASSES, CLASSES), logits, uniform(), uniform())
+    image, label = jnp.zeros((n, 2, 2, 3), jnp.uint8), select.labels(n // CLASSES, CLASSES)
+    return filters.Evidence(image, label, logits, uniform(), uniform())
 
 
 ALIVE, DIVERGED = jnp.bool_(False), jnp.bool_(True)
 
 
 @pytest.mark.parametrize("ranking", ["class", "all"])
-@pytest.mark.parametrize("name", filters.NAMES)
+@pytest.mark.parametrize("name", (*filters.EXPERTS, *filters.FILTERS))
 def test_protocol(name, ranking):
-    made, given = filters.create(config.Filter(name=name, ranking=ranking)), seen()
+    chosen, given = filters.create(Filter(name=name, ranking=ranking)), evidence()
 
     def score(key, given):
-        return filters.score(made, key, given, CLASSES, ALIVE)
+        return filters.score(chosen, key, given, CLASSES, ALIVE)
 
     found = jax.jit(score)(jax.random.key(0), given)
-    for x in (found.score, *found.own.values()):
+    for x in (found.score, *found.by_expert.values()):
         assert x.shape == (40,) and x.dtype == jnp.float32 and bool(jnp.isfinite(x).all())
-    assert tuple(sorted(found.own)) == tuple(sorted(filters.FILTERS[name])) and not found.lost
+    assert (
+        tuple(sorted(found.by_expert)) == tuple(sorted(filters.FILTERS.get(name, (name,))))
+        and not found.unscored
+    )
     # compiled and not: the same up to rounding, so the same ranking but for ties
     np.testing.assert_allclose(found.score, score(jax.random.key(0), given).score, rtol=1e-6)
     # what no expert asks for may be absent
@@ -42,7 +47,7 @@ def test_protocol(name, ranking):
         "similarity": (filters.CLIP,),
         "votes": (filters.PEOPLE,),
     }
-    absent = {field: None for field, whom in unasked.items() if not made.asks(*whom)}
+    absent = {field: None for field, whom in unasked.items() if not chosen.needs(*whom)}
     without = score(jax.random.key(0), given._replace(**absent))
     np.testing.assert_array_equal(without.score, score(jax.random.key(0), given).score)
 
@@ -51,7 +56,7 @@ def test_protocol(name, ranking):
 def test_place_equals_scipys(seed):
     score = np.random.default_rng(seed).integers(0, 6, 36).astype(np.float32)  # many ties
     for groups in (1, 4):
-        place = np.asarray(select.place(jnp.asarray(score), groups)).reshape(-1, groups)
+        place = np.asarray(select.rank(jnp.asarray(score), groups)).reshape(-1, groups)
         for group in range(groups):
             np.testing.assert_array_equal(
                 place[:, group], rankdata(score.reshape(-1, groups)[:, group]) - 1
@@ -59,11 +64,11 @@ def test_place_equals_scipys(seed):
 
 
 def combined(ranking="class", weights=(3.0, 1.0)):
-    return filters.create(config.Filter(name="clip_uncertainty", weights=weights, ranking=ranking))
+    return filters.create(Filter(name="clip_uncertainty", weights=weights, ranking=ranking))
 
 
 def test_combined_score_is_the_weighted_mean_of_ranks():
-    given = seen()
+    given = evidence()
     for ranking, groups in (("class", CLASSES), ("all", 1)):
         score, own, _ = filters.score(combined(ranking), None, given, CLASSES, ALIVE)
         ranks = [
@@ -90,7 +95,9 @@ def test_equal_sums_of_ranks_are_equal():
     logits = jnp.stack(
         [jnp.asarray(places[1] * 1e-2, jnp.float32), jnp.zeros(n)], axis=1
     )  # surer the farther from 0
-    given = filters.Seen(jnp.zeros(n, jnp.int32), logits, jnp.asarray(places[0], jnp.float32), None)
+    given = filters.Evidence(
+        None, jnp.zeros(n, jnp.int32), logits, jnp.asarray(places[0], jnp.float32)
+    )
     score = np.asarray(filters.score(combined("all", (1.0, 1.0)), None, given, 1, ALIVE).score)
     total = places[0] + places[1]
     for value in np.unique(total):
@@ -100,38 +107,36 @@ def test_equal_sums_of_ranks_are_equal():
 def test_an_image_without_a_score_ranks_last_and_one_without_votes_in_the_middle():
     votes = jnp.asarray([1.0, -1.0, jnp.nan, 0.0, jnp.nan])
     label = jnp.zeros(5, jnp.int32)
-    human = filters.create(config.Filter(name="human"))
-    found = filters.score(human, None, filters.Seen(label, None, None, votes), 1, ALIVE)
-    assert found.score.tolist() == [1, -1, 0, 0, 0] and np.isnan(found.own["human"]).tolist() == [
-        0,
-        0,
-        1,
-        0,
-        1,
-    ]
+    human = filters.create(Filter(name="human"))
+    found = filters.score(human, None, filters.Evidence(None, label, votes=votes), 1, ALIVE)
+    assert found.score.tolist() == [1, -1, 0, 0, 0] and np.isnan(
+        found.by_expert["human"]
+    ).tolist() == [0, 0, 1, 0, 1]
     similarity = jnp.asarray([0.1, jnp.nan, 0.3, 0.4, 0.5])
-    given = filters.Seen(label, jnp.zeros((5, 2)), similarity, None)
-    for chosen in (filters.create(config.Filter(name="clip")), combined("all", (1.0, 0.0))):
+    given = filters.Evidence(None, label, jnp.zeros((5, 2)), similarity)
+    for chosen in (filters.create(Filter(name="clip")), combined("all", (1.0, 0.0))):
         assert int(filters.score(chosen, None, given, 1, ALIVE).score.argmin()) == 1
 
 
 def test_a_diverged_classifier_is_not_asked_and_others_are():
-    given = seen()._replace(logits=jnp.full((40, CLASSES), jnp.nan))
-    alone = filters.score(filters.create(config.Filter()), None, given, CLASSES, DIVERGED)
+    given = evidence()._replace(logits=jnp.full((40, CLASSES), jnp.nan))
+    alone = filters.score(filters.create(Filter()), None, given, CLASSES, DIVERGED)
     assert (
-        alone.lost and np.isnan(alone.own["uncertainty"]).all() and not np.isnan(alone.score).any()
+        alone.unscored
+        and np.isnan(alone.by_expert["uncertainty"]).all()
+        and not np.isnan(alone.score).any()
     )
     both = filters.score(combined(), None, given, CLASSES, DIVERGED)
-    assert not both.lost and np.isnan(both.own["uncertainty"]).all()
-    np.testing.assert_array_equal(both.own["clip"], given.similarity)
+    assert not both.unscored and np.isnan(both.by_expert["uncertainty"]).all()
+    np.testing.assert_array_equal(both.by_expert["clip"], given.similarity)
     clip = filters.score(combined(weights=(1.0, 0.0)), None, given, CLASSES, ALIVE)
     np.testing.assert_allclose(both.score, clip.score, rtol=1e-6)
-    assert filters.score(combined(weights=(0.0, 1.0)), None, given, CLASSES, DIVERGED).lost
+    assert filters.score(combined(weights=(0.0, 1.0)), None, given, CLASSES, DIVERGED).unscored
 
 
 def test_unknown_name_is_refused():
     with pytest.raises(InputError, match="config.filter.name='clipp'.*uncertainty"):
-        filters.create(config.Filter(name="clipp"))
+        filters.create(Filter(name="clipp"))
 
 
 def test_entropy_equals_scipy():
