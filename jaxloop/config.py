@@ -1,34 +1,40 @@
-"""ConfigDict -> Spec: the one place where a configuration is read, typed and checked. The fields are in spec.py."""
+"""ConfigDict -> Spec: the one place where a configuration is read, typed and checked.
+
+`python -m jaxloop.config` prints the table of all fields (docs/fields.md).
+"""
 
 import dataclasses
 import difflib
+import os
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import ml_collections
+from ml_collections import config_dict
 
+from jaxloop import classifiers, filters, generators
 from jaxloop.errors import InputError
-from jaxloop.spec import Classifier, Data, Filter, Generator, Loop, Measure, Spec
-
-__all__ = [
-    "Classifier",
-    "Data",
-    "Filter",
-    "Generator",
-    "Loop",
-    "Measure",
-    "Spec",
-]  # what other rooms ask of a configuration
+from jaxloop.spec import Generator, Spec
 
 
-def default() -> ml_collections.ConfigDict:
-    """All fields at their defaults: what a file in `configs/` starts from."""
-    return ml_collections.ConfigDict(to_dict(Spec()))
+def default() -> Any:
+    """Return all fields at their defaults, a ConfigDict: what a file in `configs/` starts from.
+
+    The group `generator` has the fields of every generator. None stands for the default of the
+    generator that `generator.name` names.
+    """
+    config = ml_collections.ConfigDict(to_dict(Spec()))
+    config.generator = ml_collections.ConfigDict({"name": Spec().generator.name})
+    for name, (_, hint) in _generator_fields().items():
+        if name != "name":
+            config.generator[name] = config_dict.placeholder(typing.get_origin(hint) or hint)
+    return config
 
 
 def to_dict(spec) -> dict:
-    """A Spec as nested dicts of plain values (tuples stay tuples)."""
+    """Return a Spec as nested dicts of plain values (tuples stay tuples)."""
     return {
         field.name: to_dict(value) if dataclasses.is_dataclass(value) else value
         for field in dataclasses.fields(spec)
@@ -37,15 +43,23 @@ def to_dict(spec) -> dict:
 
 
 def resolve(config: ml_collections.ConfigDict | dict) -> Spec:
-    """Checks every field of a configuration. Raises InputError on an unknown field, a wrong type, a value out of range."""
+    """Check a configuration: every field by itself, then all rules across fields.
+
+    Raises:
+      InputError: an unknown field, a wrong type, a value out of range, a field that the chosen
+        parts do not read, fields that contradict each other.
+    """
     if isinstance(config, ml_collections.ConfigDict):
         config = config.to_dict()
-    return _build(Spec, config, prefix="")
+    spec = _build(Spec, config, prefix="")
+    _refuse_unread(spec)
+    _refuse_contradictions(spec)
+    return spec
 
 
 def flat(spec: Spec | dict) -> dict[str, object]:
-    """{"data.name": "digits", ...}: every leaf of a Spec, or of what `to_dict` gave, under the name that people type."""
-    leaves = {}
+    """Return every leaf under the name that people type: {"data.name": "digits", ...}."""
+    leaves: dict[str, object] = {}
     for name, value in (spec if isinstance(spec, dict) else to_dict(spec)).items():
         if isinstance(value, dict):
             leaves.update({f"{name}.{inner}": leaf for inner, leaf in value.items()})
@@ -55,69 +69,190 @@ def flat(spec: Spec | dict) -> dict[str, object]:
 
 
 def check_flags(argv: Sequence[str]) -> None:
-    """Refuses `--config.FIELD` for a field that does not exist, by its whole name (the flag library tells only the last)."""
-    known = sorted(flat(Spec()))
+    """Refuse `--config.FIELD` for a field that does not exist, by its whole name.
+
+    The flag library names only the last part of it.
+    """
+    known = sorted(name for name, *_ in _all_fields())
     for argument in argv:
         flag, _, value = argument.lstrip("-").partition("=")
         if argument.startswith("-") and flag.startswith("config."):
             name = flag.removeprefix("config.")
             if name not in known:
-                raise InputError(f"config.{name}", value, _near(name, known))
+                raise InputError(f"config.{name}", value, _nearest(name, known))
 
 
 def allowed(flag: str) -> str | None:
-    """What a flag "config.FIELD" admits, in words; None if it is no field."""
-    group, _, name = flag.removeprefix("config.").rpartition(".")
-    kind = type(getattr(Spec(), group)) if group else Spec
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    return _allowed(fields[name], typing.get_type_hints(kind)[name]) if name in fields else None
+    """Return what a flag "config.FIELD" admits, in words; None if it is no field."""
+    for name, field, hint in _all_fields():
+        if f"config.{name}" == flag:
+            return _allowed(field, hint)
+    return None
 
 
-def _allowed(field, hint) -> str:
+def table() -> str:
+    """Return the table of all fields, in Markdown."""
+    rows = ["| field | default | what it is | allowed |", "| --- | --- | --- | --- |"]
+    for name, field, _ in _all_fields():
+        doc, words = field.metadata["doc"], field.metadata["allowed"]
+        rows.append(f"| `{name}` | `{field.default!r}` | {doc} | {words} |")
+    return "\n".join(rows)
+
+
+# Field -> (whether the chosen parts read it, under which condition they do). A field that they do
+# not read must stay at its default.
+_READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
+    "data.color": (lambda s: s.data.name in COLORED, "where data.name is digits or mnist"),
+    "data.test_color": (lambda s: s.data.name in COLORED, "where data.name is digits or mnist"),
+    "data.path": (lambda s: s.data.name != "digits", "where data.name is not digits"),
+    "loop.fresh": (lambda s: s.loop.real == "fresh", "where loop.real is fresh"),
+    "loop.capacity": (lambda s: s.loop.policy == "fifo", "where loop.policy is fifo"),
+    "filter.drop": (lambda s: _filter(s).drops, "where filter.name is not none"),
+    "filter.ranking": (lambda s: _filter(s).drops, "where filter.name is not none"),
+    "filter.control": (lambda s: _filter(s).drops, "where filter.name is not none"),
+    "filter.classifier": (
+        lambda s: _filter(s).needs(filters.CLASSIFIER, filters.DROPOUT),
+        "where an expert of filter.name needs a classifier",
+    ),
+    "filter.passes": (
+        lambda s: _filter(s).needs(filters.DROPOUT),
+        "where filter.name is mc_dropout",
+    ),
+    "filter.clip": (lambda s: _filter(s).needs(filters.CLIP), "where filter.name needs CLIP"),
+    "filter.template": (lambda s: _filter(s).needs(filters.CLIP), "where filter.name needs CLIP"),
+    "filter.weights": (lambda s: len(_filter(s).experts) > 1, "where filter.name has two experts"),
+    "filter.reviewed": (lambda s: _filter(s).needs(filters.PEOPLE), "where filter.name is human"),
+    "measure.inception": (lambda s: s.measure.fid, "where measure.fid is True"),
+    "measure.resize": (lambda s: s.measure.fid, "where measure.fid is True"),
+}
+COLORED = ("digits", "mnist")
+
+
+def _refuse_unread(spec: Spec) -> None:
+    values, defaults = flat(spec), flat(Spec())
+    for name, (is_read, condition) in _READ.items():
+        if values[name] != defaults[name] and not is_read(spec):
+            words = f"{defaults[name]!r} here: the field is read only {condition}"
+            raise InputError(f"config.{name}", values[name], words)
+
+
+def _refuse_contradictions(spec: Spec) -> None:
+    for name in spec.classifiers:
+        if name not in classifiers.MODULES:
+            raise InputError("config.classifiers", name, classifiers.MODULES)
+    if spec.filter.classifier and spec.filter.classifier not in spec.classifiers:
+        raise InputError("config.filter.classifier", spec.filter.classifier, spec.classifiers)
+    name, chosen = spec.filter.name, _filter(spec)
+    if spec.filter.control and set(chosen.experts) <= {"random"}:
+        words = f"False where filter.name is {name}, which is no expert's choice"
+        raise InputError("config.filter.control", True, words)
+    if spec.filter.control and spec.filter.drop == 0:
+        words = "more than 0 where filter.control is True: else both arms keep everything"
+        raise InputError("config.filter.drop", 0.0, words)
+    if chosen.needs(filters.PEOPLE) and not spec.loop.images:
+        words = f"True where filter.name is {name}: people must see the images"
+        raise InputError("config.loop.images", False, words)
+
+
+def _filter(spec: Spec) -> filters.Filter:
+    return filters.create(spec.filter)
+
+
+def _generator_fields(chosen: str | None = None) -> dict[str, tuple[dataclasses.Field, type]]:
+    """Return name -> (field, type) of the generator called `chosen`, or of all generators."""
+    fields = {}
+    for name, (kind, _) in generators.GENERATORS.items():
+        if chosen in (None, name):
+            hints = typing.get_type_hints(kind)
+            fields.update({f.name: (f, hints[f.name]) for f in dataclasses.fields(kind)})
+    return fields
+
+
+def _all_fields() -> Iterator[tuple[str, dataclasses.Field, type]]:
+    """Yield (name as it is typed, field, type) of every field of every part."""
+    hints = typing.get_type_hints(Spec)
+    groups = [f for f in dataclasses.fields(Spec) if dataclasses.is_dataclass(hints[f.name])]
+    for field in dataclasses.fields(Spec):
+        if field not in groups:
+            yield field.name, field, hints[field.name]
+    for group in groups:
+        if group.name == "generator":
+            members = _generator_fields()
+        else:
+            inner = typing.get_type_hints(hints[group.name])
+            members = {f.name: (f, inner[f.name]) for f in dataclasses.fields(hints[group.name])}
+        for name, (field, hint) in members.items():
+            yield f"{group.name}.{name}", field, hint
+
+
+def _allowed(field: dataclasses.Field, hint) -> str:
     return f"{field.metadata['allowed']} ({_words(hint)})"
 
 
-def _near(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return (f"did you mean {close[0]}? " if close else "") + "the fields are " + ", ".join(known)
+def _nearest(name: str, known: Sequence[str]) -> str:
+    if close := difflib.get_close_matches(name, known, n=3):
+        return f"did you mean {' or '.join(close)}? --help lists all fields"
+    return "a field that --help lists"
 
 
-def _build(kind, values: dict, prefix: str):
+def _build(kind: type, values: dict, prefix: str):
+    if kind is Generator:
+        kind, values = _chosen_generator(values)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
-    for name in values:
-        if name not in fields:
-            raise InputError(f"config.{prefix}{name}", values[name], _near(name, list(fields)))
     arguments = {}
     for name, value in values.items():
+        if name not in fields:
+            raise InputError(f"config.{prefix}{name}", value, _nearest(name, list(fields)))
         if dataclasses.is_dataclass(hints[name]):
             if not isinstance(value, dict):
                 raise InputError(f"config.{prefix}{name}", value, "a group of fields")
             arguments[name] = _build(hints[name], value, prefix=f"{prefix}{name}.")
             continue
-        try:
-            arguments[name] = _typed(value, hints[name])
-            right = fields[name].metadata["ok"](arguments[name])
-        except TypeError:
-            right = False
-        if not right:
-            raise InputError(f"config.{prefix}{name}", value, _allowed(fields[name], hints[name]))
+        arguments[name] = _checked(fields[name], hints[name], value, f"config.{prefix}{name}")
+    if kind is Spec and "generator" not in arguments:
+        arguments["generator"] = _build(Generator, {}, "generator.")
     return kind(**arguments)
 
 
+def _chosen_generator(values: dict) -> tuple[type, dict]:
+    """Return the Config of the generator that `values` names, and the values given (not None)."""
+    given = {name: value for name, value in values.items() if value is not None}
+    name = given.get("name", Spec().generator.name)
+    if name not in generators.GENERATORS:
+        raise InputError("config.generator.name", name, generators.GENERATORS)
+    kind, _ = generators.GENERATORS[name]
+    others = _generator_fields().keys() - {field.name for field in dataclasses.fields(kind)}
+    for field in others & given.keys():
+        words = f"nothing here: it is no field of the generator {name}"
+        raise InputError(f"config.generator.{field}", given[field], words)
+    return kind, given
+
+
+def _checked(field: dataclasses.Field, hint, value, name: str):
+    typed = None
+    try:
+        typed = _typed(value, hint)
+        valid = field.metadata["ok"](typed)
+    except TypeError:
+        valid = False
+    if not valid:
+        raise InputError(name, value, _allowed(field, hint))
+    return os.path.expanduser(str(typed)) if field.metadata.get("path") else typed
+
+
 def _typed(value, hint):
-    """`value` as `hint`, or TypeError. Lists pass for tuples and ints for floats; nothing else is converted."""
+    """Return `value` as `hint`, or raise TypeError.
+
+    Lists pass for tuples and integers for floats. Nothing else is converted.
+    """
     if isinstance(hint, types.GenericAlias):
         if not isinstance(value, (tuple, list)):
             raise TypeError
         inner = typing.get_args(hint)[0]
         if inner is str:  # the flag library gives --config.classifiers=lenet,alexnet as one string
-            value = [
-                name.strip()
-                for item in value
-                for name in _typed(item, str).split(",")
-                if name.strip()
-            ]
+            names = [name.strip() for item in value for name in _typed(item, str).split(",")]
+            value = [name for name in names if name]
         return tuple(_typed(item, inner) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
@@ -128,25 +263,9 @@ def _typed(value, hint):
 
 def _words(hint) -> str:
     if isinstance(hint, types.GenericAlias):
-        return "tuple of " + {"tuple of numbers": "tuples of numbers"}.get(
-            inner := _words(typing.get_args(hint)[0]), f"{inner}s"
-        )
+        inner = _words(typing.get_args(hint)[0])
+        return "tuple of " + {"tuple of numbers": "tuples of numbers"}.get(inner, f"{inner}s")
     return {int: "integer", float: "number", str: "string", bool: "boolean"}.get(hint, str(hint))
-
-
-def table() -> str:
-    """The README's table of fields, in Markdown."""
-    rows = ["| field | default | what it is | allowed |", "| --- | --- | --- | --- |"]
-    for group in (
-        None,
-        *(f for f in dataclasses.fields(Spec) if dataclasses.is_dataclass(f.default)),
-    ):
-        for field in dataclasses.fields(group.default if group else Spec):
-            if not dataclasses.is_dataclass(field.default):
-                name = f"{group.name}.{field.name}" if group else field.name
-                doc, allowed = field.metadata["doc"], field.metadata["allowed"]
-                rows.append(f"| `{name}` | `{field.default!r}` | {doc} | {allowed} |")
-    return "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,16 @@
-"""python -m jaxloop.main --config=configs/digits.py [--workdir=runs/digits] [--config.FIELD=VALUE ...]"""
+"""python -m jaxloop.main --config=configs/digits.py [--workdir=runs/digits] [--config.FIELD=VALUE
+...]
 
+Started again, a run goes on where it was. Exit codes: 0 the run is complete; 2 the input is
+refused, in one line; 3 people must vote before it goes on (python -m jaxloop.review); 130 after
+Ctrl-C and 143 after
+SIGTERM, both saved: they are answered between chunks of about two seconds, a second one ends at
+  once.
+--profile also writes a JAX trace of a chunk of each stage into WORKDIR/profile.
+"""
+
+import ctypes
+import io
 import os
 import re
 import sys
@@ -8,8 +19,9 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from jaxloop import config, files
-from jaxloop.errors import EXIT_CODE, InputError, Waiting
+from jaxloop import files
+from jaxloop.errors import EXIT_CODE, InputError, Interrupted, Waiting
+from jaxloop.spec import Spec
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Which experiment: a file of configs/, as FILE.py or FILE.py:VARIANT."
@@ -17,77 +29,106 @@ CONFIG = config_flags.DEFINE_config_file(
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where the run lives. Default: runs/<config name>. Started again, it goes on."
 )
+PROFILE = flags.DEFINE_bool("profile", False, "Write a JAX trace of a chunk of each stage.")
 
 
-def parse(argv: list[str]) -> tuple[config.Spec, Path]:
-    """Command line -> (Spec, workdir). Raises InputError."""
+def parse(argv: list[str]) -> tuple[Spec, Path]:
+    """Return (Spec, workdir) of a command line. Raises InputError."""
+    from jaxloop import config
+
     config.check_flags(argv)
     try:
-        rest = flags.FLAGS(argv)[1:]
+        remaining = flags.FLAGS(argv)[1:]
     except InputError:  # of a config's variant
         raise
     except flags.IllegalFlagValueError as error:
-        name, value, why = re.fullmatch(
-            r"flag --(\S+?)=(.*?): (.*)", str(error), re.DOTALL
-        ).groups()
-        raise InputError(name, value, config.allowed(name) or why) from None
+        match = re.fullmatch(r"flag --(\S+?)=(.*?): (.*)", str(error), re.DOTALL)
+        name, value, why = match.groups() if match else ("the command line", argv[1:], str(error))
+        raise InputError(str(name), value, config.allowed(str(name)) or str(why)) from None
     except flags.Error as error:
         raise InputError("the command line", " ".join(argv[1:]), f"see --help ({error})") from None
     except Exception as error:  # whatever the person's config file raises
         why = f"{type(error).__name__}: {error}"
         raise InputError("--config", " ".join(argv[1:]), f"a file that runs ({why})") from None
-    if rest:
-        raise InputError("the command line", rest[0], "only --flags; see --help")
-    chosen = (
-        config_flags.get_config_filename(flags.FLAGS["config"])
-        if flags.FLAGS["config"].present
-        else None
-    )
+    if remaining:
+        raise InputError("the command line", remaining[0], "only --flags; see --help")
+    present = flags.FLAGS["config"].present
+    chosen = config_flags.get_config_filename(flags.FLAGS["config"]) if present else None
     if not chosen:
-        raise InputError(
-            "--config", chosen, "a file of configs/, for example --config=configs/digits.py"
-        )
+        words = "a file of configs/, for example --config=configs/digits.py"
+        raise InputError("--config", chosen, words)
     if not Path(chosen.partition(":")[0]).is_file():
         raise InputError("--config", chosen, "a file that exists, as FILE.py or FILE.py:VARIANT")
+    if CONFIG.value is None:
+        raise InputError("--config", chosen, "a file whose get_config returns a configuration")
+    if WORKDIR.value is not None and not WORKDIR.value.strip():
+        raise InputError("--workdir", WORKDIR.value, "the name of a folder")
     name = re.sub(r"\.py(:|$)", "-", Path(chosen).name).strip("-")
-    return config.resolve(CONFIG.value), Path(WORKDIR.value or Path("runs") / name)
+    return config.resolve(CONFIG.value), files.expanded(WORKDIR.value or Path("runs") / name)
 
 
-def set_up_xla() -> None:
-    """A run that starts again starts at once, and adds in the same order."""
-    # On a GPU, XLA may otherwise add in any order and choose kernels by timing them. Read when JAX starts its backend.
-    os.environ["XLA_FLAGS"] = (
-        f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
-    )
+def limit_arenas() -> None:
+    """Have glibc's malloc keep two arenas, unless MALLOC_ARENA_MAX says otherwise.
+
+    By default every compiling thread gets one of its own, and none gives its memory back.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        mallopt(-8, 2)  # M_ARENA_MAX
+
+
+def set_up_jax() -> None:
+    """Pin what a person's shell could change of a run's numbers, and keep compiled programs."""
+    limit_arenas()
+    # On a GPU, XLA may otherwise add in any order and choose kernels by timing them. Read when JAX
+    # starts its backend.
+    flag = "--xla_gpu_deterministic_ops=true"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
     import jax
 
+    pinned = {
+        "jax_enable_x64": False,
+        "jax_default_prng_impl": "threefry2x32",
+        "jax_default_matmul_precision": None,
+        "jax_debug_nans": False,
+    }
+    for name, value in pinned.items():
+        if jax.config.values[name] != value:
+            print(f"jaxloop: {name.upper()} of the shell is not used here", file=sys.stderr)
+            jax.config.update(name, value)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(files.cache("xla")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def main() -> int:
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 must not end a run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     if {"--help", "-h", "-help"} & set(sys.argv):
+        from jaxloop import config
+
         print(__doc__, config.table(), sep="\n\n")
         return 0
     try:
         spec, workdir = parse(sys.argv)
-        set_up_xla()
+        set_up_jax()
         from jaxloop.run import driver
 
-        driver.run(spec, workdir)
+        driver.run(spec, workdir, profile=PROFILE.value)
+    except BrokenPipeError:  # whoever read the output has left; the run itself is complete
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 0
     except (
         InputError,
         OSError,
         Waiting,
-    ) as error:  # OSError: a disk that is full, a folder that is taken away
+        Interrupted,
+    ) as error:  # OSError: a full disk, a lost folder
         print(f"jaxloop: {error}", file=sys.stderr)
         return getattr(error, "exit_code", EXIT_CODE)
-    except KeyboardInterrupt:
-        print(
-            "\njaxloop: interrupted; the same command goes on from the last checkpoint",
-            file=sys.stderr,
-        )
+    except KeyboardInterrupt:  # outside the loop: nothing to save
+        print("\njaxloop: interrupted; the same command goes on", file=sys.stderr)
         return 130
     return 0
 

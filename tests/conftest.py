@@ -1,4 +1,5 @@
-"""Strictness that every test runs under, and the small experiment that the tests of the loop share."""
+"""Strictness that every test runs under, and the small experiment that the tests of the loop
+share."""
 
 import os
 import shutil
@@ -7,10 +8,10 @@ from pathlib import Path
 
 # Several fake devices, so that sharding is exercised; set before JAX starts.
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
-# What one test compiled the next need not; a folder for each worker, so that none reads what another is writing.
-CACHE = Path(tempfile.gettempdir()) / "-".join(
-    ["jaxloop-tests", os.environ.get("PYTEST_XDIST_TESTRUNUID", "alone"), str(os.getpid())]
-)
+# What one test compiled the next need not; a folder for each worker, so that none reads what
+# another is writing.
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "alone")
+CACHE = Path(tempfile.gettempdir()) / f"jaxloop-tests-{RUN}-{os.getpid()}"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
@@ -18,8 +19,9 @@ import jax
 import pytest
 
 from jaxloop import config
-from jaxloop.devices import make_mesh
-from jaxloop.run import build as setup
+from jaxloop.devices import lay_out
+from jaxloop.run import build
+from jaxloop.spec import Spec
 
 pytest_plugins = ["workdirs"]  # simulated workdirs, which tests of analysis and report read
 
@@ -30,8 +32,11 @@ def pytest_sessionfinish():
     shutil.rmtree(CACHE, ignore_errors=True)
 
 
-def tiny(**changes) -> config.Spec:
-    """A whole experiment in a few seconds: real digits at 12x12, narrow models, few epochs. Changes as "group.field"=value."""
+def tiny(**changes) -> Spec:
+    """Return a whole experiment of a few seconds: real digits at 12x12, narrow models, few epochs.
+
+    changes: "group.field"=value.
+    """
     c = config.default()
     c.seeds = (0, 1)
     c.data.image_size = 12
@@ -40,23 +45,40 @@ def tiny(**changes) -> config.Spec:
     c.generator.epochs, c.generator.width, c.generator.latent = 2, 4, 8
     c.classifier.epochs, c.classifier.width, c.classifier.batch_size = 2, 0.05, 128
     c.generator.batch_size = 128
+    if changes.get("loop.policy", "fifo") != "fifo":
+        c.loop.capacity = Spec().loop.capacity
     c.update_from_flattened_dict(changes)
     return config.resolve(c)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def promotion(request):
+    """Strict, but for CLIP: transformers' Flax module lets int32 meet float32."""
+    how = "standard" if "clip" in request.module.__name__ else "strict"
+    jax.config.update("jax_numpy_dtype_promotion", how)
+
+
+@pytest.fixture
+def standard_promotion():
+    """For bfloat16: Linen's normalisation lets it meet float32."""
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    yield
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
 @pytest.fixture(scope="session")
-def tiny_spec() -> config.Spec:
+def tiny_spec() -> Spec:
     return tiny()
 
 
 @pytest.fixture(scope="session")
-def tiny_parts(tiny_spec):
-    return setup.build(tiny_spec, devices=jax.devices()[:1])[0]
+def tiny_experiment(tiny_spec):
+    return build.build(tiny_spec, devices=jax.devices()[:1])[0]
 
 
 @pytest.fixture
 def one_device(monkeypatch):
-    """Whole runs of the driver on one device: on eight fake ones they take several times as long."""
-    monkeypatch.setattr(
-        setup, "make_mesh", lambda seeds, devices=None: make_mesh(seeds, jax.devices()[:1])
-    )
+    """Whole runs of the driver on one device: on eight fake ones they take several times as
+    long."""
+    one = lambda values, how, devices=None: lay_out(values, how, jax.devices()[:1])  # noqa: E731
+    monkeypatch.setattr(build, "lay_out", one)

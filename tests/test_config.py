@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 
@@ -8,7 +7,9 @@ from jaxloop.errors import InputError
 
 
 def test_defaults_resolve_to_themselves():
-    assert config.resolve(config.default()) == config.Spec()
+    default = config.resolve(config.default())
+    assert default == config.resolve({}) == config.resolve(config.to_dict(default))
+    assert default.generator.learning_rate == 3e-3  # the DCGAN's own
 
 
 def test_survives_json():
@@ -28,6 +29,8 @@ def test_survives_json():
         ("seeds", (1.5,), "tuple of integers"),
         ("seeds", 3, "tuple of integers"),
         ("classifiers", (), "registered names"),
+        ("devices.seeds", "both", "auto, together, in_turn"),
+        ("devices.dtype", "float16", "auto, float32, bfloat16"),
         ("tensorboard", 1, "boolean"),
         ("data.image_size", 7, "[8, 1024]"),
         ("data.image_size", "16", "integer"),
@@ -60,7 +63,7 @@ def test_survives_json():
     ],
 )
 def test_out_of_range_or_of_another_type(field, value, says):
-    values = config.to_dict(config.Spec())
+    values = config.to_dict(config.resolve({}))
     group, _, name = field.rpartition(".")
     (values[group] if group else values)[name] = value
     with pytest.raises(InputError) as error:
@@ -100,9 +103,41 @@ def test_allowed_words_name_the_type():
 
 def test_table_has_every_field():
     table = config.table()
-    assert all(f"| `{name}` |" in table for name in config.flat(config.Spec()))
+    assert all(f"| `{name}` |" in table for name in config.flat(config.resolve({})))
 
 
-def test_the_readme_shows_this_table():
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    assert config.table() in readme
+UNREAD = [
+    ("data.color", ((0.8, 0.1, 0.1),) * 10, {"data.name": "cifar"}, "data.name is digits or mnist"),
+    ("data.path", "somewhere", {}, "data.name is not digits"),
+    ("loop.fresh", 0.5, {}, "loop.real is fresh"),
+    ("loop.capacity", 2, {"loop.policy": "replace"}, "loop.policy is fifo"),
+    ("filter.drop", 0.3, {"filter.name": "none"}, "filter.name is not none"),
+    ("filter.ranking", "all", {"filter.name": "none"}, "filter.name is not none"),
+    ("filter.passes", 3, {}, "filter.name is mc_dropout"),
+    ("filter.classifier", "lenet", {"filter.name": "random"}, "needs a classifier"),
+    ("filter.clip", "folder", {}, "needs CLIP"),
+    ("filter.template", "a {}", {}, "needs CLIP"),
+    ("filter.weights", (1.0, 2.0), {}, "two experts"),
+    ("filter.reviewed", 0.5, {}, "filter.name is human"),
+    ("measure.resize", "clean", {}, "measure.fid is True"),
+    ("measure.inception", "file", {}, "measure.fid is True"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "others", "condition"), UNREAD)
+def test_a_field_that_the_chosen_parts_do_not_read_is_refused(field, value, others, condition):
+    c = config.default()
+    c.update_from_flattened_dict({**others, field: value})
+    with pytest.raises(InputError, match=f"config.{field}=.*read only where.*{condition}"):
+        config.resolve(c)
+
+
+def test_every_condition_on_a_field_is_tried():
+    assert config._READ.keys() - {row[0] for row in UNREAD} <= {
+        "data.test_color", "filter.control"
+    }  # fmt: skip
+
+
+def test_a_home_folder_is_expanded(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert config.resolve({"measure": {"clip": "~/clip"}}).measure.clip == "/home/ada/clip"

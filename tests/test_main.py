@@ -1,11 +1,15 @@
-"""The command line: bad input ends with exit code 2 and one line that names the field, the value and what is allowed."""
+"""The command line: bad input ends with exit code 2 and one line that names the field, the value
+and what is allowed."""
 
 import gzip
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +25,7 @@ def run(*arguments: str, module: str = "jaxloop.main", cwd: Path = ROOT, **envir
         env=environment,
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=300,
     )
 
@@ -41,7 +46,7 @@ def refused(done) -> str:
             ["--config.loop.generation=3"],
             ["config.loop.generation=", "'3'", "did you mean loop.generations"],
         ),
-        (["--config.nothing=3"], ["config.nothing", "the fields are"]),
+        (["--config.nothing=3"], ["config.nothing", "--help lists"]),
         (
             ["--config.loop.generations=ten"],
             ["config.loop.generations", "'ten'", "an integer >= 0"],
@@ -101,7 +106,7 @@ def refused(done) -> str:
         ),
         (
             ["--config.measure.inception=no.safetensors"],
-            ["config.measure.fid", "False", "True where"],
+            ["config.measure.inception", "measure.fid is True"],
         ),
         (
             ["--config.measure.clip=no/such/folder"],
@@ -116,8 +121,11 @@ def refused(done) -> str:
         (["--config.filter.name=clip_uncertainty"], ["config.filter.clip", "''", "hub name"]),
         (
             ["--config.filter.name=none", "--config.filter.control=True"],
-            ["config.filter.control", "no expert's choice"],
+            ["config.filter.control", "filter.name is not none"],
         ),
+        (["--config.generator.guidance=2"], ["config.generator.guidance", "'2'"]),
+        (["--config.loop.fresh=0.5"], ["config.loop.fresh", "0.5", "loop.real is fresh"]),
+        (["--workdir= "], ["--workdir", "name of a folder"]),
         (
             ["--config.filter.classifier=vgg"],
             ["config.filter.classifier", "'vgg'", "lenet, alexnet"],
@@ -201,7 +209,8 @@ def test_tensorboard_without_its_extra(tmp_path):
 
 
 SHORT = (
-    "--config.seeds=0,", "--config.loop.generations=1", "--config.data.image_size=12", "--config.generator.epochs=1",
+    "--config.seeds=0,", "--config.loop.generations=1", "--config.data.image_size=12",
+    "--config.generator.epochs=1",
     "--config.classifier.epochs=1", "--config.classifier.width=0.05", "--config.classifiers=lenet",
 )  # fmt: skip
 
@@ -264,15 +273,58 @@ def test_default_workdir_is_named_after_the_config(monkeypatch):
 
 
 def test_a_run_that_waits_for_people_says_so_and_has_an_exit_code_of_its_own(monkeypatch, capsys):
-    from jaxloop import config, main
+    from jaxloop import main
     from jaxloop.errors import Waiting
     from jaxloop.run import driver
+    from jaxloop.spec import Spec
 
-    def waits(spec, workdir):
+    def waits(spec, workdir, profile):
         raise Waiting(f"generation 1 of {workdir} waits")
 
-    monkeypatch.setattr(main, "parse", lambda argv: (config.Spec(), Path("w")))
-    monkeypatch.setattr(main, "set_up_xla", lambda: None)
+    monkeypatch.setattr(main, "PROFILE", SimpleNamespace(value=False))
+    monkeypatch.setattr(main, "parse", lambda argv: (Spec(), Path("w")))
+    monkeypatch.setattr(main, "set_up_jax", lambda: None)
     monkeypatch.setattr(driver, "run", waits)
     assert main.main() == 3
     assert capsys.readouterr().err == "jaxloop: generation 1 of w waits\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, number, code):
+    """In the middle of the first classifier, which then trains for minutes."""
+    long = [DIGITS, f"--workdir={tmp_path / 'w'}", *SHORT, "--config.classifier.epochs=100000"]
+    long += ["--config.classifier.patience=100000", "--config.checkpoint.every_seconds=3600"]
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jaxloop.main", *long],
+        cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "w" / "images" / "real.png").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(5)  # compiled, and training
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == code, error
+    assert "Traceback" not in error and "interrupted and saved" in error
+    saved = [p for p in (tmp_path / "w" / "checkpoints").iterdir() if p.name.isdigit()]
+    assert len(saved) == 1
+
+
+@pytest.mark.slow
+def test_what_a_shell_sets_changes_no_number(tmp_path):
+    """JAX_ENABLE_X64 and the like are pinned; a profile is written; the output may be no UTF-8."""
+    plain = run(DIGITS, f"--workdir={tmp_path / 'a'}", *SHORT)
+    shell = {"JAX_ENABLE_X64": "1", "JAX_DEFAULT_PRNG_IMPL": "rbg", "PYTHONIOENCODING": "latin-1"}
+    other = run(DIGITS, f"--workdir={tmp_path / 'b'}", *SHORT, "--profile", **shell)
+    assert plain.returncode == other.returncode == 0, other.stderr
+    assert "JAX_ENABLE_X64 of the shell is not used" in other.stderr
+    records = [(tmp_path / name / "records.jsonl").read_bytes() for name in "ab"]
+    assert records[0] == records[1]
+    assert list((tmp_path / "b" / "profile").rglob("*.xplane.pb"))
+
+
+def test_a_platform_without_a_device_is_refused(tmp_path):
+    line = refused(run(DIGITS, f"--workdir={tmp_path / 'w'}", JAX_PLATFORMS="cuda"))
+    assert "JAX_PLATFORMS" in line

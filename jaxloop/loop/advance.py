@@ -1,131 +1,96 @@
-"""The loop as a state machine: one step in, one step out. Everything that a step needs is in its arguments."""
+"""The loop as a state machine: a chunk of steps in, the next state out. Everything is in the
+arguments."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloop.data import batches
 from jaxloop.devices import put_seeds
-from jaxloop.loop import policy
-from jaxloop.loop import queue as queues
-from jaxloop.loop.experiment import Parts
-from jaxloop.loop.filtering import sample
-from jaxloop.loop.stages import Compiled, refer, start_classifier, start_generator
-from jaxloop.loop.state import Cursor, LoopState
-from jaxloop.types import Array, PyTree
-
-FIRST_CLASSIFIER = 3  # the stage at which generation 0 begins
+from jaxloop.loop import queue, stages
+from jaxloop.loop.experiment import Experiment, Stage
+from jaxloop.loop.sampling import blank_samples
+from jaxloop.loop.state import Cursor, LoopState, Reference, Selection, zeros
+from jaxloop.types import PyTree
 
 
-def seeds_of(parts: Parts) -> Array:
-    """int32 [S]: the run seeds, the `own` of every stage function."""
-    return put_seeds(parts.mesh, np.asarray(parts.spec.seeds, np.int32))
+def seeds_on_devices(experiment: Experiment) -> PyTree:
+    """Return the run seeds as a seeded int32 scalar."""
+    return put_seeds(experiment.seeds, np.asarray(experiment.seeds.values, np.int32))
 
 
-def initial(parts: Parts) -> LoopState:
-    """The state before generation 0: an empty queue, and zeros in the shape of what the stages will put there."""
-    seed = generation = jax.ShapeDtypeStruct((), jnp.int32)
-    shape_of = lambda function, *args: jax.eval_shape(lambda *a: function(parts, *a), *args)  # noqa: E731
-    one_queue = queues.empty(parts.capacity, parts.train.image.shape[1:])
-    generator = shape_of(start_generator, seed, generation)
-    classifiers = {
-        name: shape_of(start_classifier(name), seed, generation, parts.weights.get(name))
-        for name in parts.trainers
-    }
-    pending, diverged = shape_of(sample, seed, generator, one_queue, generation)
-    reference = shape_of(refer, seed, classifiers[parts.reference], parts.train)
-    seeds = len(parts.spec.seeds)
+def initial(experiment: Experiment, stages_: tuple[Stage, ...]) -> LoopState:
+    """Return the state before generation 0, in NumPy with a leading seed axis.
 
-    def zeros(tree: PyTree) -> PyTree:
-        return jax.tree.map(lambda leaf: np.zeros((seeds, *leaf.shape), leaf.dtype), tree)
+    An empty queue, and zeros in the shape of what the stages will put there.
+    """
+    num_seeds, num_test = len(experiment.seeds.values), len(experiment.constants.test.label)
+    scalar = jax.ShapeDtypeStruct((), jnp.int32)
 
-    arrays = LoopState(
-        cursor=Cursor(0, 0, 0),
-        queue=jax.tree.map(
-            lambda leaf: np.repeat(np.asarray(leaf)[None], seeds, axis=0), one_queue
-        ),
-        generator=zeros(generator),
-        generator_diverged=zeros(diverged),
-        pending=zeros(pending),
-        classifiers=zeros(classifiers),
-        reference=zeros(reference),
+    def shape(function, *static):
+        one_seed = partial(function, experiment, *static, ())
+        return jax.eval_shape(one_seed, scalar, experiment.constants, scalar)
+
+    classifiers = {name: shape(stages.start_classifier, name) for name in experiment.trainers}
+    reference = classifiers[experiment.reference]
+    samples = jax.eval_shape(partial(blank_samples, experiment, (), (), ()))
+    score = jax.ShapeDtypeStruct(samples.label.shape, jnp.float32)
+    selection = Selection(
+        score=score,
+        by_expert=dict.fromkeys(experiment.filter.experts, score),
+        unscored=jax.ShapeDtypeStruct((), bool),
+        kept=jax.ShapeDtypeStruct(score.shape, bool),
+        kept_index=jax.ShapeDtypeStruct((experiment.num_kept,), jnp.int32),
     )
-    return put_seeds(parts.mesh, arrays._replace(cursor=None))._replace(
-        cursor=Cursor(0, FIRST_CLASSIFIER, 0)
+    empty = queue.empty(experiment.capacity, samples.image.shape[1:])
+    prediction = jax.ShapeDtypeStruct((num_test,), jnp.int32)
+    blank = partial(zeros, num_seeds=num_seeds)
+    return LoopState(
+        cursor=_first(stages_, 0),
+        queue=jax.tree.map(lambda x: np.repeat(np.asarray(x)[None], num_seeds, axis=0), empty),
+        generator=blank(shape(stages.start_generator)),
+        generator_diverged=np.zeros(num_seeds, bool),
+        samples=blank(samples),
+        selection=blank(selection),
+        classifiers={name: blank(tree) for name, tree in classifiers.items()},
+        reference=blank(Reference(reference.best, reference.diverged)),
+        predictions={name: blank(prediction) for name in experiment.trainers},
     )
 
 
-def finished(parts: Parts, cursor: Cursor) -> bool:
-    """Whether nothing is left to do."""
-    return cursor.generation > parts.spec.loop.generations
+def finished(experiment: Experiment, cursor: Cursor) -> bool:
+    """Return whether nothing is left to do."""
+    return cursor.generation > experiment.spec.loop.generations
 
 
 def step(
-    parts: Parts, compiled: Compiled, seeds: Array, state: LoopState, votes: Array | None = None
+    stages_: tuple[Stage, ...], seeds: PyTree, state: LoopState, count: int, votes: PyTree = None
 ) -> LoopState:
-    """Does the step at the cursor (an epoch, or a whole short stage) and moves the cursor.
+    """Take `count` steps of the stage at the cursor (fewer, if it has fewer), and move the cursor.
 
-    votes: float32 [S n], for the stage "filter" where it asks people (`filters.Seen`).
+    Args:
+      seeds: of `seeds_on_devices`.
+      votes: seeded float32 [n] (`filters.Evidence`), for a stage that needs them.
     """
-    generation, stage, number = state.cursor
-    name = parts.stages()[stage]
-    scalar = np.int32(generation), np.int32(number)
-    if name == "generator":
-        generator = state.generator if number else compiled.start_generator((seeds,), scalar[0])
-        generator = compiled.generator_epoch((seeds, generator, state.queue), *scalar, parts.train)
-        state = state._replace(generator=generator)
-        done = number + 1 >= generator_epochs(parts, generation, state.queue)
-    elif name == "sample":
-        pending, diverged = compiled.sample((seeds, state.generator, state.queue), scalar[0])
-        state = state._replace(pending=pending, generator_diverged=diverged)
-        done = True
-    elif name == "filter":
-        own = (
-            seeds,
-            state.pending,
-            state.generator_diverged,
-            state.queue,
-            state.classifiers[parts.judge],
-            votes,
-        )
-        pending, queue = compiled.filter(own, scalar[0], parts.clip and parts.clip.variables)
-        state = state._replace(pending=pending, queue=queue)
-        done = True
-    elif name == "measure":
-        if generation == 0:
-            reference = compiled.refer((seeds, state.classifiers[parts.reference]), parts.train)
-            state = state._replace(reference=reference)
-        done = True
-    else:
-        classifier = name.removeprefix("classifier/")
-        trained = state.classifiers[classifier]
-        if number == 0:
-            weights = parts.weights.get(classifier)
-            trained = compiled.start_classifier[classifier]((seeds,), scalar[0], weights)
-        own = (seeds, trained, state.queue)
-        trained = compiled.classifier_epoch[classifier](own, *scalar, parts.train, parts.validation)
-        state = state._replace(classifiers={**state.classifiers, classifier: trained})
-        done = bool(trained.stopped.all())
-    return state._replace(cursor=_next(parts, state.cursor, done))
+    cursor = state.cursor
+    stage = stages_[cursor.stage]
+    count = max(1, min(count, stage.steps(state) - cursor.step))
+    state = stage.run(state, seeds, cursor.step, count, votes)
+    state = state._replace(cursor=cursor._replace(step=cursor.step + count))
+    if state.cursor.step < stage.steps(state):
+        return state
+    return state._replace(cursor=_after(stages_, cursor))
 
 
-def generator_epochs(parts: Parts, generation: int, queue: queues.Queue) -> int:
-    """Epochs of a generation's generator: config.generator.epochs, or as many as max_steps lasts."""
-    spec, size = (
-        parts.spec.generator,
-        int(queue.size.min()),
-    )  # the seed with the shortest epochs needs the most
-    images = policy.count(parts.spec.loop, "generator", generation, len(parts.train.label), size)
-    batches_ = max(
-        1, batches.num_batches(images, spec.batch_size)
-    )  # none: a queue that diverged generators left empty
-    needed = -(-spec.max_steps // batches_) if spec.max_steps else spec.epochs
-    return min(spec.epochs, needed)
-
-
-def _next(parts: Parts, cursor: Cursor, done: bool) -> Cursor:
-    if not done:
-        return cursor._replace(step=cursor.step + 1)
-    if cursor.stage + 1 < len(parts.stages()):
+def _after(stages_: tuple[Stage, ...], cursor: Cursor) -> Cursor:
+    """Return the beginning of the stage that follows."""
+    if cursor.stage + 1 < len(stages_):
         return Cursor(cursor.generation, cursor.stage + 1, 0)
-    return Cursor(cursor.generation + 1, 0, 0)
+    return _first(stages_, cursor.generation + 1)
+
+
+def _first(stages_: tuple[Stage, ...], generation: int) -> Cursor:
+    """Return the beginning of a generation."""
+    places = [i for i, stage in enumerate(stages_) if stage.first_generation <= generation]
+    return Cursor(generation, places[0], 0)

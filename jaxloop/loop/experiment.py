@@ -1,61 +1,118 @@
-"""An experiment put together: what the stages of a generation close over."""
+"""An experiment put together, and the stages that it is played in, as values."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from jax.sharding import Mesh
-
-from jaxloop import config, filters
+from jaxloop import devices, filters, spec
 from jaxloop.classifiers import training
-from jaxloop.features.clip_score import ClipScore
+from jaxloop.data.source import InMemory
 from jaxloop.features.network import Network
 from jaxloop.generators.base import Generator
 from jaxloop.loop import policy
-from jaxloop.metrics import embedded
-from jaxloop.types import PyTree, Samples
+from jaxloop.loop.state import LoopState
+from jaxloop.types import Array, PyTree
 
 
-class Parts(NamedTuple):
-    """`train`, `validation`, `test`, `weights` and the variables of `clip` are on the device."""
+class Constants(NamedTuple):
+    """What never changes in a run, on the devices. Stages take it as an argument, none closes over
+    it.
 
-    spec: config.Spec
-    mesh: Mesh
-    train: Samples
-    validation: Samples
-    test: Samples
+    train, validation, test: real images; the extras of `test` (masks) are for evaluators.
+    weights: pretrained variables of the classifiers that start from them.
+    generator: what is frozen of it.  clip: variables of the model that the filter asks; None
+      without.
+    """
+
+    train: InMemory
+    validation: InMemory
+    test: InMemory
+    weights: dict[str, PyTree]
+    generator: PyTree
+    clip: PyTree
+
+
+class Experiment(NamedTuple):
+    """Everything but `constants` is static.
+
+    image_group: uint8 [n h w c] -> int32 [n], where pixels tell the subgroup.
+    clip: (variables, image, label) -> similarity, where the filter needs it.
+    filter_classifier: name of the one whose uncertainty filters.
+    reference: name of the one whose generation 0 measures generators.
+    networks: that only embed, by name.
+    generated_per_class, kept_per_class: images a generation; kept on average over classes.
+    provides: what evaluators may need: "image_group", names of networks and of the test's extras.
+    """
+
+    spec: spec.Spec
+    seeds: devices.Seeds
+    constants: Constants
     num_classes: int
     num_groups: int
-    image_group: Callable | None
+    image_group: Callable[[Array], Array] | None
     generator: Generator
     trainers: dict[str, training.Trainer]
-    weights: dict[str, PyTree]  # pretrained variables, of the classifiers that start from them
     filter: filters.Filter
-    clip: ClipScore | None  # where the filter asks it
-    judge: str  # the classifier whose uncertainty filters
-    reference: str  # the classifier of generation 0 that judges generators
-    networks: dict[
-        str, Network
-    ]  # that only embed: the distance of generated images is measured in their features too
-    real: dict[str, embedded.Embedded]  # the real training images in them (loop/distances.py)
-    made_per_class: int  # generated a generation
-    kept_per_class: int  # pushed a generation, of each class on average
+    clip: Callable | None
+    filter_classifier: str
+    reference: str
+    networks: dict[str, Network]
+    generated_per_class: int
+    kept_per_class: int
+    provides: frozenset[str]
 
     @property
-    def kept(self) -> int:
+    def num_kept(self) -> int:
         """S: images pushed each generation."""
         return self.kept_per_class * self.num_classes
 
     @property
+    def num_generated(self) -> int:
+        """Images sampled each generation."""
+        return self.generated_per_class * self.num_classes
+
+    @property
     def capacity(self) -> int:
         """The queue's capacity in images."""
-        return self.kept * policy.generations_held(self.spec.loop)
+        return self.num_kept * policy.generations_held(self.spec.loop)
 
-    def stages(self) -> tuple[str, ...]:
-        """The names of a generation's stages, in order. Generation 0 begins with the first classifier."""
-        return (
-            "generator",
-            "sample",
-            "filter",
-            *(f"classifier/{name}" for name in self.trainers),
-            "measure",
-        )
+    @property
+    def num_real(self) -> int:
+        """Real training images."""
+        return len(self.constants.train.label)
+
+
+class Stage(NamedTuple):
+    """A part of a generation.
+
+    name: in records of time, progress and traces.
+    first_generation: in which the stage first takes place.
+    steps: state -> how many steps the stage has; `state.cursor.step` where nothing is left to do.
+    run: (state, seeds, first, count, votes) -> state, after these steps.
+    functions: the compiled functions, by name.
+    needs_votes: people must have voted before it can run.
+    writers: names in `run/writers.py` of what it leaves behind.
+    evaluated: the generation is measured after it.
+    """
+
+    name: str
+    first_generation: int
+    steps: Callable[[LoopState], int]
+    run: Callable[..., LoopState]
+    functions: dict[str, Callable]
+    needs_votes: bool = False
+    writers: tuple[str, ...] = ()
+    evaluated: bool = False
+
+
+def over_seeds(experiment: Experiment, function: Callable, *static) -> Callable:
+    """Return a one-seed function for all seeds; its first arguments are bound and static."""
+
+    def one_seed(state, inputs, constants, *scalars):
+        return function(experiment, *static, state, inputs, constants, *scalars)
+
+    return devices.over_seeds(one_seed, experiment.seeds)
+
+
+def nothing(seeds: Any) -> Any:
+    """Return the state of a function that starts from nothing."""
+    return devices.select(seeds, lambda seed: ())

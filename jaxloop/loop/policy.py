@@ -1,41 +1,44 @@
 """What a generation trains on: how much of the real data, and which of the generated images.
 
-`loop.policy` says which generated images stay in play, `loop.real` which real ones. Together they give the loops of the literature:
+`loop.policy` says which generated images stay in play, `loop.real` which real ones. Together they
+give the loops of the literature:
 
 | | real=fixed | real=none | real=fresh |
 | --- | --- | --- | --- |
-| Alemohammad et al. (2023, arXiv:2307.01850) | synthetic augmentation | fully synthetic | fresh data |
+| Alemohammad et al. (2023) | synthetic augmentation | fully synthetic | fresh data |
 
-fifo is the paper's data stacking (3.2). replace, accumulate: Gerstgrasser et al. (2024, arXiv:2404.01413), whose "replace" is
-policy=replace with real=none. accumulate_subsample: Kazdan et al. (2024, arXiv:2410.16713), accumulation at a constant cost: as many
-images as there are real ones, drawn anew each generation from real and generated ones alike.
+(arXiv:2307.01850). fifo is the paper's data stacking (3.2). replace, accumulate: Gerstgrasser et
+al. (2024, arXiv:2404.01413), whose "replace" is policy=replace with real=none.
+accumulate_subsample: Kazdan et al. (2024, arXiv:2410.16713), accumulation at a constant cost: as
+many images as there are real ones, drawn anew each generation from real and generated ones alike.
 
 Shapes never change: which images are in play is a mask over the real images and the queue's slots.
 """
 
 import jax.numpy as jnp
 
-from jaxloop import config, keys
+from jaxloop import keys, spec
 from jaxloop.data import batches
 from jaxloop.types import Array
 
 SUBSAMPLE = "accumulate_subsample"
 
 
-def generations_held(loop: config.Loop) -> int:
+def generations_held(loop: spec.Loop) -> int:
     """How many generations' images the queue has room for."""
     return {"fifo": loop.capacity, "replace": 1}.get(loop.policy, max(1, loop.generations))
 
 
-def founding(stage: str, generation):
-    """Whether there is nothing but real data yet: generation 0, and the first generator, which is trained before it paints."""
+def is_start(stage: str, generation):
+    """Return whether nothing was generated yet: generation 0, and the generator of generation 1."""
     return generation <= (1 if stage == "generator" else 0)
 
 
 def trained_on(
-    loop: config.Loop, seed: Array, stage: str, generation: Array, num_real: int, valid: Array
+    loop: spec.Loop, seed: Array, stage: str, generation: Array, num_real: int, valid: Array
 ) -> Array:
-    """The images that `stage` trains on, the same in all of its epochs: bool [num_real + K], real images and then the queue's.
+    """The images that `stage` trains on, the same in all of its epochs: bool [num_real + K], real
+    images and then the queue's.
 
     Args:
       stage: "generator" or "classifier"; all classifiers of a generation train on the same images.
@@ -45,9 +48,10 @@ def trained_on(
     if loop.real == "fixed":
         real = jnp.ones(num_real, bool)
     elif loop.real == "none":
-        real = jnp.broadcast_to(founding(stage, generation), (num_real,))
+        real = jnp.broadcast_to(is_start(stage, generation), (num_real,))
     else:
-        # A random order of the real images, dealt out by turns: nothing comes twice before everything came once.
+        # A random order of the real images, dealt out by turns: nothing comes twice before
+        # everything came once.
         place = jnp.argsort(
             batches.epoch_order(keys.stage_key(root, "fresh", 0), jnp.ones(num_real, bool))
         )
@@ -62,24 +66,25 @@ def trained_on(
     return pool & jnp.zeros_like(pool).at[drawn].set(True)
 
 
-def num_fresh(loop: config.Loop, num_real: int) -> int:
+def num_fresh(loop: spec.Loop, num_real: int) -> int:
     """Real images that a generation is given where loop.real is fresh."""
     return max(1, round(loop.fresh * num_real))
 
 
-def count(loop: config.Loop, stage: str, generation: int, num_real: int, size: int) -> int:
+def count(loop: spec.Loop, stage: str, generation: int, num_real: int, size: int) -> int:
     """How many images `trained_on` gives, with `size` images in the queue."""
     real = {
         "fixed": num_real,
-        "none": num_real * founding(stage, generation),
+        "none": num_real * is_start(stage, generation),
         "fresh": num_fresh(loop, num_real),
     }
     pool = real[loop.real] + size
     return min(pool, num_real) if loop.policy == SUBSAMPLE else pool
 
 
-def smallest(loop: config.Loop, num_real: int, kept: int) -> int:
-    """The fewest images that any stage of a run trains on, as long as no generator diverges. kept: pushed each generation."""
+def smallest(loop: spec.Loop, num_real: int, kept: int) -> int:
+    """The fewest images that any stage of a run trains on, as long as no generator diverges. kept:
+    pushed each generation."""
     begun = [
         ("classifier", 0, 0),
         ("generator", 1, 0),

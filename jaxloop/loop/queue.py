@@ -1,4 +1,5 @@
-"""The queue of generated images: a ring of fixed capacity, so that nothing retraces while it fills (data stacking, 3.2)."""
+"""The queue of generated images: a ring of fixed capacity, so that nothing retraces while it fills
+(data stacking, 3.2)."""
 
 from typing import NamedTuple
 
@@ -46,7 +47,8 @@ def empty(capacity: int, image_shape: tuple[int, int, int]) -> Queue:
 
 
 def push(queue: Queue, samples: Samples, score: Array, generation: Array) -> Queue:
-    """Puts n images in, in their order; the oldest leave when there is no room. n must not exceed the capacity."""
+    """Puts n images in, in their order; the oldest leave when there is no room. n must not exceed
+    the capacity."""
     capacity, n = queue.born.shape[0], samples.label.shape[0]
     if n > capacity:
         raise ValueError(f"{n} images do not fit into a queue of {capacity}")

@@ -1,160 +1,227 @@
-"""One generation: the stages as pure functions, written for one seed and compiled once for all generations.
+"""One generation as a tuple of stages. Every stage is made of pure functions, written for one seed
+and compiled once for all generations.
 
-Generation 0 trains the classifiers on real data alone. Generation t >= 1 trains a new generator on real data + queue,
-samples it, filters, pushes (filtering.py), trains new classifiers on real data + queue, and measures. policy.py says which real
-and which generated images these are.
+A one-seed function is `f(experiment, state, inputs, constants, *scalars)`: `state` is donated,
+`inputs` are read, `constants` is what all seeds share. A call takes a *chunk* of steps, first ..
+first + count - 1; how a stage is cut into chunks changes no bit.
 """
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloop import devices, keys
 from jaxloop.classifiers import training
 from jaxloop.data import batches
+from jaxloop.devices import join, select
 from jaxloop.loop import policy
-from jaxloop.loop import queue as queues
-from jaxloop.loop.experiment import Parts
-from jaxloop.loop.filtering import filter_and_push, sample
-from jaxloop.loop.state import Reference
-from jaxloop.metrics import counts, embedded
-from jaxloop.types import Array, Samples
+from jaxloop.loop.experiment import Constants, Experiment, Stage, nothing, over_seeds
+from jaxloop.loop.sampling import filter_stage, sampling_stage
+from jaxloop.loop.state import GeneratorTraining, LoopState, Reference
+from jaxloop.types import Array
 
 
-class Compiled(NamedTuple):
-    """The stage functions for all seeds. Each takes `own` (leading seed axis), then what all seeds share."""
-
-    start_generator: Callable
-    generator_epoch: Callable
-    sample: Callable
-    filter: Callable
-    start_classifier: dict[str, Callable]
-    classifier_epoch: dict[str, Callable]
-    classify: dict[str, Callable]
-    refer: Callable
-    look: Callable
-
-    def traces(self) -> int:
-        """How many times anything was traced so far: must not grow after generation 1."""
-        leaves = jax.tree.leaves(tuple(self), is_leaf=callable)
-        return sum(f._cache_size() for f in leaves)
-
-
-def compile_stages(parts: Parts, how: str | None = None) -> Compiled:
-    """Wraps every one-seed function so that it runs for all seeds; `how` as in `devices.over_seeds`."""
-
-    def all_seeds(function: Callable) -> Callable:
-        return _over_seeds(parts, function, how)
-
-    def per_classifier(make: Callable) -> dict[str, Callable]:
-        return {name: all_seeds(make(name)) for name in parts.trainers}
-
-    return Compiled(
-        start_generator=all_seeds(start_generator),
-        generator_epoch=all_seeds(generator_epoch),
-        sample=all_seeds(sample),
-        filter=all_seeds(filter_and_push),
-        start_classifier=per_classifier(start_classifier),
-        classifier_epoch=per_classifier(classifier_epoch),
-        classify=per_classifier(classify),
-        refer=all_seeds(refer),
-        look=all_seeds(look),
+def build(experiment: Experiment) -> tuple[Stage, ...]:
+    """Return the stages of a generation, in order."""
+    classifiers = [classifier_stage(experiment, name) for name in experiment.trainers]
+    return (
+        generator_stage(experiment),
+        sampling_stage(experiment),
+        filter_stage(experiment),
+        *classifiers,
+        measure_stage(experiment),
     )
 
 
-def compile_filter(parts: Parts, compiled: Compiled) -> Compiled:
-    """The stages of parts that differ from those of `compiled` in the filter alone: nothing but what knows of it is new."""
-    return compiled._replace(
-        sample=_over_seeds(parts, sample), filter=_over_seeds(parts, filter_and_push)
+def num_traces(stages: tuple[Stage, ...]) -> int:
+    """Return how often anything was traced so far: it must not grow after generation 1."""
+    return sum(f._cache_size() for stage in stages for f in stage.functions.values())  # type: ignore
+
+
+def _steps_per_epoch(experiment: Experiment, state: LoopState, stage: str, batch_size: int) -> int:
+    """Return the steps of the longest epoch of any seed: queues differ where generators
+    diverged."""
+    sizes = devices.to_host(select(state.queue, lambda q: q.size))
+    generation = state.cursor.generation
+    loop, num_real = experiment.spec.loop, experiment.num_real
+    images = [policy.count(loop, stage, generation, num_real, int(size)) for size in sizes]
+    return max(batches.num_batches(count, batch_size) for count in images)
+
+
+# The generator
+
+
+def generator_stage(experiment: Experiment) -> Stage:
+    start = over_seeds(experiment, start_generator)
+    train = over_seeds(experiment, train_generator)
+    config, constants = experiment.spec.generator, experiment.constants
+
+    def steps(state: LoopState) -> int:
+        per_epoch = _steps_per_epoch(experiment, state, "generator", config.batch_size)
+        limit = config.max_steps or per_epoch * config.epochs
+        return max(1, min(per_epoch * config.epochs, limit))
+
+    def run(state: LoopState, seeds, first: int, count: int, votes=None) -> LoopState:
+        generation = np.int32(state.cursor.generation)
+        generator = state.generator
+        if first == 0:
+            generator = start(nothing(seeds), seeds, constants, generation)
+        inputs = join(seeds, state.queue)
+        scalars = generation, np.int32(first), np.int32(count)
+        return state._replace(generator=train(generator, inputs, constants, *scalars))
+
+    return Stage("generator", 1, steps, run, {"start": start, "train": train})
+
+
+def start_generator(
+    experiment: Experiment, state, seed: Array, constants: Constants, generation: Array
+) -> GeneratorTraining:
+    """Return a newly initialised generator."""
+    key = keys.stage_key(keys.root_key(seed), "generator/init", generation)
+    initial = experiment.generator.init(key)
+    batch = jax.tree.map(lambda x: x[:1], constants.train.to_samples())
+    update = experiment.generator.update
+    signals = jax.eval_shape(
+        lambda k, c, s, b: update(k, c, s, b)[1], key, constants.generator, initial, batch
     )
+    by_epoch = jnp.zeros(experiment.spec.generator.epochs, jnp.float32)
+    return GeneratorTraining(initial, dict.fromkeys(signals, by_epoch), by_epoch.astype(jnp.int32))
 
 
-def _over_seeds(parts: Parts, function: Callable, how: str | None = None) -> Callable:
-    return devices.over_seeds(lambda own, *shared: function(parts, *own, *shared), parts.mesh, how)
+def train_generator(
+    experiment: Experiment,
+    trained: GeneratorTraining,
+    inputs,
+    constants: Constants,
+    generation,
+    first,
+    count,
+) -> GeneratorTraining:
+    """Take steps first .. first + count - 1 of all epochs over what the generator trains on.
 
-
-def start_generator(parts: Parts, seed: Array, generation: Array):
-    """A newly initialised generator."""
-    return parts.generator.init(keys.stage_key(keys.root_key(seed), "generator/init", generation))
-
-
-def generator_epoch(
-    parts: Parts, seed, generator, queue: queues.Queue, generation, epoch, train: Samples
-):
-    """Once over what the generator trains on, in random order, or up to generator.max_steps; a last incomplete batch is left out."""
-    key = keys.stage_key(keys.root_key(seed), "generator", generation, epoch)
-    order_key, step_key = keys.parts(key, "order", "step")
+    An epoch runs over it in random order, whole batches only; `max_steps` may end the last one
+    early.
+    """
+    seed, stored = inputs
+    config = experiment.spec.generator
+    train, size = constants.train, config.batch_size
     used = policy.trained_on(
-        parts.spec.loop, seed, "generator", generation, len(train.label), queue.valid
+        experiment.spec.loop, seed, "generator", generation, len(train.label), stored.valid
     )
-    order = batches.epoch_order(order_key, used)
-    size = parts.spec.generator.batch_size
-    steps = batches.num_batches(used.sum(), size)
-    if parts.spec.generator.max_steps:
-        steps = jnp.clip(parts.spec.generator.max_steps - epoch * steps, 0, steps)
+    per_epoch = batches.num_batches(used.sum(), size)
+    total = per_epoch * config.epochs
+    end = jnp.minimum(first + count, jnp.minimum(total, config.max_steps or total))
+    root = keys.root_key(seed)
 
-    def body(i, state):
-        index = jax.lax.dynamic_slice_in_dim(order, i * size, size)
-        batch = devices.split_batch(parts.mesh, batches.take(train, queue.samples, index))
-        return parts.generator.update(jax.random.fold_in(step_key, i), state, batch)[0]
-
-    return jax.lax.fori_loop(0, steps, body, generator)
-
-
-def start_classifier(name: str) -> Callable:
-    def start(parts: Parts, seed, generation, weights) -> training.State:
-        key = keys.stage_key(keys.root_key(seed), f"classifier/{name}/init", generation)
-        return parts.trainers[name].init(key, weights)
-
-    return start
-
-
-def classifier_epoch(name: str) -> Callable:
-    def epoch(
-        parts: Parts,
-        seed,
-        state: training.State,
-        queue: queues.Queue,
-        generation,
-        step,
-        train,
-        validation,
-    ):
-        key = keys.stage_key(keys.root_key(seed), f"classifier/{name}", generation, step)
-        used = policy.trained_on(
-            parts.spec.loop, seed, "classifier", generation, len(train.label), queue.valid
+    def one_epoch(carry):
+        step, trained = carry
+        epoch, begin = step // per_epoch, step % per_epoch
+        stop = jnp.minimum(per_epoch, begin + end - step)
+        order_key, step_key = keys.parts(
+            keys.stage_key(root, "generator", generation, epoch), "order", "step"
         )
-        return parts.trainers[name].epoch(key, state, train, queue.samples, used, validation)
+        order = batches.epoch_order(order_key, used)
 
-    return epoch
+        def body(i, carry):
+            state, sums = carry
+            index = jax.lax.dynamic_slice_in_dim(order, i * size, size)
+            batch = batches.take(train, stored.samples, index)
+            batch = devices.split_batch(experiment.seeds.mesh, batch)
+            key = jax.random.fold_in(step_key, i)
+            state, signals = experiment.generator.update(key, constants.generator, state, batch)
+            return state, {name: sums[name] + signals[name] for name in sums}
+
+        sums = {name: by_epoch[epoch] for name, by_epoch in trained.signals.items()}
+        state, sums = jax.lax.fori_loop(begin, stop, body, (trained.state, sums))
+        signals = {name: x.at[epoch].set(sums[name]) for name, x in trained.signals.items()}
+        steps = trained.steps.at[epoch].add(stop - begin)
+        return step + stop - begin, GeneratorTraining(state, signals, steps)
+
+    return jax.lax.while_loop(lambda carry: carry[0] < end, one_epoch, (first, trained))[1]
 
 
-def classify(name: str) -> Callable:
-    def count(parts: Parts, seed, state: training.State, test: Samples) -> counts.Counts:
-        predicted = parts.trainers[name].logits(state.best, test.image).argmax(axis=-1)
-        return counts.count(
-            predicted == test.label, test.label, test.group, parts.num_classes, parts.num_groups
-        )
-
-    return count
+# Classifiers
 
 
-def refer(parts: Parts, seed, state: training.State, train: Samples) -> Reference:
-    """The judge of generators, from a classifier of generation 0."""
-    features = parts.trainers[parts.reference].features(state.best, train.image)
-    return Reference(
-        state.best,
-        embedded.from_features(features, train.label, parts.spec.measure.images),
-        state.diverged,
+def classifier_stage(experiment: Experiment, name: str) -> Stage:
+    start = over_seeds(experiment, start_classifier, name)
+    train = over_seeds(experiment, train_classifier, name)
+    config, constants = experiment.spec.classifier, experiment.constants
+
+    def steps(state: LoopState) -> int:
+        if state.cursor.step:
+            stopped = devices.to_host(select(state.classifiers[name], lambda c: c.stopped))
+            if all(stopped):
+                return state.cursor.step
+        per_epoch = _steps_per_epoch(experiment, state, "classifier", config.batch_size)
+        return max(1, per_epoch * config.epochs)
+
+    def run(state: LoopState, seeds, first: int, count: int, votes=None) -> LoopState:
+        generation, classifier = np.int32(state.cursor.generation), state.classifiers[name]
+        if first == 0:
+            classifier = start(nothing(seeds), seeds, constants, generation)
+        inputs = join(seeds, state.queue)
+        scalars = generation, np.int32(first), np.int32(count)
+        classifier = train(classifier, inputs, constants, *scalars)
+        return state._replace(classifiers={**state.classifiers, name: classifier})
+
+    return Stage(f"classifier/{name}", 0, steps, run, {"start": start, "train": train})
+
+
+def start_classifier(
+    experiment: Experiment, name: str, state, seed: Array, constants: Constants, generation: Array
+) -> training.State:
+    """Return a newly initialised classifier, or one that starts from pretrained weights."""
+    key = keys.stage_key(keys.root_key(seed), f"classifier/{name}/init", generation)
+    return training.init(experiment.trainers[name], key, constants.weights.get(name))
+
+
+def train_classifier(
+    experiment: Experiment,
+    name: str,
+    state: training.State,
+    inputs,
+    constants,
+    generation,
+    first,
+    count,
+) -> training.State:
+    """Take steps first .. first + count - 1 of a classifier's training on real data + queue."""
+    seed, stored = inputs
+    root, real = keys.root_key(seed), constants.train
+    used = policy.trained_on(
+        experiment.spec.loop, seed, "classifier", generation, len(real.label), stored.valid
+    )
+    data = training.Data(real, stored.samples, used, constants.validation)
+    by_epoch = lambda epoch: keys.stage_key(root, f"classifier/{name}", generation, epoch)  # noqa: E731
+    return training.train(experiment.trainers[name], by_epoch, state, data, first, count)
+
+
+# Measuring
+
+
+def measure_stage(experiment: Experiment) -> Stage:
+    predict = {name: over_seeds(experiment, predict_test, name) for name in experiment.trainers}
+
+    def run(state: LoopState, seeds, first: int, count: int, votes=None) -> LoopState:
+        predictions = {}
+        for name, function in predict.items():
+            inputs = select(state.classifiers[name], lambda c: (c.best, c.diverged))
+            predictions[name] = function(nothing(seeds), inputs, experiment.constants)
+        reference = state.reference
+        if state.cursor.generation == 0:
+            classifier = state.classifiers[experiment.reference]
+            reference = select(classifier, lambda c: Reference(c.best, c.diverged))
+        return state._replace(predictions=predictions, reference=reference)
+
+    return Stage(
+        "measure", 0, lambda state: 1, run, predict, writers=("predictions",), evaluated=True
     )
 
 
-def look(parts: Parts, seed, reference: Reference, samples: Samples, kept_index: Array):
-    """What the reference sees in the kept samples -> (predicted int32 [m], Embedded)."""
-    kept = jax.tree.map(lambda x: x[kept_index], samples)
-    trainer = parts.trainers[parts.reference]
-    predicted = trainer.logits(reference.variables, kept.image).argmax(axis=-1)
-    features = trainer.features(reference.variables, kept.image)
-    return predicted, embedded.from_features(features, kept.label, parts.spec.measure.images)
+def predict_test(experiment: Experiment, name: str, state, inputs, constants: Constants) -> Array:
+    """Return int32 [n], the class that a classifier predicts of each test image; -1 if it
+    diverged."""
+    variables, diverged = inputs
+    logits = training.logits(experiment.trainers[name], variables, constants.test.image)
+    return jnp.where(diverged, -1, logits.argmax(axis=-1).astype(jnp.int32))

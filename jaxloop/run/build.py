@@ -1,4 +1,5 @@
-"""Spec -> Parts: loads the data, makes the models, and refuses what cannot work before any work starts."""
+"""Spec -> Experiment: loads the data, makes the models, and refuses what cannot work before it
+starts."""
 
 import dataclasses
 import zlib
@@ -7,226 +8,208 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from jaxloop import classifiers, config, data, filters, generators, keys
-from jaxloop.classifiers import dropout, pretrained, sizes, training
+from jaxloop import classifiers, data, evaluators, filters, generators, keys
+from jaxloop.classifiers import dropout, pretrained, training
+from jaxloop.classifiers.classifier import SIDE_FIELD
+from jaxloop.data import batches
+from jaxloop.data.source import InMemory
 from jaxloop.data.split import validation_split
-from jaxloop.devices import make_mesh, put
+from jaxloop.devices import Seeds, compute_dtype, lay_out, put
 from jaxloop.errors import InputError
 from jaxloop.features import clip, clip_score, inception
 from jaxloop.features.clip_score import ClipScore
 from jaxloop.features.network import Network
 from jaxloop.filters import select
 from jaxloop.loop import policy
-from jaxloop.loop.experiment import Parts
+from jaxloop.loop.experiment import Constants, Experiment
 from jaxloop.run import notes
+from jaxloop.spec import Filter, Measure, Spec
 from jaxloop.types import Dataset
 
 
-def build(spec: config.Spec, devices=None) -> tuple[Parts, dict]:
-    """The experiment put together, and what config.json tells of it beside the configuration.
+def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
+    """Return the experiment on `devices` (None: all), and what config.json says beside the Spec.
 
-    Args:
-      devices: on which to run; None: all there are.
-
-    Raises:
-      InputError: a name that no registry has, data that cannot be read, fewer images than a batch, an image size that a
-        network does not admit, a filter that asks a classifier that is not trained.
+    Raises InputError on whatever cannot work, before any work starts.
     """
-    filter_ = _filter(spec)
-    for name in spec.classifiers:  # before the data is loaded
-        if name not in classifiers.NAMES:
-            raise InputError("config.classifiers", name, classifiers.NAMES)
-    judge = spec.filter.classifier or spec.classifiers[0]
-    if judge not in spec.classifiers:
-        raise InputError("config.filter.classifier", judge, spec.classifiers)
-    if filter_.asks(filters.DROPOUT):
-        _refuse_without_dropout(spec, judge)
+    chosen, classifier = filters.create(spec.filter), spec.filter.classifier or spec.classifiers[0]
+    if chosen.needs(filters.DROPOUT):
+        _refuse_without_dropout(spec, classifier)
+    seeds = lay_out(spec.seeds, spec.devices.seeds, devices)
     networks = _networks(spec.measure)
     weights = pretrained.for_classifiers(
         spec.classifier.pretrained, spec.classifiers, spec.classifier.stem, spec.classifier.width
     )
+    dataset = _dataset(spec)
+    provides = {*networks, *dataset.test_extras}
+    provides |= {"image_group"} if dataset.image_group else set()
+    evaluators.check(spec.measure.evaluators, frozenset(provides))
+    train, validation = validation_split(dataset.train, spec.data.validation, spec.data.seed)
+    scorer = _clip_score(spec.filter, dataset.class_names) if chosen.needs(filters.CLIP) else None
+    num_classes, num_real = len(dataset.class_names), len(train.label)
+    drop = spec.filter.drop if chosen.drops else 0.0
+    generated, kept = select.quota(round(spec.loop.mix * num_real), drop, num_classes)
+    _refuse_small(spec, num_real, kept * num_classes)
+    capacity = kept * num_classes * policy.generations_held(spec.loop)
+    parts = spec, seeds, num_classes, num_real + capacity
+    generator = _generator(*parts)
+    constants = _constants(train, validation, dataset, weights, generator, scorer)
+    experiment = Experiment(
+        spec=spec,
+        seeds=seeds,
+        constants=put(seeds.mesh, constants),
+        num_classes=num_classes,
+        num_groups=len(dataset.group_names),
+        image_group=dataset.image_group,
+        generator=generator._replace(constants=()),
+        trainers={name: _trainer(name, *parts, weights.get(name)) for name in spec.classifiers},
+        filter=chosen,
+        clip=scorer.apply if scorer else None,
+        filter_classifier=classifier,
+        reference="lenet" if "lenet" in spec.classifiers else spec.classifiers[0],
+        networks=networks,
+        generated_per_class=generated,
+        kept_per_class=kept,
+        provides=frozenset(provides),
+    )
+    return experiment, _description(experiment, dataset, weights, scorer)
+
+
+def _constants(train, validation, dataset: Dataset, weights, generator, scorer) -> Constants:
+    return Constants(
+        train=InMemory.from_samples(train),
+        validation=InMemory.from_samples(validation),
+        test=InMemory.from_samples(dataset.test, **dataset.test_extras),
+        weights={name: one.variables for name, one in weights.items()},
+        generator=generator.constants,
+        clip=scorer.variables if scorer else None,
+    )
+
+
+def _dataset(spec: Spec) -> Dataset:
     dataset = data.load(spec.data)
     if spec.classifier.augment not in dataset.augmentations:
         allowed = f"one of {', '.join(dataset.augmentations)} for the data set {spec.data.name}"
         raise InputError("config.classifier.augment", spec.classifier.augment, allowed)
-    num_classes, num_groups = len(dataset.class_names), len(dataset.group_names)
-    train, validation = validation_split(dataset.train, spec.data.validation, spec.data.seed)
-    judged_by = (
-        _clip_score(spec.filter, dataset.class_names) if filter_.asks(filters.CLIP) else None
-    )
-    drop = spec.filter.drop if filter_.drops else 0.0
-    made, kept = select.quota(round(spec.loop.mix * len(train.label)), drop, num_classes)
-    _refuse_small(spec, len(train.label), kept * num_classes)
-
-    mesh = make_mesh(len(spec.seeds), devices)
-    size = spec.data.image_size
-    trainers = {
-        name: _trainer(name, spec, num_classes, mesh, weights.get(name))
-        for name in spec.classifiers
-    }
-    train, validation, test = put(mesh, (train, validation, dataset.test))
-    parts = Parts(
-        spec=spec,
-        mesh=mesh,
-        train=train,
-        validation=validation,
-        test=test,
-        num_classes=num_classes,
-        num_groups=num_groups,
-        image_group=dataset.image_group,
-        generator=generators.create(spec.generator, num_classes, size),
-        trainers=trainers,
-        weights=put(mesh, {name: found.variables for name, found in weights.items()}),
-        filter=filter_,
-        clip=judged_by and dataclasses.replace(judged_by, variables=put(mesh, judged_by.variables)),
-        judge=judge,
-        reference="lenet" if "lenet" in trainers else spec.classifiers[0],
-        networks=networks,
-        real={},
-        made_per_class=made,
-        kept_per_class=kept,
-    )
-    return parts, _description(parts, dataset, weights)
+    return dataset
 
 
-def control(parts: Parts, description: dict) -> tuple[Parts, dict]:
-    """The same experiment with a random choice of the images, as many as the filter keeps: its parts, and its description."""
+def control(experiment: Experiment, description: dict) -> tuple[Experiment, dict]:
+    """Return the same experiment with a random choice of as many images, and its description."""
+    spec = experiment.spec
     spec = dataclasses.replace(
-        parts.spec, filter=dataclasses.replace(parts.spec.filter, name="random", control=False)
+        spec, filter=Filter(name="random", drop=spec.filter.drop, ranking=spec.filter.ranking)
     )
-    chance = parts._replace(spec=spec, filter=filters.create(spec.filter), clip=None)
-    shared = [note for note in description["notes"] if note not in notes.of_filter(parts)]
-    arm = "This is the control arm: what is kept is a random choice, and generation 0 is the filtered arm's."
+    chance = experiment._replace(spec=spec, filter=filters.create(spec.filter), clip=None)
+    shared = [n for n in description["notes"] if n not in notes.of_filter(experiment)]
+    arm = "This is the control arm: what is kept is a random choice, and generation 0 is shared."
     return chance, {**description, "notes": [arm, *shared, *notes.of_filter(chance)]}
 
 
-def _filter(spec: config.Spec) -> filters.Filter:
-    """The filter that `spec` names. Raises InputError where there is none, or where it cannot do what is asked of it."""
-    chosen, name = filters.create(spec.filter), spec.filter.name
-    if spec.filter.control and set(chosen.experts) <= {"random"}:
-        raise InputError(
-            "config.filter.control",
-            True,
-            f"False where filter.name is {name}, which is no expert's choice",
-        )
-    if spec.filter.control and spec.filter.drop == 0:
-        raise InputError(
-            "config.filter.drop",
-            0.0,
-            "more than 0 where filter.control is True: else both arms keep everything",
-        )
-    if chosen.asks(filters.PEOPLE) and not spec.loop.images:
-        raise InputError(
-            "config.loop.images",
-            False,
-            f"True where filter.name is {name}: people must see the images",
-        )
-    return chosen
-
-
-def _clip_score(spec: config.Filter, class_names: Sequence[str]) -> ClipScore:
+def _clip_score(spec: Filter, class_names: Sequence[str]) -> ClipScore:
     return clip_score.load(spec.clip, [spec.template.format(name) for name in class_names])
 
 
+def _generator(spec: Spec, seeds: Seeds, num_classes: int, num_images: int):
+    config = spec.generator
+    num_steps = config.epochs * batches.num_batches(num_images, config.batch_size)
+    num_steps = min(num_steps, config.max_steps or num_steps)
+    dtype = compute_dtype(spec.devices.dtype, seeds.mesh)
+    return generators.create(config, num_classes, spec.data.image_size, num_steps, dtype)
+
+
 def _trainer(
-    name: str, spec: config.Spec, num_classes: int, mesh, weights: pretrained.Weights | None
-):
-    """The Trainer of a classifier that has been tried, without computing anything, on images of the run's size."""
-    kind = spec.classifier
-    module = classifiers.create(name, num_classes, kind.stem, kind.width)
-    trainer = training.create(module, kind, spec.data.image_size, mesh, weights)
+    name: str, spec: Spec, seeds: Seeds, num_classes: int, num_images: int, weights
+) -> training.Trainer:
+    """Return the Trainer of a classifier, tried on the run's image size without computing
+    anything."""
+    config, size = spec.classifier, spec.data.image_size
+    dtype = compute_dtype(spec.devices.dtype, seeds.mesh)
+    module = classifiers.create(name, num_classes, config.stem, config.width, dtype)
+    num_steps = config.epochs * batches.num_batches(num_images, config.batch_size)
+    trainer = training.create(module, config, size, seeds.mesh, num_steps, weights)
+    variables = weights.variables if weights else None
     try:
-        jax.eval_shape(
-            lambda seed, given: trainer.init(keys.root_key(seed), given),
-            0,
-            weights and weights.variables,
-        )
+        jax.eval_shape(lambda s, v: training.init(trainer, keys.root_key(s), v), 0, variables)
     except InputError as error:
-        if error.field != sizes.FIELD:
+        if error.field != SIDE_FIELD:
             raise
-        field = "config.classifier.image_size" if kind.image_size else "config.data.image_size"
+        field = "config.classifier.image_size" if config.image_size else "config.data.image_size"
         raise InputError(field, error.value, error.allowed) from None
     return trainer
 
 
-def _networks(measure: config.Measure) -> dict[str, Network]:
-    """The networks that only embed, by name. A run that asks for FID without weights ends here, before any work."""
-    found = {}
-    if measure.inception and not measure.fid:
-        raise InputError(
-            "config.measure.fid",
-            measure.fid,
-            "True where measure.inception is given, which is for it alone",
-        )
+def _networks(measure: Measure) -> dict[str, Network]:
+    """Return the networks that only embed, by name. FID without weights ends here, before any
+    work."""
+    networks = {}
     if measure.fid:
-        found["inception"] = inception.load(measure.inception, measure.resize)
+        networks["inception"] = inception.load(measure.inception, measure.resize)
     if measure.clip:
-        found["clip"] = clip.load(measure.clip)
-    return found
+        networks["clip"] = clip.load(measure.clip)
+    return networks
 
 
-def _refuse_without_dropout(spec: config.Spec, judge: str) -> None:
-    """mc_dropout asks a classifier with dropout on: it must have some."""
-
+def _refuse_without_dropout(spec: Spec, classifier: str) -> None:
     def has(name: str) -> bool:
-        return dropout.has_dropout(
-            classifiers.create(name, 2, spec.classifier.stem, spec.classifier.width), 224
+        module = classifiers.create(name, 2, spec.classifier.stem, spec.classifier.width)
+        return dropout.has_dropout(module, 224)
+
+    if not has(classifier):
+        have = ", ".join(name for name in classifiers.MODULES if has(name))
+        words = f"another filter where {classifier} scores, which has no dropout; {have} have"
+        raise InputError(
+            "config.filter.name", spec.filter.name, f"{words} (config.filter.classifier)"
         )
 
-    if not has(judge):
-        have = ", ".join(name for name in classifiers.NAMES if has(name))
-        raise InputError(
-            "config.filter.name",
-            spec.filter.name,
-            f"another filter where {judge} is asked, which has no dropout; {have} have (config.filter.classifier)",
-        )
+
+def _refuse_small(spec: Spec, num_real: int, kept: int) -> None:
+    images = policy.smallest(spec.loop, num_real, kept)
+    if images < 2 and spec.loop.real == "fresh":
+        words = f"a share that gives 2 or more of {num_real} images"
+        raise InputError("config.loop.fresh", spec.loop.fresh, words)
+    for part in ("generator", "classifier"):
+        size = getattr(spec, part).batch_size
+        if size > images:
+            words = f"at most the {images} images that a generation trains on"
+            raise InputError(
+                f"config.{part}.batch_size", size, f"{words} (loop.real is {spec.loop.real})"
+            )
 
 
 def _fingerprint(dataset: Dataset) -> str:
-    """Tells whether two runs saw the same images, labels and groups in the same order."""
+    """Return a checksum of images, labels and groups in their order."""
     code = 0
     for array in (*dataset.train, *dataset.test):
-        code = zlib.crc32(np.ascontiguousarray(array), code)
+        code = zlib.crc32(np.ascontiguousarray(array).data, code)
     return f"{code:08x}"
 
 
-def _refuse_small(spec: config.Spec, num_real: int, kept: int) -> None:
-    images = policy.smallest(spec.loop, num_real, kept)
-    if images < 2 and spec.loop.real == "fresh":
-        raise InputError(
-            "config.loop.fresh",
-            spec.loop.fresh,
-            f"a share that gives 2 or more of {num_real} images",
-        )
-    for kind in ("generator", "classifier"):
-        size = getattr(spec, kind).batch_size
-        if size > images:
-            allowed = f"at most the {images} images that a generation trains on (loop.real is {spec.loop.real})"
-            raise InputError(f"config.{kind}.batch_size", size, allowed)
-
-
-def _description(parts: Parts, dataset: Dataset, weights: dict[str, pretrained.Weights]) -> dict:
+def _description(experiment: Experiment, dataset: Dataset, weights: dict, scorer) -> dict:
+    constants, networks = experiment.constants, dict(experiment.networks)
+    described = {
+        name: {"sha256": n.sha256, "settings": n.settings, "resize": n.resize}
+        for name, n in networks.items()
+    }
+    if scorer:
+        described["filter"] = {"sha256": scorer.sha256, "settings": scorer.settings}
     return {
         "data": {
             "class_names": list(dataset.class_names),
             "group_names": list(dataset.group_names),
             "subgroup_names": [list(row) for row in dataset.subgroup_names],
             "notes": list(dataset.notes),
-            "num_train": len(parts.train.label),
-            "num_validation": len(parts.validation.label),
-            "num_test": len(parts.test.label),
+            "num_train": len(constants.train.label),
+            "num_validation": len(constants.validation.label),
+            "num_test": len(constants.test.label),
             "crc32": _fingerprint(dataset),
         },
-        "reference": parts.reference,
+        "reference": experiment.reference,
         "pretrained": {
-            name: {"source": found.source, "sha256": found.sha256, "num_classes": found.num_classes}
-            for name, found in weights.items()
+            name: {"source": w.source, "sha256": w.sha256, "num_classes": w.num_classes}
+            for name, w in weights.items()
         },
-        "networks": {
-            name: {"sha256": n.sha256, "settings": n.settings}
-            | ({"resize": n.resize} if name in parts.networks else {})
-            for name, n in (parts.networks | ({"filter": parts.clip} if parts.clip else {})).items()
-        },
-        "notes": notes.of_run(parts, weights) + notes.of_filter(parts),
-        "samples_per_generation": parts.kept,
+        "networks": described,
+        "notes": notes.of_run(experiment, weights) + notes.of_filter(experiment),
+        "samples_per_generation": experiment.num_kept,
     }

@@ -1,169 +1,226 @@
-"""The one impure loop: steps the state machine, writes what it gives, saves, and shows where it is."""
+"""The one impure loop: advances the state in chunks, writes what stages leave, saves, shows
+progress."""
 
+import contextlib
 import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import numpy as np
 
-from jaxloop import config, filters, records
-from jaxloop.errors import InputError, Waiting
-from jaxloop.evaluators import distances, measure
-from jaxloop.loop import advance
-from jaxloop.loop.experiment import Parts
-from jaxloop.loop.stages import Compiled, compile_filter, compile_stages
-from jaxloop.loop.state import LoopState
-from jaxloop.report import page, tables
-from jaxloop.run import build as setup
-from jaxloop.run import tensorboard, workdir
-from jaxloop.run import votes_needed as people
-from jaxloop.run import writers as artifacts
+from jaxloop import evaluators, records
+from jaxloop.devices import put_seeds
+from jaxloop.errors import InputError, Interrupted, Waiting
+from jaxloop.loop import advance, stages
+from jaxloop.loop.experiment import Experiment, Stage
+from jaxloop.loop.sampling import filter_stage, sampling_stage
+from jaxloop.loop.state import LoopState, on_devices
+from jaxloop.report import page
+from jaxloop.run import build, people, tensorboard, workdir, writers
 from jaxloop.run.checkpoint import Checkpoints
+from jaxloop.run.interruption import SignalFlag
 from jaxloop.run.progress import Progress, Timing
+from jaxloop.spec import Spec
 
 CONTROL = "control"  # the folder of the control arm, in the workdir
+CHUNK_SECONDS = (
+    2.0  # that a call of a stage should last: how often progress moves and signals are heard
+)
+FIRST_CHUNK = 8  # steps, of a stage whose speed is not known
 
 
 class Arm(NamedTuple):
-    """A run in a folder. The control arm is the same run with a random choice in the filter's place, from generation 1 on."""
+    """A run in a folder. The control arm is the same run with a random choice in the filter's
+    place, from generation 1 on."""
 
     path: Path
-    parts: Parts
-    compiled: Compiled
+    experiment: Experiment
+    stages: tuple[Stage, ...]
+    evaluators: list[evaluators.Evaluate]
 
     @property
     def log(self) -> Path:
         return self.path / "records.jsonl"
 
 
-def run(spec: config.Spec, path: Path) -> None:
-    """Runs an experiment in the folder `path`, or goes on with the one that is there, to its report.
+def run(spec: Spec, path: Path, profile: bool = False) -> None:
+    """Run an experiment in the folder `path`, or go on with the one that is there, to its report.
+
+    Args:
+      profile: also write a JAX trace of a chunk of each stage into profile/.
 
     Raises:
-      InputError: before any work starts, or where votes.jsonl cannot be read; a model that fails is recorded, and the run goes on.
+      InputError: before any work starts, or where votes.jsonl cannot be read; a model that fails is
+        recorded, and the run goes on.
       Waiting: people must vote before it can go on. All that can be done without them is done.
+      Interrupted: a signal came; the state is saved.
     """
-    parts, description = setup.build(spec)
+    experiment, description = build.build(spec)
     events = tensorboard.Writer(path) if spec.tensorboard else None
-    locks = [workdir.claim(path)]
-    workdir.describe(path, spec, description)
-    parts = distances.embed_real(parts)
-    arm, control = Arm(path, parts, compile_stages(parts)), None
-    if spec.filter.control:
-        chance, told = setup.control(parts, description)
-        control = Arm(path / CONTROL, chance, compile_filter(chance, arm.compiled))
-        locks.append(workdir.claim(control.path))
-        workdir.describe(control.path, chance.spec, told)
-    artifacts.write_real(parts, path)
-    waits = _play(arm, events, control)
-    if control:
-        if waits:  # people may vote in the meantime
-            print(
-                f"jaxloop: {waits}\nThe control arm goes on now; the run can be started again when it is through.",
-                file=sys.stderr,
-            )
-        _play(control, name=CONTROL)
-        page.write(control.path)
-    page.write(path)
-    print(tables.summary(path))
-    print(f"\nreport: {path / 'report.html'}", flush=True)
-    for lock in locks:
-        lock.close()
-    if waits:
-        raise waits
+    with contextlib.ExitStack() as locks, SignalFlag() as flag:
+        locks.enter_context(workdir.claim(path))
+        if not (path / "config.json").exists():
+            for note in description["data"]["notes"]:
+                print(f"jaxloop: {note}", file=sys.stderr)
+        workdir.describe(path, spec, description)
+        arm, control = _arm(path, experiment), None
+        if spec.filter.control:
+            chance, chance_description = build.control(experiment, description)
+            control = _control_arm(path / CONTROL, chance, arm)
+            locks.enter_context(workdir.claim(control.path))
+            workdir.describe(control.path, chance.spec, chance_description)
+        writers.write_real(experiment, path)
+        player = Player(arm, flag, events, control, profile=profile)
+        waiting = player.play()
+        if control:
+            if waiting:  # people may vote in the meantime
+                print(f"jaxloop: {waiting}\nThe control arm goes on now.", file=sys.stderr)
+            Player(control, flag, name=CONTROL).play()
+            page.write(control.path)
+        page.write(path)
+        print(page.summary(path))
+        print(f"\nreport: {path / 'report.html'}", flush=True)
+    if waiting:
+        raise waiting
 
 
-def _play(arm: Arm, events=None, control: Arm | None = None, name: str = "") -> Waiting | None:
-    """Plays an arm to its end, or to where it waits for people. After generation 0 `control` is given the state to start from."""
-    path, parts, compiled = arm.path, arm.parts, arm.compiled
-    written = records.read(arm.log) if arm.log.exists() else []
-    timing = Timing(path / "timing.jsonl")
-    seeds, checkpoints, waits = advance.seeds_of(parts), Checkpoints(path / "checkpoints"), None
-    state = advance.initial(parts)
-    state = checkpoints.latest(state) or state
-    progress = Progress(
-        parts.stages(), parts.spec.loop.generations, state.cursor, timing.last, name
+def _arm(path: Path, experiment: Experiment) -> Arm:
+    return Arm(path, experiment, stages.build(experiment), evaluators.create(experiment))
+
+
+def _control_arm(path: Path, experiment: Experiment, arm: Arm) -> Arm:
+    """Return the control arm: only what knows of the filter is compiled anew."""
+    anew = {"sample": sampling_stage, "filter": filter_stage}
+    shared = tuple(
+        anew[stage.name](experiment) if stage.name in anew else stage for stage in arm.stages
     )
-    saved_at = time.monotonic()
-    while not advance.finished(parts, state.cursor):
-        try:
-            votes = _votes(parts, state, path)
-        except InputError:  # a file of votes that cannot be read: nothing that was done is lost
-            checkpoints.save(state)
-            raise
-        except Waiting as reason:
-            checkpoints.save(state)
-            waits = reason.with_traceback(
-                None
-            )  # which would keep the state on the device while the other arm plays
-            break
-        before, state = state, advance.step(parts, compiled, seeds, state, votes)
-        if state.cursor[:2] != before.cursor[:2]:
-            jax.block_until_ready(state)  # work is dispatched ahead: a stage's seconds are its own
-            new = _leave(arm, seeds, state._replace(cursor=before.cursor))
-            if new:
-                written = records.merge(written, new)
-                records.write(arm.log, written)
-            if new and events:
-                events.write(new)
-            if new and control and before.cursor.generation == 0:
-                _fork(state, written, control)
-            timing.add(before.cursor.generation, *progress.stage_done(before.cursor))
-        # Votes may change later, and so may the device that a run goes on with: what was made of the former, and what both arms
-        # start from, is done once.
-        once = votes is not None or (control and state.cursor == (1, 0, 0))
-        over = advance.finished(parts, state.cursor)
-        if over or once or time.monotonic() - saved_at >= parts.spec.checkpoint.every_seconds:
-            checkpoints.save(state)
-            saved_at = time.monotonic()
-        progress.show(state.cursor)
-    progress.close()
-    checkpoints.close()
-    return waits
+    return Arm(path, experiment, shared, evaluators.create(experiment))
 
 
-def _votes(parts: Parts, state: LoopState, path: Path) -> np.ndarray | None:
-    """What people said, where the step at the cursor asks them. Raises Waiting."""
-    if parts.filter.asks(filters.PEOPLE) and parts.stages()[state.cursor.stage] == "filter":
-        return people.asked(parts, state, path)
-    return None
+class Player:
+    """Plays an arm to its end, or to where it waits for people.
 
-
-def _fork(state: LoopState, written: list[dict], control: Arm) -> None:
-    """Leaves the control arm generation 0: its records, and the state after it. Before the filtered arm's own next checkpoint, so
-    that wherever a kill comes, an arm past generation 0 has left it; one that is killed in between leaves it anew."""
-    checkpoints = Checkpoints(control.path / "checkpoints")
-    records.write(control.log, [record for record in written if record["generation"] == 0])
-    shared = {name: getattr(state, name) for name in ("cursor", "classifiers", "reference")}
-    checkpoints.save(advance.initial(control.parts)._replace(**shared))
-    checkpoints.close()
-
-
-def _leave(arm: Arm, seeds, state: LoopState) -> list[dict]:
-    """What the stage at the cursor leaves behind: files, and records that it returns.
-
-    All of it is written before the next checkpoint; after a kill it is written again, alike.
+    events: TensorBoard.  control: the arm that is given the state after generation 0 to start from.
     """
-    parts, stage = arm.parts, arm.parts.stages()[state.cursor.stage]
-    if stage == "sample":
-        artifacts.write_made(parts, state, arm.path)
-    if stage == "filter":
-        artifacts.write_filtered(parts, state, arm.path)
-    if stage != "measure":
-        return []
-    of_data = measure.of_data(parts) if state.cursor.generation == 0 else []
-    new = of_data + measure.of_generation(parts, arm.compiled, state, seeds)
-    _warn_of_deleted(new, arm.path)
-    return new
+
+    def __init__(
+        self, arm: Arm, flag: SignalFlag, events=None, control=None, name="", profile=False
+    ):
+        self.arm, self.flag, self.events, self.control = arm, flag, events, control
+        self.records = records.read(arm.log) if arm.log.exists() else []
+        self.timing = Timing(arm.path / "timing.jsonl")
+        self.checkpoints = Checkpoints(arm.path / "checkpoints")
+        self.seeds = advance.seeds_on_devices(arm.experiment)
+        self.chunks: dict[str, int] = {}  # stage -> steps of its next call
+        self.unprofiled = {stage.name for stage in arm.stages} if profile else set()
+        self.name = name
+
+    def play(self) -> Waiting | None:
+        arm, experiment = self.arm, self.arm.experiment
+        start = advance.initial(experiment, arm.stages)
+        state = on_devices(self.checkpoints.latest(start) or start, experiment.seeds)
+        stage_names = tuple(stage.name for stage in arm.stages)
+        generations = experiment.spec.loop.generations
+        progress = Progress(stage_names, generations, state.cursor, self.timing.last, self.name)
+        every, saved_at = experiment.spec.checkpoint.every_seconds, time.monotonic()
+        with contextlib.closing(self.checkpoints), contextlib.closing(progress):
+            while not advance.finished(experiment, state.cursor):
+                stage = arm.stages[state.cursor.stage]
+                progress.show(state.cursor, stage.steps(state))
+                try:
+                    votes = self._votes(stage, state)
+                except (InputError, Waiting) as reason:
+                    self.checkpoints.save(state, wait=True)
+                    if isinstance(reason, InputError):  # votes that cannot be read: nothing is lost
+                        raise
+                    return reason.with_traceback(None)  # which would keep the state on the device
+                before, state = state.cursor, self._chunk(stage, state, votes)
+                if state.cursor[:2] != before[:2]:
+                    self._leave(stage, state, before.generation)
+                    self.timing.add(before.generation, *progress.stage_done(before))
+                # Votes may change later, and so may the device that a run goes on with: what was
+                # made of the former, and what both arms start from, is done once.
+                once = votes is not None or (self.control and state.cursor == (1, 0, 0))
+                over = advance.finished(experiment, state.cursor) or self.flag.number is not None
+                if over or once or time.monotonic() - saved_at >= every:
+                    self.checkpoints.save(state, wait=bool(over or once))
+                    saved_at = time.monotonic()
+                if self.flag.number is not None:
+                    raise Interrupted(self.flag.number)
+        return None
+
+    def _chunk(self, stage: Stage, state: LoopState, votes) -> LoopState:
+        """Take about CHUNK_SECONDS of steps. The number of steps changes no bit of the result."""
+        traced = sum(f._cache_size() for f in stage.functions.values())  # type: ignore[attr-defined]
+        count = self.chunks.setdefault(stage.name, FIRST_CHUNK)
+        profiled = contextlib.nullcontext()
+        if traced and stage.name in self.unprofiled:
+            self.unprofiled.remove(stage.name)
+            folder = self.arm.path / "profile" / stage.name.replace("/", "_")
+            profiled = jax.profiler.trace(str(folder))
+        start = time.monotonic()
+        with profiled:
+            state = advance.step(self.arm.stages, self.seeds, state, count, votes)
+            jax.block_until_ready(state)  # work is dispatched ahead: a chunk's seconds are its own
+        seconds = time.monotonic() - start
+        if traced:  # the first call compiles, and says nothing on speed
+            faster = CHUNK_SECONDS / max(seconds, 1e-3)
+            self.chunks[stage.name] = max(1, round(count * min(4.0, max(0.25, faster))))
+        return state
+
+    def _votes(self, stage: Stage, state: LoopState):
+        """Return what people said, where the stage needs it. Raises Waiting."""
+        if not stage.needs_votes:
+            return None
+        votes = people.votes_of(self.arm.experiment, state, self.arm.path)
+        return put_seeds(self.arm.experiment.seeds, votes)
+
+    def _leave(self, stage: Stage, state: LoopState, generation: int) -> None:
+        """Write what a stage leaves behind: files and records.
+
+        All of it is written before the next checkpoint; after a kill it is written again, alike.
+        """
+        arm = self.arm
+        ended = state._replace(cursor=state.cursor._replace(generation=generation))
+        for writer in stage.writers:
+            writers.WRITERS[writer](arm.experiment, ended, arm.path)
+        if not stage.evaluated:
+            return
+        new = [record for evaluate in arm.evaluators for record in evaluate(ended)]
+        self.records = records.merge(self.records, new)
+        records.write(arm.log, self.records)
+        _warn_of_deleted(new, arm.path)
+        if self.events:
+            self.events.write(new)
+        if self.control and generation == 0:
+            _fork(state, ended, self.records, self.control)
+
+
+def _fork(state: LoopState, ended: LoopState, written: list[dict], control: Arm) -> None:
+    """Leave the control arm generation 0: its records, and the state after it.
+
+    Before the filtered arm's own next checkpoint: wherever a kill comes, an arm past generation 0
+    has left it; one that is killed in between leaves it anew.
+    """
+    shared = {
+        name: getattr(state, name) for name in ("cursor", "classifiers", "reference", "predictions")
+    }
+    fresh = on_devices(
+        advance.initial(control.experiment, control.stages), control.experiment.seeds
+    )
+    writers.write_predictions(control.experiment, ended, control.path)
+    records.write(control.log, [record for record in written if record["generation"] == 0])
+    with contextlib.closing(Checkpoints(control.path / "checkpoints")) as checkpoints:
+        checkpoints.save(fresh._replace(**shared), wait=True)
 
 
 def _warn_of_deleted(new: list[dict], path: Path) -> None:
     for record in new:
         if record["metric"] == "deleted_classes" and record["value"]:
             print(
-                f"jaxloop: warning: {path}: generation {record['generation']}, seed {record['seed']}: the filter kept no image of "
-                f"{record['value']:.0f} classes (filter.ranking is all)",
+                f"jaxloop: warning: {path}: generation {record['generation']}, seed "
+                f"{record['seed']}: the filter kept no image of {record['value']:.0f} classes "
+                "(filter.ranking is all)",
                 file=sys.stderr,
             )

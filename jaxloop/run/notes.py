@@ -1,115 +1,109 @@
 """What a reader of the report must know about how a run leaves the paper, in sentences."""
 
-from jaxloop import config, filters
-from jaxloop.classifiers import pretrained
+from jaxloop import filters
 from jaxloop.loop import policy
-from jaxloop.loop.experiment import Parts
+from jaxloop.loop.experiment import Experiment
+from jaxloop.spec import Spec
 
 
-def of_run(parts: Parts, weights: dict[str, pretrained.Weights]) -> list[str]:
-    """What a reader of the report must know about how this run leaves the paper."""
-    spec, kind = parts.spec, parts.spec.classifier
+def of_run(experiment: Experiment, weights: dict) -> list[str]:
+    """Return the sentences on data, networks and the loop."""
+    spec, config, num_real = experiment.spec, experiment.spec.classifier, experiment.num_real
     notes = [
-        f"Each generation {parts.made_per_class * parts.num_classes} images are generated and {parts.kept} kept "
-        f"(mixing ratio {spec.loop.mix:g} of {len(parts.train.label)} real training images, rounded to whole classes); "
-        f"the queue holds {parts.capacity}.",
-        *_loop_notes(spec, len(parts.train.label)),
+        f"Each generation {experiment.num_generated} images are generated and "
+        f"{experiment.num_kept} "
+        f"kept (mixing ratio {spec.loop.mix:g} of {num_real} real training images, rounded to "
+        "whole "
+        f"classes); the queue holds {experiment.capacity}.",
+        *_loop_notes(spec, num_real),
     ]
-    if kind.width != 1.0 and set(parts.trainers) - {"lenet"}:
-        names = ", ".join(sorted(set(parts.trainers) - {"lenet"}))
+    changed = ", ".join(sorted(set(experiment.trainers) - {"lenet"}))
+    if config.width != 1.0 and changed:
         notes.append(
-            f"{names}: channels scaled by classifier.width = {kind.width:g}; the original is 1."
+            f"{changed}: channels scaled by classifier.width = {config.width:g}; the original is 1."
         )
-    if kind.stem == "small" and (changed := sorted(set(parts.trainers) - {"lenet"})):
+    if config.stem == "small" and changed:
         notes.append(
-            f"{', '.join(changed)}: the variant for small images, not torchvision's own (classifier.stem)."
+            f"{changed}: the variant for small images, not torchvision's own (classifier.stem)."
         )
-    if kind.image_size:
+    if config.image_size:
+        side = config.image_size
+        notes.append(f"Classifiers see the images resized to {side}x{side} (bilinear).")
+    if config.augment != "none":
+        mirrored = " and mirrored" if config.augment == "crop_flip" else ""
+        notes.append(f"Training images, real and generated, are shifted at random{mirrored}.")
+    for name, one in weights.items():
         notes.append(
-            f"Classifiers see the images resized to {kind.image_size}x{kind.image_size} (bilinear)."
-        )
-    if kind.augment != "none":
-        mirrored = " and mirrored" if kind.augment == "crop_flip" else ""
-        notes.append(
-            f"Training images, real and generated, are shifted at random{mirrored} for the classifiers."
-        )
-    for name, found in weights.items():
-        notes.append(
-            f"{name} starts from {found.source} (sha256 {found.sha256[:12]}...), all but its last layer."
+            f"{name} starts from {one.source} (sha256 {one.sha256[:12]}...), all but its last "
+            "layer."
         )
     return notes
 
 
-def _loop_notes(spec: config.Spec, num_real: int) -> list[str]:
-    """How the run leaves the paper's loop: fifo, all real images, no sampling bias."""
-    loop, notes = spec.loop, []
-    if loop.policy == "replace":
-        notes.append(
-            "Of the generated images only the youngest generation's are trained on (loop.policy = replace)."
-        )
-    elif loop.policy == "accumulate":
-        notes.append(
-            "All generated images stay in the training set (loop.policy = accumulate): a generation costs more than the last."
-        )
-    elif loop.policy == policy.SUBSAMPLE:
-        notes.append(
-            f"Each generation trains on {num_real} images at most, drawn anew from all that are in play, real and generated alike "
-            "(loop.policy = accumulate_subsample)."
-        )
-    stopping = "Early stopping looks at real validation images even so."
+def _loop_notes(spec: Spec, num_real: int) -> list[str]:
+    """Return how the run leaves the paper's loop: fifo, all real images, no sampling bias."""
+    loop = spec.loop
+    notes = {
+        "fifo": [],
+        "replace": [
+            "Only the youngest generation's images are trained on (loop.policy = replace)."
+        ],
+        "accumulate": [
+            "All generated images stay in the training set (loop.policy = accumulate): a "
+            "generation "
+            "costs more than the last."
+        ],
+        policy.SUBSAMPLE: [
+            f"Each generation trains on {num_real} images at most, drawn anew from all real and "
+            "generated images (loop.policy = accumulate_subsample)."
+        ],
+    }[loop.policy]
+    validated = "Early stopping looks at real validation images even so."
     if loop.real == "none":
         notes.append(
-            f"Real images are in play in generation 0 and for the first generator only (loop.real = none). {stopping}"
+            "Real images are trained on in generation 0 and by the first generator only "
+            f"(loop.real = none). {validated}"
         )
     elif loop.real == "fresh":
         share = policy.num_fresh(loop, num_real)
-        all_used = num_real // share
-        again = (
-            f" From generation {all_used} on they come round again."
-            if all_used <= loop.generations
-            else ""
-        )
+        cycle = num_real // share
+        again = f" From generation {cycle} on they come again." if cycle <= loop.generations else ""
         notes.append(
-            f"Each generation is given {share} of the {num_real} real training images, dealt out in turns (loop.real = fresh).{again} "
-            f"{stopping}"
+            f"Each generation is given {share} of the {num_real} real training images, in turns "
+            f"(loop.real = fresh).{again} {validated}"
         )
-    if spec.generator.truncation:
-        notes.append(
-            f"Sampling is biased: the latent vector is truncated at {spec.generator.truncation:g}."
-        )
+    if getattr(spec.generator, "truncation", 0):
+        truncation = spec.generator.truncation  # type: ignore[attr-defined]
+        notes.append(f"Sampling is biased: the latent vector is truncated at {truncation:g}.")
     return notes
 
 
-def of_filter(parts: Parts) -> list[str]:
-    """What the filter asks, and how it ranks."""
-    spec, chosen = parts.spec.filter, parts.filter
+def of_filter(experiment: Experiment) -> list[str]:
+    """Return the sentences on what the filter needs, and how it ranks."""
+    spec, chosen = experiment.spec.filter, experiment.filter
     if not chosen.drops:
         return ["Nothing is filtered."]
     if chosen.ranking == "class":
         notes = ["Filtering ranks within each class, so that no filter can delete a class."]
     else:
-        notes = [
-            "Filtering ranks over all classes: what it keeps of a class, or whether any of it, is up to the scores."
-        ]
-    if chosen.asks(filters.CLASSIFIER, filters.DROPOUT):
-        passes = (
-            f", over {spec.passes} passes with dropout on" if chosen.asks(filters.DROPOUT) else ""
-        )
+        notes = ["Filtering ranks over all classes, and may keep nothing of a class."]
+    if chosen.needs(filters.CLASSIFIER, filters.DROPOUT):
+        dropout = chosen.needs(filters.DROPOUT)
+        passes = f", over {spec.passes} passes with dropout on" if dropout else ""
+        name = experiment.filter_classifier
+        notes.append(f"The filter's uncertainty is that of last generation's {name}{passes}.")
+    if chosen.needs(filters.CLIP):
         notes.append(
-            f"The filter's uncertainty is that of last generation's {parts.judge}{passes}."
-        )
-    if chosen.asks(filters.CLIP):
-        notes.append(
-            f"CLIP compares an image with the text “{spec.template}”, where {{}} is the name of its class."
+            f"CLIP compares an image with the text “{spec.template}”, where {{}} is its class's "
+            "name."
         )
     if len(chosen.experts) > 1:
-        of = ", ".join(
-            f"{name} {weight:g}"
-            for name, weight in zip(chosen.experts, chosen.weights, strict=True)
-        )
-        notes.append(f"The filter's score is the weighted mean of ranks: {of}.")
-    if chosen.asks(filters.PEOPLE):
+        weighted = zip(chosen.experts, chosen.weights, strict=True)
+        words = ", ".join(f"{name} {weight:g}" for name, weight in weighted)
+        notes.append(f"The filter's score is the weighted mean of ranks: {words}.")
+    if chosen.needs(filters.PEOPLE):
         notes.append(
-            "The filter's score is the mean of people's votes: 1 for keep, −1 for drop, 0 where nobody voted."
+            "The filter's score is the mean of people's votes: 1 for keep, −1 for drop, 0 without "
+            "one."
         )
     return notes

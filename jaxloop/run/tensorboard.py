@@ -1,4 +1,5 @@
-"""TensorBoard event files, for those who ask for them. TensorFlow takes seconds to import, so it happens here and late."""
+"""TensorBoard event files, for those who ask for them. TensorFlow takes seconds to import, so it
+happens here and late."""
 
 import importlib
 from pathlib import Path
@@ -7,7 +8,7 @@ from jaxloop.errors import InputError
 
 
 class Writer:
-    """Writes the records of a generation as scalars at step = generation, one event folder a seed."""
+    """Writes records as scalars, one event folder a seed."""
 
     def __init__(self, workdir: Path):
         """Raises InputError if the extra `tensorboard` is not installed."""
@@ -20,16 +21,25 @@ class Writer:
         self._folder = workdir / "tensorboard"
 
     def write(self, records: list[dict]) -> None:
-        """Values of a class are left out: TensorBoard would drown in them."""
+        """Write the records of a generation; values of a class are left out, for TensorBoard would
+        drown in them. Signals of training have a curve over epochs for every generation."""
         scalars: dict[tuple[int, int], dict[str, float]] = {}
         for record in records:
             if isinstance(record["value"], float) and "class" not in record:
-                group = f"/group_{record['group']}" if "group" in record else ""
-                name = f"{record['subject']}/{record['metric']}{group}"
-                scalars.setdefault((record["seed"], record["generation"]), {})[name] = record[
-                    "value"
-                ]
-        for (seed, generation), values in scalars.items():
+                step = record.get("epoch", record["generation"])
+                place = scalars.setdefault((record["seed"], step), {})
+                place[_name(record)] = record["value"]
+        for (seed, step), values in scalars.items():
             writer = self._writers.SummaryWriter(str(self._folder / f"seed_{seed}"))
-            writer.write_scalars(generation, values)
+            writer.write_scalars(step, values)
             writer.close()
+
+
+def _name(record: dict) -> str:
+    """Return the tag of a record: subject/metric/network/split/group_1/generation_3."""
+    parts = [record["subject"], record["metric"]]
+    parts += [record[field] for field in ("network", "split") if field in record]
+    parts += [f"{f}_{record[f]}" for f in ("group", "rank", "rarity") if f in record]
+    if "epoch" in record:
+        parts.append(f"generation_{record['generation']}")
+    return "/".join(parts)

@@ -1,6 +1,5 @@
 """The run's folder: made, locked against a second process, and tied to one configuration."""
 
-import fcntl
 import json
 import os
 import subprocess
@@ -9,109 +8,107 @@ from pathlib import Path
 import jax
 
 import jaxloop
-from jaxloop import config
+from jaxloop import config, files
 from jaxloop.errors import InputError
-from jaxloop.files import write_atomic
+from jaxloop.provenance.store import LAYOUT
+from jaxloop.spec import Spec
 
+FOLDERS = "samples", "provenance", "images", "predictions"
 # Fields that change how a run is kept, not what comes out: a run may go on with others.
 FREE = ("checkpoint.every_seconds", "loop.images", "tensorboard")
+# Fields that say where a file lies; what it holds is compared by its hash.
+PLACES = ("data.path", "classifier.pretrained", "filter.clip", "measure.clip", "measure.inception")
 
 
 def claim(path: Path):
-    """Makes the folder and locks it; the lock falls with the process, however it ends. Returns the lock to hold on to.
+    """Make the folder and lock it; the lock falls with the process. Return the open lock file.
 
-    Raises InputError if it cannot be written, or another process runs in it.
+    Raises:
+      InputError: it cannot be written, or another process runs in it.
     """
     try:
-        for folder in (path, path / "samples", path / "provenance", path / "images"):
+        for folder in (path, *(path / name for name in FOLDERS)):
             folder.mkdir(parents=True, exist_ok=True)
-        lock = open(path / ".lock", "a")
+        lock = open(path / ".lock", "a")  # noqa: SIM115
     except OSError as error:
-        raise InputError(
-            "--workdir", str(path), f"a folder that can be written ({error.strerror})"
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        words = f"a folder that can be written ({error.strerror})"
+        raise InputError("--workdir", str(path), words) from None
+    if not files.lock(lock.fileno(), wait=False):
         lock.close()
-        raise InputError(
-            "--workdir", str(path), "a folder in which no other run is going on"
-        ) from None
-    for torn in (
-        *path.glob(".*.tmp"),
-        *path.glob("*/.*.tmp"),
-    ):  # of a write that a kill cut short; ours alone, by the lock
+        raise InputError("--workdir", str(path), "a folder in which no other run is going on")
+    # Of a write that a kill cut short; ours alone, by the lock.
+    for torn in (*path.glob(".*.tmp"), *path.glob("*/.*.tmp")):
         torn.unlink()
     return lock
 
 
-def describe(path: Path, spec: config.Spec, description: dict) -> None:
-    """Writes config.json, or checks that the one which is there is of the same configuration and data.
+def describe(path: Path, spec: Spec, description: dict) -> None:
+    """Write config.json, or check that the one which is there is of this configuration and data.
 
-    A start with other code or another device is noted beside the first one's, under "resumed".
+    A start with other code, another device or another place of equal files is noted beside the
+    first one's, under "resumed".
 
-    Raises InputError with every field that differs.
+    Raises:
+      InputError: with every field that differs.
     """
-    file, began = path / "config.json", _circumstances()
+    file = path / "config.json"
+    start = _circumstances() | {name: config.flat(spec)[name] for name in PLACES}
     if not file.exists():
         if any((path / "checkpoints").glob("*")):
-            raise InputError(
-                "--workdir", str(path), "a new folder: this one has checkpoints and no config.json"
-            )
-        _write(file, {"config": config.to_dict(spec), **began, **description})
+            words = "a new folder: this one has checkpoints and no config.json"
+            raise InputError("--workdir", str(path), words)
+        content = {"layout": LAYOUT, "config": config.to_dict(spec), **start, **description}
+        _write(file, content)
         return
-    there = _read(file, path)
-    _refuse_other(path, there, spec, description)
-    known = [{key: there.get(key) for key in began}, *there.get("resumed", [])]
-    if began not in known:
-        _write(file, {**there, "resumed": [*there.get("resumed", []), began]})
+    before = _read(file, path)
+    _refuse_other(path, before, spec, description)
+    start = json.loads(json.dumps(start))
+    known = [{key: before.get(key) for key in start}, *before.get("resumed", [])]
+    if start not in known:
+        _write(file, {**before, "resumed": [*before.get("resumed", []), start]})
 
 
 def _write(file: Path, content: dict) -> None:
-    write_atomic(file, (json.dumps(content, indent=1) + "\n").encode())
+    files.write_atomic(file, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def _read(file: Path, path: Path) -> dict:
     try:
-        there = json.loads(file.read_text())
-        return {**there, "config": dict(there["config"]), "data": dict(there["data"])}
+        before = json.loads(file.read_text())
+        before = {**before, "config": dict(before["config"]), "data": dict(before["data"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            "--workdir", str(path), f"a new folder: its config.json cannot be read ({error!r})"
-        ) from None
+        words = f"a new folder: its config.json cannot be read ({error!r})"
+        raise InputError("--workdir", str(path), words) from None
+    if before.get("layout") != LAYOUT:
+        words = f"a new folder: this one has the layout of another version (not {LAYOUT})"
+        raise InputError("--workdir", str(path), words)
+    return before
 
 
-def _refuse_other(path: Path, there: dict, spec: config.Spec, description: dict) -> None:
-    # Through JSON, so that tuples and lists are alike; as it stands there, so that a field of another version shows.
-    old, new = (
-        config.flat(there["config"]),
-        config.flat(json.loads(json.dumps(config.to_dict(spec)))),
-    )
-    names = [
-        name
-        for name in dict.fromkeys([*new, *old])
-        if name not in FREE and old.get(name) != new.get(name)
-    ]
-    differ = [f"{name} ({old.get(name)!r} there, {new.get(name)!r} now)" for name in names]
-    if differ:
-        allowed = "a new folder, or the configuration it was made with; these differ: " + ", ".join(
-            differ
+def _refuse_other(path: Path, before: dict, spec: Spec, description: dict) -> None:
+    def refuse(words: str):
+        raise InputError("--workdir", str(path), words)
+
+    # Through JSON, so that tuples and lists are alike.
+    new = config.flat(json.loads(json.dumps(config.to_dict(spec))))
+    old = config.flat(before["config"])
+    exempt = {*FREE, *PLACES}
+    names = [n for n in dict.fromkeys([*new, *old]) if n not in exempt and old.get(n) != new.get(n)]
+    if names:
+        differ = (f"{name} ({old.get(name)!r} there, {new.get(name)!r} now)" for name in names)
+        refuse(
+            "a new folder, or the configuration it was made with; these differ: "
+            + ", ".join(differ)
         )
-        raise InputError("--workdir", str(path), allowed)
-    if there["data"].get("crc32") != description["data"]["crc32"]:
-        raise InputError(
-            "--workdir",
-            str(path),
-            "a new folder, or the images it was made with; the data set has changed",
-        )
+    if before["data"].get("crc32") != description["data"]["crc32"]:
+        refuse("a new folder, or the images it was made with; the data set has changed")
     for name in ("pretrained", "networks"):
-        if there.get(name) != json.loads(json.dumps(description.get(name))):
-            allowed = f"a new folder, or the weights it was made with; those of {name} have changed"
-            raise InputError("--workdir", str(path), allowed)
+        if before.get(name) != json.loads(json.dumps(description.get(name))):
+            refuse(f"a new folder, or the weights it was made with; those of {name} have changed")
 
 
 def _circumstances() -> dict:
-    """What may differ between two starts of one run."""
+    """Return what may differ between two starts of one run."""
     return {
         "version": jaxloop.__version__,
         "git_commit": _git_commit(),
@@ -121,17 +118,15 @@ def _circumstances() -> dict:
 
 
 def _git_commit() -> str | None:
-    """The commit of the code that runs, with "+" if it was changed since; None outside a checkout."""
-    here = os.path.dirname(jaxloop.__file__)
+    """Return the commit of the code, with "+" if it was changed since; None outside a checkout."""
+    folder = os.path.dirname(jaxloop.__file__)
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", here, *arguments], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        command = ["git", "-C", folder, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + (
-            "+" if git("status", "--porcelain", "--untracked-files=no") else ""
-        )
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

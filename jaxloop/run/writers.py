@@ -1,35 +1,39 @@
-"""Files that a generation leaves for people: sample grids, every generated image, and what became of each."""
+"""The files that a generation leaves: sample grids, generated images, what became of each,
+predictions.
 
+Everything with a side effect on the workdir's results goes through here; arrays come from
+`devices.to_host`.
+"""
+
+import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 
-from jaxloop import config
-from jaxloop.devices import unstack
+from jaxloop.devices import to_host
 from jaxloop.files import write_atomic
-from jaxloop.loop.experiment import Parts
-from jaxloop.loop.state import LoopState, Pending
+from jaxloop.loop.experiment import Experiment
+from jaxloop.loop.state import LoopState, Selection
 from jaxloop.metrics.embedded import even
 from jaxloop.provenance import sheets, store
+from jaxloop.types import Samples
 
 GRID_COLUMNS = 10
-GRID_SIDE = (
-    28  # pixels, at least, of one picture in a grid: small ones are enlarged by a whole factor
-)
-REAL_IMAGES = 1000  # at most, left beside the generated ones, to be mixed among them unseen
-WAITING, DIVERGED = "waits for the filter", "the generator diverged"
+GRID_SIDE = 28  # pixels, at least, of an image in a grid: small ones are enlarged by a whole factor
+REAL_IMAGES = 1000  # at most, kept beside the generated ones, to be mixed among them unseen
 
 
-def write_real(parts: Parts, workdir: Path) -> None:
-    """Writes images/real.png and .jsonl, an even choice of the real training images; once, and only if images are kept."""
+def write_real(experiment: Experiment, workdir: Path) -> None:
+    """Write images/real.png and .jsonl, an even choice of real training images; once, if images are
+    kept."""
     sheet = workdir / "images" / "real.png"
-    if not parts.spec.loop.images or sheet.exists():
+    if not experiment.spec.loop.images or sheet.exists():
         return
-    index = np.asarray(even(parts.train.label, REAL_IMAGES))
-    image, label, group = (np.asarray(x)[index] for x in parts.train)
+    train = experiment.constants.train
+    index = np.asarray(even(train.label, REAL_IMAGES))
+    image, label, group = (np.asarray(x)[index] for x in (train.image, train.label, train.group))
     named = zip(label.tolist(), group.tolist(), map(sheets.sha256, image), strict=True)
     lines = [
         {"index": i, "class": c, "group": g, "sha256": name} for i, (c, g, name) in enumerate(named)
@@ -38,107 +42,127 @@ def write_real(parts: Parts, workdir: Path) -> None:
     write_atomic(sheet, sheets.encode(image))
 
 
-def write_made(parts: Parts, state: LoopState, workdir: Path) -> None:
-    """Writes what the stage "sample" gave, for every seed: images/gNN_sS.png, and provenance/gNN_sS.jsonl without a verdict
-    (but of a generator that diverged, of which nothing is kept)."""
-    for name, seed, pending, diverged in _by_seed(parts, state):
-        if parts.spec.loop.images:
-            write_atomic(workdir / "images" / f"{name}.png", sheets.encode(pending.samples.image))
-        verdict = {"kept": False, "why": DIVERGED} if diverged else {"kept": None, "why": WAITING}
-        lines = provenance(pending, state.cursor.generation, seed)
-        store.write_lines(
-            workdir / "provenance" / f"{name}.jsonl", (line | verdict for line in lines)
+def write_samples(experiment: Experiment, state: LoopState, workdir: Path) -> None:
+    """Write images/gNN_sS.png, and provenance/gNN_sS.jsonl before any choice (but of a generator
+    that diverged, of which nothing is kept)."""
+    for name, seed, samples, diverged in _by_seed(experiment, state):
+        if experiment.spec.loop.images:
+            write_atomic(workdir / "images" / f"{name}.png", sheets.encode(samples.image))
+        choice = (
+            {"kept": False, "reason": "generator_diverged"} if diverged else {"reason": "waiting"}
         )
+        score = np.full(len(samples.label), np.nan)
+        by_expert = dict.fromkeys(experiment.filter.experts, score)
+        unscored = Selection(score, by_expert, False, None, None)
+        lines = _lines(samples, unscored, state.cursor.generation, seed)
+        store.write_lines(workdir / "provenance" / f"{name}.jsonl", (x | choice for x in lines))
 
 
-def write_filtered(parts: Parts, state: LoopState, workdir: Path) -> None:
-    """Writes what the stage "filter" gave, for every seed: samples/gNN_sS.png, and the verdicts in provenance/gNN_sS.jsonl."""
-    for name, seed, pending, diverged in _by_seed(parts, state):
-        write_atomic(
-            workdir / "samples" / f"{name}.png", grid(shown_by_class(pending, parts.num_classes))
-        )
-        reasons = why(parts.spec.filter, pending, parts.num_classes, diverged)
-        lines = provenance(pending, state.cursor.generation, seed)
-        told = (
-            {**line, "kept": kept and not diverged, "why": reason}
-            for line, kept, reason in zip(lines, pending.kept.tolist(), reasons, strict=True)
-        )
-        store.write_lines(workdir / "provenance" / f"{name}.jsonl", told)
-
-
-def _by_seed(parts: Parts, state: LoopState) -> Iterator[tuple[str, int, Pending, bool]]:
-    """(name of its files, seed, Pending on the host, whether the generator diverged)."""
-    pending = jax.tree.map(np.asarray, unstack(state.pending))
-    for seed, one, diverged in zip(
-        parts.spec.seeds, pending, np.asarray(state.generator_diverged), strict=True
+def write_selection(experiment: Experiment, state: LoopState, workdir: Path) -> None:
+    """Write samples/gNN_sS.png, and the choices into provenance/gNN_sS.jsonl."""
+    selections = to_host(state.selection)
+    for (name, seed, samples, diverged), selection in zip(
+        _by_seed(experiment, state), selections, strict=True
     ):
-        yield store.name(state.cursor.generation, seed), seed, one, bool(diverged)
+        rows = by_class(samples, selection.kept_index, experiment.num_classes)
+        write_atomic(workdir / "samples" / f"{name}.png", grid(rows))
+        ranked = experiment.num_classes if experiment.filter.ranking == "class" else 1
+        reasons = choice_reasons(selection, ranked, diverged)
+        kept = selection.kept & (not diverged)
+        lines = _lines(samples, selection, state.cursor.generation, seed)
+        chosen = (
+            {**line, "kept": one_kept, "reason": reason}
+            for line, one_kept, reason in zip(lines, kept.tolist(), reasons, strict=True)
+        )
+        store.write_lines(workdir / "provenance" / f"{name}.jsonl", chosen)
 
 
-def shown_by_class(pending: Pending, num_classes: int) -> np.ndarray:
-    """The first kept images of every class, a class a row, black where there are no more: uint8 [num_classes columns h w c]."""
-    label = pending.samples.label[pending.kept_index]
-    by_class = [
-        pending.kept_index[label == one_class][:GRID_COLUMNS] for one_class in range(num_classes)
-    ]
-    shown = np.zeros(
-        (num_classes, max(map(len, by_class)), *pending.samples.image.shape[1:]), np.uint8
-    )
-    for row, index in zip(shown, by_class, strict=True):
-        row[: len(index)] = pending.samples.image[index]
-    return shown
+def write_predictions(experiment: Experiment, state: LoopState, workdir: Path) -> None:
+    """Write predictions/gNN.npz: every measure of a classifier can be made again from it."""
+    test = experiment.constants.test
+    arrays = {n: np.stack(to_host(state.predictions[n])) for n in experiment.trainers}
+    arrays |= {"label": np.asarray(test.label), "group": np.asarray(test.group)}
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    path = workdir / "predictions" / f"g{state.cursor.generation:02d}.npz"
+    write_atomic(path, content.getvalue())
+
+
+WRITERS: dict[str, Callable[[Experiment, LoopState, Path], None]] = {
+    "samples": write_samples,
+    "selection": write_selection,
+    "predictions": write_predictions,
+}
+
+
+def _by_seed(experiment: Experiment, state: LoopState) -> Iterator[tuple[str, int, Samples, bool]]:
+    """Yield (name of its files, seed, Samples on the host, whether the generator diverged)."""
+    columns = experiment.seeds.values, to_host(state.samples), to_host(state.generator_diverged)
+    for seed, samples, diverged in zip(*columns, strict=True):
+        yield store.name(state.cursor.generation, seed), seed, samples, bool(diverged)
+
+
+def by_class(samples: Samples, kept_index: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return the first kept images of every class, a class a row: uint8 [num_classes columns h w
+    c].
+
+    Black where there are no more.
+    """
+    label = samples.label[kept_index]
+    rows = [kept_index[label == one_class][:GRID_COLUMNS] for one_class in range(num_classes)]
+    image = np.zeros((num_classes, max(map(len, rows)), *samples.image.shape[1:]), np.uint8)
+    for row, index in zip(image, rows, strict=True):
+        row[: len(index)] = samples.image[index]
+    return image
 
 
 def grid(image: np.ndarray) -> bytes:
-    """PNG of uint8 [rows columns h w c], without a gap; small pictures enlarged by a whole factor."""
+    """Return a PNG of uint8 [rows columns h w c], without a gap; small images enlarged."""
     rows, columns, h, w, c = image.shape
     tiles = image.transpose(0, 2, 1, 3, 4).reshape(rows * h, columns * w, c)
     factor = -(-GRID_SIDE // h)
     return sheets.png(tiles.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
-def provenance(pending: Pending, generation: int, seed: int) -> Iterator[dict]:
-    """One line a generated image: where it comes from and what the experts said. Host arrays in `pending`."""
-    experts = {name: score.tolist() for name, score in pending.scores.items()}
-    score = pending.score.tolist()
-    for index, image in enumerate(pending.samples.image):
+def _lines(samples: Samples, selection: Selection, generation: int, seed: int) -> Iterator[dict]:
+    """Yield one line a generated image: where it comes from and what the experts said."""
+    by_expert = {name: score.tolist() for name, score in selection.by_expert.items()}
+    scores = selection.score.tolist()
+    for index, image in enumerate(samples.image):
         yield {
             "born": generation,
             "seed": seed,
             "index": index,
-            "class": int(pending.samples.label[index]),
-            "group": int(pending.samples.group[index]),
+            "class": int(samples.label[index]),
+            "group": int(samples.group[index]),
             "sha256": sheets.sha256(image),
-            "score": _number(score[index]),
-            "scores": {name: _number(own[index]) for name, own in experts.items()},
+            "score": _number(scores[index]),
+            "scores": {name: _number(score[index]) for name, score in by_expert.items()},
             "kept": None,
         }
 
 
-def why(filter_: config.Filter, pending: Pending, num_classes: int, diverged: bool) -> list[str]:
-    """The reason of the verdict on each image. Host arrays in `pending`."""
-    if diverged:
-        return [DIVERGED] * len(pending.kept)
-    if pending.lost:
-        return ["a random choice: the classifier that scores diverged"] * len(pending.kept)
-    groups, among = (num_classes, "of its class ") if filter_.ranking == "class" else (1, "")
-    reasons = {
-        (kept, tied): f"among the {word} {among}by {filter_.name}"
-        + (f": of several with its score the {order}" if tied else "")
-        for kept, word, order in ((True, "best", "earlier"), (False, "worst", "later"))
-        for tied in (True, False)
-    }
-    tied = _tied(pending.score, pending.kept, groups)
-    return [reasons[verdict] for verdict in zip(pending.kept.tolist(), tied.tolist(), strict=True)]
+def choice_reasons(selection: Selection, num_ranked: int, diverged: bool) -> list[str]:
+    """Return the code of the reason why each image was kept or dropped.
+
+    Args:
+      num_ranked: sets that were ranked apart: the number of classes, or 1.
+    """
+    if diverged or selection.unscored:
+        code = "generator_diverged" if diverged else "random_choice"
+        return [code] * len(selection.kept)
+    tied = _tied(selection.score, selection.kept, num_ranked)
+    word = np.where(selection.kept, "best", "worst")
+    return np.where(tied, np.char.add(word, "_tie"), word).tolist()
 
 
-def _tied(score: np.ndarray, kept: np.ndarray, groups: int) -> np.ndarray:
-    """bool [n]: images of a score of which, in their group (`select.best`), some are kept and others are not."""
+def _tied(score: np.ndarray, kept: np.ndarray, num_ranked: int) -> np.ndarray:
+    """Return bool [n]: images of a score of which some are kept and others not (`select.best`)."""
     tied = np.zeros_like(kept)
-    for group in range(groups):
-        of_group = slice(group, None, groups)
-        both = np.intersect1d(score[of_group][kept[of_group]], score[of_group][~kept[of_group]])
-        tied[of_group] = np.isin(score[of_group], both)
+    for i in range(num_ranked):
+        ranked = slice(i, None, num_ranked)
+        both = np.intersect1d(score[ranked][kept[ranked]], score[ranked][~kept[ranked]])
+        tied[ranked] = np.isin(score[ranked], both)
     return tied
 
 

@@ -5,20 +5,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloop import config
 from jaxloop.errors import InputError
-from jaxloop.loop import policy
-from jaxloop.loop.stages import compile_stages
-from jaxloop.run import build as setup
+from jaxloop.loop import policy, stages
+from jaxloop.loop.state import on_host
+from jaxloop.run.build import build
+from jaxloop.spec import Loop
 from tests.conftest import tiny
-from tests.loop.playing import play
+from tests.playing import play
 
 REAL, KEPT = 50, 12
 STAGES = ("generator", "classifier")
 
 
 def used(loop, stage, generation, size, seed=0, capacity=60) -> tuple[np.ndarray, np.ndarray]:
-    """(of the real images, of the queue's slots) with `size` images in the queue; checks `count` on the way."""
+    """(of the real images, of the queue's slots) with `size` images in the queue; checks `count` on
+    the way."""
     valid = jnp.arange(capacity) < size
     mask = np.asarray(
         policy.trained_on(loop, jnp.int32(seed), stage, jnp.int32(generation), REAL, valid)
@@ -34,12 +35,12 @@ def used(loop, stage, generation, size, seed=0, capacity=60) -> tuple[np.ndarray
 @pytest.mark.parametrize("stage", STAGES)
 def test_all_real_images_and_the_whole_queue(name, stage):
     for generation, size in ((0, 0), (1, 0), (1, 12), (5, 60)):
-        real, queue = used(config.Loop(policy=name), stage, generation, size)
+        real, queue = used(Loop(policy=name), stage, generation, size)
         assert real.all() and queue.sum() == size
 
 
 def test_fully_synthetic_has_real_images_only_at_its_founding():
-    loop = config.Loop(real="none")
+    loop = Loop(real="none")
     assert used(loop, "classifier", 0, 0)[0].all() and used(loop, "generator", 1, 0)[0].all()
     for stage, generation in (
         ("classifier", 1),
@@ -52,7 +53,7 @@ def test_fully_synthetic_has_real_images_only_at_its_founding():
 
 
 def test_fresh_data_are_new_until_all_were_used():
-    loop = config.Loop(real="fresh", fresh=0.2)
+    loop = Loop(real="fresh", fresh=0.2)
     given = [used(loop, "classifier", generation, 0)[0] for generation in range(10)]
     assert [mask.sum() for mask in given] == [10] * 10
     assert (np.sum(given[:5], axis=0) == 1).all() and (np.sum(given[5:], axis=0) == 1).all()
@@ -64,21 +65,22 @@ def test_fresh_data_are_new_until_all_were_used():
 
 
 def test_fresh_share_that_does_not_divide_goes_round():
-    loop = config.Loop(real="fresh", fresh=0.3)
+    loop = Loop(real="fresh", fresh=0.3)
     times = np.sum([used(loop, "classifier", generation, 0)[0] for generation in range(10)], axis=0)
     assert times.tolist() == [3] * REAL  # 10 x 15 images, dealt evenly over 50
-    assert used(config.Loop(real="fresh", fresh=1.0), "classifier", 4, 0)[0].all()
+    assert used(Loop(real="fresh", fresh=1.0), "classifier", 4, 0)[0].all()
 
 
 def test_subsample_is_of_the_size_of_the_real_set_and_uniform_over_the_pool():
-    loop = config.Loop(policy="accumulate_subsample")
+    loop = Loop(policy="accumulate_subsample")
     assert used(loop, "generator", 1, 0)[0].all()  # no more than it needs is there
     times = np.zeros(REAL + 60)
     for generation in range(2, 402):
         real, queue = used(loop, "classifier", generation, 60)
         assert real.sum() + queue.sum() == REAL
         times += np.concatenate([real, queue])
-    # 400 draws with chance 50/110: a count beyond 5 standard deviations among 110 has a chance below 1e-4
+    # 400 draws with chance 50/110: a count beyond 5 standard deviations among 110 has a chance
+    # below 1e-4
     chance = REAL / (REAL + 60)
     assert np.abs(times - 400 * chance).max() < 5 * np.sqrt(400 * chance * (1 - chance))
     classifier, generator = (np.concatenate(used(loop, stage, 2, 60)) for stage in STAGES)
@@ -87,7 +89,7 @@ def test_subsample_is_of_the_size_of_the_real_set_and_uniform_over_the_pool():
 
 def test_room_in_the_queue():
     held = {
-        name: policy.generations_held(config.Loop(policy=name, generations=7, capacity=3))
+        name: policy.generations_held(Loop(policy=name, generations=7, capacity=3))
         for name in ("fifo", "replace", "accumulate", "accumulate_subsample")
     }
     assert held == {"fifo": 3, "replace": 1, "accumulate": 7, "accumulate_subsample": 7}
@@ -98,15 +100,13 @@ def test_batches_larger_than_any_generation_trains_on_are_refused_before_work():
         InputError,
         match=r"config.generator.batch_size=500 .* at most the 390 images .*loop.real is none",
     ):
-        setup.build(
-            tiny(**{"loop.real": "none", "generator.batch_size": 500}), devices=jax.devices()[:1]
-        )
+        build(tiny(**{"loop.real": "none", "generator.batch_size": 500}), devices=jax.devices()[:1])
     with pytest.raises(
         InputError, match=r"config.generator.batch_size=128 .* at most the 65 images"
     ):
-        setup.build(tiny(**{"loop.real": "fresh", "loop.fresh": 0.05}), devices=jax.devices()[:1])
+        build(tiny(**{"loop.real": "fresh", "loop.fresh": 0.05}), devices=jax.devices()[:1])
     with pytest.raises(InputError, match=r"config.loop.fresh=0.0005 .* 2 or more of 1293"):
-        setup.build(tiny(**{"loop.real": "fresh", "loop.fresh": 0.0005}), devices=jax.devices()[:1])
+        build(tiny(**{"loop.real": "fresh", "loop.fresh": 0.0005}), devices=jax.devices()[:1])
 
 
 @pytest.mark.slow
@@ -119,29 +119,31 @@ def test_batches_larger_than_any_generation_trains_on_are_refused_before_work():
     ],
 )
 def test_through_the_loop_with_one_trace(name, real, born):
-    """Nothing is traced after generation 1, the queue holds the policy's generations, and the seeds' numbers differ."""
+    """Nothing is traced after generation 1, the queue holds the policy's generations, and the
+    seeds' numbers differ."""
     changes = {
         "loop.policy": name,
         "loop.real": real,
         "loop.generations": 3,
         "classifiers": ("lenet",),
     }
-    parts = setup.build(tiny(**changes, **{"generator.batch_size": 64}), devices=jax.devices()[:1])[
-        0
-    ]
-    compiled, steps_of_first = compile_stages(parts), 2
-    state, _ = play(parts, compiled, steps=1)
-    while state.cursor.generation < steps_of_first:
-        state, _ = play(parts, compiled, state, steps=1)
-    traced = compiled.traces()
-    state, records = play(parts, compiled, state)
-    assert compiled.traces() == traced
-    for i in range(len(parts.spec.seeds)):
-        held = np.asarray(state.queue.born[i])
+    spec = tiny(**changes, **{"generator.batch_size": 64})
+    experiment = build(spec, devices=jax.devices()[:1])[0]
+    built = stages.build(experiment)
+    state, _ = play(experiment, built, calls=1, evaluate=[])
+    while state.cursor.generation < 2:
+        state, _ = play(experiment, built, state, calls=1, evaluate=[])
+    traced = stages.num_traces(built)
+    state, log = play(experiment, built, state)
+    assert stages.num_traces(built) == traced
+    queue = on_host(state).queue
+    for held, size in zip(queue.born, queue.size, strict=True):
         assert np.unique(held[held >= 0]).tolist() == born
-        assert int(state.queue.size[i]) == parts.kept * len(born) == parts.capacity
+        assert size == experiment.num_kept * len(born) == experiment.capacity
     accuracy = {
-        r["seed"]: r["value"] for r in records if r["metric"] == "accuracy" and r["generation"] == 3
+        r["seed"]: r["value"]
+        for r in log
+        if r["metric"] == "accuracy" and r["generation"] == 3 and "rank" not in r
     }
     assert accuracy.keys() == {0, 1} and accuracy[0] != accuracy[1]
 
@@ -155,20 +157,13 @@ def test_a_fully_synthetic_loop_whose_generators_diverge_has_nothing_and_says_so
         "measure.bootstrap": 0,
     }
     spec = tiny(**changes, **{"seeds": (0,), "generator.epochs": 1, "classifier.epochs": 1})
-    state, records = play(setup.build(spec, devices=jax.devices()[:1])[0])
-    assert state.cursor.generation == 3 and int(state.queue.size[0]) == 0
-    value = {
-        (r["generation"], r["subject"], r["metric"]): r["value"]
-        for r in records
-        if not {"class", "group"} & r.keys()
-    }
+    state, log = play(build(spec, devices=jax.devices()[:1])[0])
+    assert state.cursor.generation == 3 and int(on_host(state).queue.size[0]) == 0
+    plain = [r for r in log if not {"class", "group", "epoch", "rank"} & r.keys()]
+    row = {(r["generation"], r["subject"], r["metric"]): r for r in plain}
     for generation in (1, 2):
-        assert (
-            value[generation, "generator", "diverged"]
-            == value[generation, "lenet", "diverged"]
-            == 1.0
-        )
-        assert value[generation, "lenet", "accuracy"] is None
-        assert "nothing to train on" in value[generation, "lenet", "accuracy_note"]
-        assert "nothing to train on" in value[generation, "generator", "label_agreement_note"]
-    assert value[0, "lenet", "diverged"] == 0.0
+        for subject in ("generator", "lenet"):
+            assert row[generation, subject, "diverged"]["value"] == 1.0
+        assert row[generation, "lenet", "accuracy"]["reason"] == "classifier_diverged"
+        assert row[generation, "generator", "label_agreement"]["reason"] == "generator_diverged"
+    assert row[0, "lenet", "diverged"]["value"] == 0.0

@@ -1,4 +1,5 @@
-"""Both arms in one workdir: the control arm is the run with the random filter, bit for bit, from generation 0 on."""
+"""Both arms in one workdir: the control arm is the run with the random filter, bit for bit, from
+generation 0 on."""
 
 import dataclasses
 import json
@@ -9,8 +10,8 @@ import pytest
 from jaxloop import config
 from jaxloop.errors import InputError
 from jaxloop.provenance import store
-from jaxloop.run import build as setup
 from jaxloop.run import driver
+from jaxloop.spec import Filter
 from tests.conftest import tiny
 
 SMALL = {
@@ -33,7 +34,7 @@ def lines(path):
 def test_control_equals_a_run_of_its_own(tmp_path, one_device):
     spec = tiny(**SMALL, **{"filter.control": True})
     driver.run(spec, tmp_path / "both")
-    chance = dataclasses.replace(spec.filter, name="random", control=False)
+    chance = Filter(name="random", drop=spec.filter.drop)
     driver.run(dataclasses.replace(spec, filter=chance), tmp_path / "random")
     control = tmp_path / "both" / "control"
     for file in ("records.jsonl", *(f"{folder}/g01_s1{end}" for folder, end in LEFT.items())):
@@ -41,8 +42,10 @@ def test_control_equals_a_run_of_its_own(tmp_path, one_device):
     ours, theirs = lines(tmp_path / "both" / "records.jsonl"), lines(control / "records.jsonl")
     first = [[r for r in log if r["generation"] == 0] for log in (ours, theirs)]
     assert first[0] == first[1] and ours != theirs
-    told = json.loads((control / "config.json").read_text())
-    assert told["config"]["filter"]["name"] == "random" and "control arm" in told["notes"][0]
+    described = json.loads((control / "config.json").read_text())
+    assert (
+        described["config"]["filter"]["name"] == "random" and "control arm" in described["notes"][0]
+    )
     kept = [
         [line["kept"] for line in store.lines(path, 1, 0)] for path in (control, tmp_path / "both")
     ]
@@ -54,15 +57,17 @@ def test_control_equals_a_run_of_its_own(tmp_path, one_device):
     assert len(real) == len(pictures) == 1000 and {line["class"] for line in real} == set(range(10))
 
 
-@pytest.mark.parametrize("name", ["random", "none"])
-def test_chance_has_no_control(name):
-    with pytest.raises(InputError, match=f"config.filter.control=True .* filter.name is {name}"):
-        setup.build(config.resolve({"filter": {"name": name, "control": True}}))
-
-
-def test_two_arms_that_keep_everything_are_refused():
-    with pytest.raises(InputError, match=r"config.filter.drop=0.0 .* filter.control is True"):
-        setup.build(config.resolve({"filter": {"drop": 0.0, "control": True}}))
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"name": "random"}, "config.filter.control=True .* filter.name is random"),
+        ({"name": "none"}, "config.filter.control=True .* filter.name is not none"),
+        ({"drop": 0.0}, "config.filter.drop=0.0 .* filter.control is True"),
+    ],
+)
+def test_arms_that_cannot_differ_are_refused(changes, says):
+    with pytest.raises(InputError, match=says):
+        config.resolve({"filter": {"control": True, **changes}})
 
 
 def test_a_deleted_class_is_warned_of(capsys):

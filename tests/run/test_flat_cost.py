@@ -16,8 +16,9 @@ FULL = 3  # the generation at which the queue is full (capacity 3)
 @pytest.mark.slow
 def test_memory_and_time_do_not_grow_with_generations(tmp_path):
     command = (
-        "-m", "jaxloop.main", "--config=configs/digits.py", f"--workdir={tmp_path / 'w'}", "--config.seeds=0,1",
-        "--config.loop.generations=12", "--config.data.image_size=12", "--config.generator.epochs=4",
+        "-m", "jaxloop.main", "--config=configs/digits.py", f"--workdir={tmp_path / 'w'}",
+        "--config.seeds=0,1", "--config.loop.generations=12", "--config.data.image_size=12",
+        "--config.generator.epochs=4",
         "--config.classifier.epochs=4", "--config.classifier.width=0.05",
     )  # fmt: skip
     environment = {
@@ -39,10 +40,11 @@ def test_memory_and_time_do_not_grow_with_generations(tmp_path):
         peak[generation] = line["peak_memory_mb"]
         if not line["stage"].startswith("classifier"):  # early stopping decides how long those take
             seconds[generation] = seconds.get(generation, 0) + line["seconds"]
-    # The peak is of the whole process and never falls. 6 %: the allocator wandering; measured, 4 % from generation 4 to 16, and
-    # it levels off (with MALLOC_ARENA_MAX=2: 2 %).
+    # The peak is of the whole process and never falls. 6 %: the allocator wandering; measured, 4 %
+    # from generation 4 to 16, and it levels off (with MALLOC_ARENA_MAX=2: 2 %).
     assert peak[12] <= 1.06 * peak[4], peak
-    # Machines are noisy, so medians over four generations. A cost in proportion to t would give 1.9.
+    # Machines are noisy, so medians over four generations. A cost in proportion to t would give
+    # 1.9.
     early = statistics.median(seconds[g] for g in range(FULL + 1, FULL + 5))
     late = statistics.median(seconds[g] for g in range(9, 13))
     assert late <= 1.75 * early, seconds

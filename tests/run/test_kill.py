@@ -1,4 +1,5 @@
-"""kill -9 at random moments of a real process; the same command goes on and ends with the same bytes."""
+"""kill -9 at random moments of a real process; the same command goes on and ends with the same
+bytes."""
 
 import os
 import random
@@ -14,9 +15,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (
-    "-m", "jaxloop.main", "--config=configs/digits.py:biased", "--config.seeds=0,1", "--config.loop.generations=2", "--config.filter.control=True",
+    "-m", "jaxloop.main", "--config=configs/digits.py:biased", "--config.seeds=0,1",
+    "--config.loop.generations=2", "--config.filter.control=True",
     "--config.data.image_size=12", "--config.generator.epochs=6", "--config.generator.width=4",
-    "--config.classifier.epochs=6", "--config.classifier.width=0.05", "--config.checkpoint.every_seconds=0.4",
+    "--config.classifier.epochs=6", "--config.classifier.width=0.05",
+    "--config.checkpoint.every_seconds=0.4",
 )  # fmt: skip
 KILLS = 7
 
@@ -118,9 +121,9 @@ def compare(workdir: Path, other: Path) -> None:
     """Every file of a run but the clock's."""
     left = ["records.jsonl"] + [
         str(file.relative_to(other))
-        for folder in ("samples", "provenance", "images")
+        for folder in ("samples", "provenance", "images", "predictions")
         for file in sorted((other / folder).glob("g*"))
     ]
-    assert len(left) == 1 + 3 * 2 * 2  # two generations of two seeds
+    assert len(left) == 1 + 3 * 2 * 2 + 3  # two generations of two seeds; predictions of three
     for file in left:
         assert (workdir / file).read_bytes() == (other / file).read_bytes(), file

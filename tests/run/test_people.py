@@ -1,18 +1,15 @@
 """The filter that asks people: the run stops after sampling, and goes on with their votes."""
 
-import jax
 import numpy as np
 import pytest
-from tests.loop.test_control import SMALL, lines
 
 from jaxloop import filters
 from jaxloop.errors import InputError, Waiting
-from jaxloop.loop import advance
+from jaxloop.loop import advance, stages
 from jaxloop.provenance import sheets, store, votes
-from jaxloop.run import build as setup
-from jaxloop.run import driver
-from jaxloop.run import votes_needed as people
+from jaxloop.run import driver, people
 from tests.conftest import tiny
+from tests.run.test_control import SMALL, lines
 
 SPEC = {**SMALL, "seeds": (0,), "filter.name": "human", "filter.drop": 0.25}
 
@@ -45,7 +42,8 @@ def test_a_run_waits_for_votes_and_goes_on_with_them(tmp_path, one_device):
     assert {line["kept"] for line in waiting} == {None} and (tmp_path / "report.html").exists()
     before = (tmp_path / "records.jsonl").read_bytes()
 
-    # A class of which every image is voted out, one of which a few are, and one about which two people do not agree.
+    # A class of which every image is voted out, one of which a few are, and one about which two
+    # people do not agree.
     verdicts = {line["index"]: "keep" for line in waiting}
     by_class = [[line["index"] for line in waiting if line["class"] == c] for c in range(10)]
     verdicts |= dict.fromkeys(by_class[0], "drop") | dict.fromkeys(by_class[1][-5:], "drop")
@@ -80,39 +78,38 @@ def test_a_run_waits_for_votes_and_goes_on_with_them(tmp_path, one_device):
 
 def test_people_must_see_the_images():
     with pytest.raises(InputError, match=r"config.loop.images=False .* filter.name is human"):
-        setup.build(tiny(**{"filter.name": "human", "loop.images": False}))
+        tiny(**{"filter.name": "human", "loop.images": False})
 
 
 @pytest.fixture
-def waiting(tiny_parts):
-    """Parts whose filter asks people for two images in five, and a state of black images in seed 0 and white ones in seed 1."""
+def waiting(tiny_experiment):
+    """A filter that asks people for two images in five; seed 0 has black images, seed 1 white
+    ones."""
     spec = tiny(**{"filter.name": "human", "filter.reviewed": 0.4})
-    parts = tiny_parts._replace(spec=spec, filter=filters.create(spec.filter))
-    state = jax.tree.map(np.array, advance.initial(parts))
-    state.pending.samples.image[1] = 255
-    return parts, state
+    experiment = tiny_experiment._replace(spec=spec, filter=filters.create(spec.filter))
+    state = advance.initial(experiment, stages.build(experiment))
+    state.samples.image[1] = 255
+    return experiment, state
+
+
+def image(state, seed) -> dict:
+    return {"sha256": sheets.sha256(state.samples.image[seed, 0]), "class": 0, "index": 0}
 
 
 def test_every_seed_must_be_voted_on(waiting, tmp_path):
-    parts, state = waiting
-    vote(
-        tmp_path,
-        {"sha256": sheets.sha256(state.pending.samples.image[0, 0]), "class": 0, "index": 0},
-        "drop",
-    )
+    experiment, state = waiting
+    vote(tmp_path, image(state, 0), "drop")
     with pytest.raises(Waiting, match=r"440 of 880 images have a vote, 352 must, 176 of each seed"):
-        people.asked(parts, state, tmp_path)
-    vote(
-        tmp_path,
-        {"sha256": sheets.sha256(state.pending.samples.image[1, 0]), "class": 0, "index": 0},
-        "keep",
-    )
-    scores = people.asked(parts, state, tmp_path)
+        people.votes_of(experiment, state, tmp_path)
+    vote(tmp_path, image(state, 1), "keep")
+    scores = people.votes_of(experiment, state, tmp_path)
     assert (scores[0] == -1).all() and (scores[1] == 1).all()
 
 
 def test_nobody_is_asked_about_a_generator_that_diverged(waiting, tmp_path):
-    parts, state = waiting
+    experiment, state = waiting
     with pytest.raises(Waiting, match=r"0 of 440 images have a vote, 176 must\. "):
-        people.asked(parts, state._replace(generator_diverged=np.array([True, False])), tmp_path)
-    people.asked(parts, state._replace(generator_diverged=np.array([True, True])), tmp_path)
+        one = state._replace(generator_diverged=np.array([True, False]))
+        people.votes_of(experiment, one, tmp_path)
+    both = state._replace(generator_diverged=np.array([True, True]))
+    people.votes_of(experiment, both, tmp_path)

@@ -7,7 +7,7 @@ from jaxloop.errors import InputError
 from jaxloop.loop.state import Cursor
 from jaxloop.run import progress, workdir
 
-SPEC = config.Spec()
+SPEC = config.resolve({})
 DESCRIPTION = {"data": {"crc32": "1234", "num_train": 3}, "notes": []}
 
 
@@ -108,3 +108,22 @@ def test_time_left(monkeypatch):
         == ", about 00:14 left"
     )
     bar.close()
+
+
+def test_equal_files_in_another_place_go_on(tmp_path):
+    path = claimed(tmp_path / "w")
+    workdir.describe(path, SPEC, DESCRIPTION)
+    moved = config.resolve({"measure": {"clip": "elsewhere"}})
+    workdir.describe(path, moved, DESCRIPTION)
+    described = json.loads((path / "config.json").read_text())
+    assert [start["measure.clip"] for start in described["resumed"]] == ["elsewhere"]
+
+
+def test_a_workdir_of_another_layout_is_refused(tmp_path):
+    path = claimed(tmp_path / "w")
+    workdir.describe(path, SPEC, DESCRIPTION)
+    described = json.loads((path / "config.json").read_text())
+    del described["layout"]
+    (path / "config.json").write_text(json.dumps(described))
+    with pytest.raises(InputError, match="layout of another version"):
+        workdir.describe(path, SPEC, DESCRIPTION)

@@ -1,0 +1,92 @@
+"""The kept images of a generation: classes, diversity, shares of subgroups."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloop.classifiers import training
+from jaxloop.devices import join, select, to_host
+from jaxloop.loop.experiment import Experiment, nothing, over_seeds
+from jaxloop.loop.state import LoopState
+from jaxloop.metrics import generated
+from jaxloop.records import Log
+from jaxloop.types import Array, Samples
+
+
+def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
+    train = jax.tree.map(np.asarray, experiment.constants.train.to_samples())
+    num_classes = experiment.num_classes
+    real_distance = generated.class_distance(train.image, train.label, num_classes)
+    real_shares = _shares(experiment, train)
+    predict = over_seeds(experiment, predict_kept)
+
+    def evaluate(state: LoopState) -> list[dict]:
+        logs = [Log(seed, state.cursor.generation) for seed in experiment.seeds.values]
+        if state.cursor.generation == 0:
+            for log in logs:
+                _add_shares(log, "real", real_shares)
+            return [record for log in logs for record in log.records]
+        kept_index = select(state.selection, lambda s: s.kept_index)
+        inputs = join(state.reference, state.samples, kept_index)
+        predicted = to_host(predict(nothing(inputs), inputs, ()))
+        for i, (log, kept, diverged) in enumerate(zip(logs, *kept_samples(state), strict=True)):
+            reference_diverged = to_host(select(state.reference, lambda r: r.diverged))[i]
+            _add_one_seed(
+                log, experiment, kept, diverged, reference_diverged, predicted[i], real_distance
+            )
+        return [record for log in logs for record in log.records]
+
+    return evaluate
+
+
+def predict_kept(experiment: Experiment, state, inputs, constants) -> Array:
+    """Return the class that the reference predicts of every kept image, int32 [m]."""
+    reference, samples, kept_index = inputs
+    trainer = experiment.trainers[experiment.reference]
+    logits = training.logits(trainer, reference.variables, samples.image[kept_index])
+    return logits.argmax(axis=-1)
+
+
+def kept_samples(state: LoopState) -> tuple[list[Samples], list[bool]]:
+    """Return (the kept images of each seed, on the host; whether each generator diverged)."""
+    samples = to_host(state.samples)
+    index = to_host(select(state.selection, lambda s: s.kept_index))
+    kept = [Samples(*(x[i] for x in one)) for one, i in zip(samples, index, strict=True)]
+    return kept, [bool(x) for x in to_host(state.generator_diverged)]
+
+
+def _add_one_seed(
+    log: Log, experiment: Experiment, kept, diverged, reference_diverged, predicted, real_distance
+) -> None:
+    """Add the measures of one seed. Those that need the reference do not exist if it diverged."""
+    reason = "generator_diverged" if diverged else None
+    unpredicted = reason or ("reference_diverged" if reference_diverged else None)
+    log.add("generator", "diverged", diverged)
+    agreement = np.nan if unpredicted else generated.label_agreement(predicted, kept.label)
+    log.add("generator", "label_agreement", agreement, unpredicted)
+    diversity = generated.within_class_diversity(
+        kept.image, kept.label, real_distance, experiment.num_classes
+    )
+    diversity = np.nan if diverged else diversity
+    log.add("generator", "within_class_diversity", diversity, reason or "too_few_images")
+    shares = _shares(experiment, kept)
+    if diverged:
+        shares = generated.Shares(*(jnp.full_like(share, np.nan) for share in shares))
+    _add_shares(log, "generator", shares, reason or "no_images")
+
+
+def _shares(experiment: Experiment, samples: Samples) -> generated.Shares:
+    shape = experiment.num_classes, experiment.num_groups
+    return generated.subgroup_share(samples.group, samples.label, *shape)
+
+
+def _add_shares(
+    log: Log, subject: str, shares: generated.Shares, reason: str | None = None
+) -> None:
+    for group, value in enumerate(np.asarray(shares.overall)):
+        log.add(subject, "subgroup_share", value, reason, group=group)
+    for (label, group), value in np.ndenumerate(np.asarray(shares.by_class)):
+        log.add(subject, "subgroup_share", value, reason, **{"class": label, "group": group})
+    log.add(subject, "unknown_share", shares.unknown, reason)

@@ -1,0 +1,52 @@
+"""How training went: losses and gradient norms by epoch, how long classifiers trained."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from jaxloop.devices import select, to_host
+from jaxloop.loop.experiment import Experiment
+from jaxloop.loop.state import LoopState
+from jaxloop.records import Log
+
+
+def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
+    def evaluate(state: LoopState) -> list[dict]:
+        logs = [Log(seed, state.cursor.generation) for seed in experiment.seeds.values]
+        if state.cursor.generation:
+            training = to_host(select(state.generator, lambda g: (g.signals, g.steps)))
+            for log, (signals, steps) in zip(logs, training, strict=True):
+                for name, sums in signals.items():
+                    subject, metric = name.split("/")
+                    _add_by_epoch(log, subject, metric, sums, steps)
+        for name in experiment.trainers:
+            scalars = to_host(select(state.classifiers[name], _scalars))
+            for log, one_seed in zip(logs, scalars, strict=True):
+                _add_classifier(log, name, *one_seed)
+        return [record for log in logs for record in log.records]
+
+    return evaluate
+
+
+def _scalars(classifier):
+    c = classifier
+    return c.diverged, c.epoch, c.best_loss, c.loss, c.gradient_norm, c.validation_loss, c.steps
+
+
+def _add_classifier(
+    log: Log, name: str, diverged, epoch, best_loss, loss, gradient_norm, validation_loss, steps
+) -> None:
+    log.add(name, "epochs_trained", epoch)
+    value = np.nan if diverged else best_loss
+    log.add(name, "validation_loss", value, "classifier_diverged")
+    _add_by_epoch(log, name, "loss", loss, steps)
+    _add_by_epoch(log, name, "loss", validation_loss, np.minimum(steps, 1), split="validation")
+    _add_by_epoch(log, name, "gradient_norm", gradient_norm, steps)
+
+
+def _add_by_epoch(log: Log, subject: str, metric: str, sums, steps, split="training") -> None:
+    """Add the mean over the steps of every epoch that took place."""
+    for epoch in np.flatnonzero(steps):
+        mean = sums[epoch] / steps[epoch]
+        reason = f"{'classifier' if subject not in ('generator', 'discriminator') else 'generator'}"
+        log.add(subject, metric, mean, f"{reason}_diverged", epoch=int(epoch) + 1, split=split)
