@@ -1,4 +1,4 @@
-"""Pictures in PNGs, losslessly: one picture, or a sheet of many in their order; and the hash that names a picture."""
+"""Pictures in PNGs, losslessly: one, or a sheet of many in their order; the hash of a picture."""
 
 import hashlib
 import io
@@ -9,49 +9,46 @@ from PIL import Image, PngImagePlugin
 
 # Against the default 6: a twelfth larger, in half the time.
 COMPRESS_LEVEL = 1
-_END = b"\0\0\0\0IEND\xaeB`\x82"  # a PNG's last chunk, the only one whose checksum PIL does not look at
+_END = b"\0\0\0\0IEND\xaeB`\x82"  # a PNG's last chunk: PIL does not check its checksum
 
 
 def sha256(image: np.ndarray) -> str:
-    """The name of a picture: hex digest of uint8 [h w 3] pixels and their shape. Equal pictures have equal names."""
+    """Return the name of a picture, uint8 [h w 3]: hex digest of its shape and pixels."""
     _check(image, num_axes=3)
     return hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
 
 
 def png(image: np.ndarray, packed: bool = True) -> bytes:
-    """One picture, uint8 [h w 3], as PNG. Not `packed`, its length in bytes depends on h and w alone."""
+    """Return uint8 [h w 3] as PNG. Not `packed`, its number of bytes depends on h and w alone."""
     _check(image, num_axes=3)
     return _png(image, level=COMPRESS_LEVEL if packed else 0)
 
 
 def encode(image: np.ndarray) -> bytes:
-    """A sheet: uint8 [n h w 3], n >= 1, as one PNG mosaic, about square, row by row; black where the last row ends.
+    """Return a sheet of uint8 [n h w 3], n >= 1: one PNG mosaic, about square, row by row.
 
-    n, h and w stand in the PNG's text, so that `decode` needs nothing else. Raises ValueError on another shape or type.
+    It is black where the last row ends. The PNG's text holds n, h and w for `decode`. Raises
+    ValueError on another shape or type.
     """
     _check(image, num_axes=4)
     n, h, w, _ = image.shape
     columns = min(n, max(1, round(math.sqrt(n * h / w))))
     rows = -(-n // columns)
-    full = np.zeros((rows * columns, h, w, 3), np.uint8)
-    full[:n] = image
-    mosaic = (
-        full.reshape(rows, columns, h, w, 3)
-        .transpose(0, 2, 1, 3, 4)
-        .reshape(rows * h, columns * w, 3)
-    )
+    mosaic = np.zeros((rows * columns, h, w, 3), np.uint8)
+    mosaic[:n] = image
+    mosaic = mosaic.reshape(rows, columns, h, w, 3).swapaxes(1, 2)
     text = PngImagePlugin.PngInfo()
     for word, size in (("n", n), ("h", h), ("w", w)):
         text.add_text(word, str(size))
-    return _png(mosaic, text)
+    return _png(mosaic.reshape(rows * h, columns * w, 3), text)
 
 
 def decode(content: bytes) -> np.ndarray:
-    """The pictures of a sheet, uint8 [n h w 3], bit for bit. Raises ValueError on what is no whole sheet."""
+    """Return the pictures of a sheet: uint8 [n h w 3]. Raises ValueError on anything else."""
     if not content.endswith(_END):
         raise ValueError("not a whole sheet (no end of a PNG)")
     try:
-        # Not Image.open, which refuses large pictures: a sheet's size is known before any of it is unpacked.
+        # Image.open refuses large pictures. A sheet's size is known before it is unpacked.
         PngImagePlugin.PngImageFile(io.BytesIO(content)).verify()  # every chunk's checksum
         file = PngImagePlugin.PngImageFile(io.BytesIO(content))
         n, h, w = (int(file.text[word]) for word in "nhw")
@@ -60,12 +57,7 @@ def decode(content: bytes) -> np.ndarray:
         if not exact or file.mode != "RGB" or min(n, h, w) < 1:
             raise ValueError(f"{n} pictures of {h}x{w} do not fill {file.mode} {file.size}")
         mosaic = np.array(file)
-    except (
-        SyntaxError,
-        OSError,
-        KeyError,
-        ZeroDivisionError,
-    ) as error:  # what PIL raises, and absent text
+    except (SyntaxError, OSError, KeyError, ZeroDivisionError) as error:  # PIL's, and absent text
         raise ValueError(f"not a whole sheet ({error!r})") from None
     return mosaic.reshape(rows, h, columns, w, 3).swapaxes(1, 2).reshape(-1, h, w, 3)[:n]
 
@@ -74,15 +66,13 @@ def _png(
     pixels: np.ndarray, text: PngImagePlugin.PngInfo | None = None, level: int = COMPRESS_LEVEL
 ) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(
-        out, format="png", pnginfo=text, compress_level=level
-    )
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.save(out, format="png", pnginfo=text, compress_level=level)
     return out.getvalue()
 
 
 def _check(image: np.ndarray, num_axes: int) -> None:
-    if image.dtype != np.uint8 or image.ndim != num_axes or image.shape[-1] != 3 or image.size == 0:
+    if image.dtype != np.uint8 or image.ndim != num_axes or image.shape[-1] != 3 or not image.size:
         shape = "[n h w 3]" if num_axes == 4 else "[h w 3]"
-        raise ValueError(
-            f"pictures are uint8 {shape}, none of it empty; not {image.dtype} {list(image.shape)}"
-        )
+        actual = f"{image.dtype} {list(image.shape)}"
+        raise ValueError(f"pictures are uint8 {shape}, none of it empty; not {actual}")

@@ -1,4 +1,8 @@
-"""The lines and pictures of a workdir: provenance/gNN_sS.jsonl, images/gNN_sS.png, images/real.jsonl and .png."""
+"""Files of a workdir on its images: provenance/gNN_sS.jsonl, images/gNN_sS.png, images/real.*.
+
+A line of provenance/ has the fields of `GENERATED` and "group". "born" is its generation, "kept" is
+null before the filter has chosen, and "reason" is a code of `REASONS`.
+"""
 
 import json
 import os
@@ -12,72 +16,101 @@ from jaxloop import files
 from jaxloop.errors import InputError
 from jaxloop.provenance import sheets
 
-_MADE = re.compile(r"g(\d+)_s(\d+)")
+LAYOUT = 2  # of a workdir, as in its config.json
+REASONS = (
+    "waiting", "best", "worst", "best_tie", "worst_tie", "generator_diverged", "random_choice"
+)  # fmt: skip
+REAL = {"index": int, "class": int, "sha256": str}
+GENERATED = REAL | {
+    "born": int, "seed": int, "score": float | int | None, "scores": dict, "kept": bool | None,
+    "reason": str,
+}  # fmt: skip
+
+
+def config(workdir: str | os.PathLike) -> dict:
+    """Return config.json: "config", "data" and the rest.
+
+    Raises InputError if it cannot be read, or if another version of jaxloop wrote it.
+    """
+    path = Path(workdir, "config.json")
+    try:
+        content = files.parsed(path.read_bytes())
+        spec = content["config"]
+        _ = spec["filter"]["name"], spec["loop"]["generations"], content["data"]["class_names"]
+    except OSError as error:
+        raise InputError(path.name, str(path), f"a readable file ({error.strerror})") from None
+    except (ValueError, LookupError, TypeError) as error:
+        allowed = f"the configuration that a run wrote ({error!r})"
+        raise InputError(path.name, str(path), allowed) from None
+    if content.get("layout") != LAYOUT:
+        allowed = f'a run of this version of jaxloop ("layout": {LAYOUT} in its config.json)'
+        raise InputError("WORKDIR", str(workdir), allowed)
+    return content
 
 
 def name(generation: int, seed: int) -> str:
-    """What files of one generation and seed are called, without their ending."""
+    """Return the name, without ending, of the files of one generation and seed."""
     return f"g{generation:02d}_s{seed}"
 
 
-def made(workdir: str | os.PathLike) -> list[tuple[int, int]]:
-    """(generation, seed) of every provenance file, in the order of numbers; [] where there is none."""
-    stems = [path.stem for path in Path(workdir, "provenance").glob("*.jsonl")]
-    found = [(int(match[1]), int(match[2])) for match in map(_MADE.fullmatch, stems) if match]
-    return sorted(pair for pair in found if name(*pair) in stems)
+def pairs(workdir: str | os.PathLike) -> list[tuple[int, int]]:
+    """Return (generation, seed) of every provenance file, sorted."""
+    names = [path.name for path in Path(workdir, "provenance").glob("g*_s*")]
+    matches = [re.fullmatch(r"g(\d\d|[1-9]\d\d+)_s(0|[1-9]\d*)\.jsonl", name) for name in names]
+    return sorted((int(match[1]), int(match[2])) for match in matches if match)
 
 
 def lines(workdir: str | os.PathLike, generation: int, seed: int) -> list[dict]:
-    """What became of each image of a generation and seed, in index order.
+    """Return the lines of a generation and seed, in index order.
 
-    Raises InputError if the file is missing, or on a line that is not of an image, by file and line number.
+    Raises InputError if the file is missing, or naming a line that is not of an image.
     """
-    return _lines(Path(workdir, "provenance", f"{name(generation, seed)}.jsonl"))
+    return _lines(Path(workdir, "provenance", f"{name(generation, seed)}.jsonl"), GENERATED)
 
 
 def sheet(workdir: str | os.PathLike, generation: int, seed: int) -> Path:
-    """Where the pictures of a generation and seed lie, if the run kept them."""
+    """Return the path of the pictures of a generation and seed, which a run may not have kept."""
     return Path(workdir, "images", f"{name(generation, seed)}.png")
 
 
 def pictures(workdir: str | os.PathLike, generation: int, seed: int) -> np.ndarray:
-    """The images of a generation and seed in index order: uint8 [n h w 3].
+    """Return the images of a generation and seed in index order: uint8 [n h w 3].
 
-    Raises InputError naming the file if it is missing or no whole sheet, or has not a picture for each line.
+    Raises InputError naming the file if it is missing, torn, or has not a picture for each line.
     """
-    num = len(lines(workdir, generation, seed))
-    return _pictures(sheet(workdir, generation, seed), num)
+    return _pictures(sheet(workdir, generation, seed), len(lines(workdir, generation, seed)))
 
 
 def real(workdir: str | os.PathLike) -> tuple[list[dict], np.ndarray]:
-    """The choice of real training images: their m lines, and uint8 [m h w 3]. ([], an empty array) where there is none.
+    """Return the lines and images, uint8 [m h w 3], of real training images; m = 0 without any.
 
     Raises InputError as `lines` and `pictures` do.
     """
     path = Path(workdir, "images", "real.png")
     if not path.exists():
         return [], np.zeros((0, 0, 0, 3), np.uint8)
-    found = _lines(path.with_suffix(".jsonl"))
-    return found, _pictures(path, len(found))
+    content = _lines(path.with_suffix(".jsonl"), REAL)
+    return content, _pictures(path, len(content))
 
 
 def write_lines(path: str | os.PathLike, lines: Iterable[dict]) -> None:
-    """Writes JSON lines; a reader sees the old file or the new one. Raises ValueError on NaN and infinity."""
+    """Write JSON lines; a reader sees the old file or the new one. Raises ValueError on NaN."""
     text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
     files.write_atomic(path, text.encode())
 
 
-def _lines(path: Path) -> list[dict]:
-    found = files.read_lines(path, path.name)
-    for index, (number, line) in enumerate(found):
-        if not (isinstance(line, dict) and line.get("index") == index and _is_named(line)):
-            allowed = f'an image\'s JSON object with "index": {index}, "class": int, "sha256": str'
+def _lines(path: Path, kinds: dict) -> list[dict]:
+    content = files.read_lines(path, path.name)
+    for index, (number, line) in enumerate(content):
+        if not (
+            isinstance(line, dict)
+            and all(isinstance(line.get(name, ...), kind) for name, kind in kinds.items())
+            and line["index"] == index
+            and line.get("reason", REASONS[0]) in REASONS
+        ):
+            allowed = f'an image\'s JSON object with "index": {index} and {", ".join(kinds)}'
             raise InputError(f"{path}:{number}", files.shortened(json.dumps(line)), allowed)
-    return [line for _, line in found]
-
-
-def _is_named(line: dict) -> bool:
-    return type(line.get("class")) is int and isinstance(line.get("sha256"), str)
+    return [line for _, line in content]
 
 
 def _pictures(path: Path, num: int) -> np.ndarray:
@@ -88,9 +121,6 @@ def _pictures(path: Path, num: int) -> np.ndarray:
     except ValueError as error:
         raise InputError(path.name, str(path), f"a whole sheet of pictures ({error})") from None
     if len(image) != num:
-        raise InputError(
-            path.name,
-            str(path),
-            f"a sheet of {num} pictures, one for each line; it has {len(image)}",
-        )
+        allowed = f"a sheet of {num} pictures, one for each line; it has {len(image)}"
+        raise InputError(path.name, str(path), allowed)
     return image

@@ -1,155 +1,112 @@
-"""What votes amount to: whether raters agree, whether they tell generated from real images, and bins by score.
+"""What votes amount to: agreement of raters, detection of generated images; and bins by score.
 
-All of it is computed from standing votes: take those of one generation, and it is of that alone. Take those of
-`votes.blind`: who has seen the audit or the summary no longer judges a picture by its looks, nor apart from others.
-Intervals are two-sided, of 95 %. A value that does not exist is None, and `why` says so in a sentence; else it is "".
+All is computed from standing votes. Take `votes.blind`: who has seen the audit or the summary no
+longer judges a picture by its looks, nor apart from others. Intervals are two-sided, of 95 %. A
+value that does not exist is None, and `why` says so in a sentence; else it is "".
 """
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
-from jaxloop.provenance.votes import Key, Vote
-
-CONFIDENCE = 0.95
+from jaxloop.provenance.votes import Key, Vote, grouped
+from jaxloop.statistics import newcombe
 
 
 class Agreement(NamedTuple):
-    """Of raters, over the images that two or more of them voted on.
+    """Agreement of raters over the images that two or more of them voted on."""
 
-    alpha: Krippendorff's, nominal: 1 = agreement without exception, 0 = as by chance, below = worse than that.
-    share: of agreeing pairs of votes on one image, every vote weighing the same; not corrected for chance, in [0, 1].
-    num: images that two raters or more voted on.
-    """
-
-    alpha: float | None
-    share: float | None
-    num: int
+    alpha: float | None  # Krippendorff's, nominal: 1 = always, 0 = as by chance, negative = worse
+    share: float | None  # of agreeing pairs of votes on one image, not corrected for chance
+    num: int  # such images
     why: str
 
 
 class Detection(NamedTuple):
-    """How well generated images are told from real ones, where "drop" says "looks generated".
+    """How well generated images are told from real ones, where "drop" says "looks generated"."""
 
-    rater: whose votes; None = everybody's.  num_generated, num_real: votes on such images.
-    hits: share of "drop" among votes on generated images.  false_alarms: the same among votes on real ones.
-    accuracy: (hits + 1 - false_alarms) / 2: balanced, so that chance is 1/2 whatever the numbers of images.
-    low, high: its interval.  differs: whether that leaves out 1/2.
-    """
-
-    rater: str | None
-    num_generated: int
+    rater: str | None  # None: all together
+    num_generated: int  # votes on such images
     num_real: int
-    hits: float | None
-    false_alarms: float | None
-    accuracy: float | None
-    low: float | None
+    hits: float | None  # share of "drop" among votes on generated images
+    false_alarms: float | None  # the same on real ones
+    accuracy: float | None  # balanced, (hits + 1 - false_alarms) / 2; chance is 1/2
+    low: float | None  # its interval
     high: float | None
-    differs: bool | None
+    differs: bool | None  # whether that leaves out 1/2
     why: str
 
 
 def agreement(standing: Mapping[Key, Vote]) -> Agreement:
-    """Of raters on "keep" and "drop"; one image is one picture as a picture of one class, real or generated."""
-    verdicts: dict[tuple[str, int], list[str]] = {}
-    for (_, *image), vote in standing.items():
-        verdicts.setdefault(tuple(image), []).append(vote.verdict)
-    return alpha(verdicts.values())
+    """Return the agreement of raters on "keep" and "drop" of each picture as one of its class."""
+    return alpha(grouped((key[1:], vote.verdict) for key, vote in standing.items()).values())
 
 
 def alpha(units: Iterable[Sequence[Hashable]]) -> Agreement:
-    """Krippendorff's alpha of nominal values, one sequence a unit, of as many raters as valued it.
+    """Return Krippendorff's alpha of nominal values: one sequence a unit, a value a rater.
 
-    Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011: 1 - observed / expected disagreement, where a unit
-    of one value says nothing and is left out. There is none where no unit has two values, or all values are the same.
+    Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011: 1 - observed / expected
+    disagreement. A unit of one value is left out.
     """
-    units = [Counter(unit) for unit in units if len(unit) > 1]
-    if not units:
+    counts = [Counter(unit) for unit in units if len(unit) > 1]
+    if not counts:
         return Agreement(None, None, 0, "No image has votes of two raters.")
-    total = sum(units, Counter())
+    total = sum(counts, Counter())
     num = total.total()
-    observed = sum(_unequal(unit) / (unit.total() - 1) for unit in units) / num
+    observed = sum(_unequal(unit) / (unit.total() - 1) for unit in counts) / num
     expected = _unequal(total) / (num * (num - 1))
     if expected == 0:
         why = "All votes are the same, so that agreement by chance cannot be told apart."
-        return Agreement(None, 1.0, len(units), why)
-    return Agreement(1 - observed / expected, 1 - observed, len(units), "")
+        return Agreement(None, 1.0, len(counts), why)
+    return Agreement(1 - observed / expected, 1 - observed, len(counts), "")
 
 
 def detection(standing: Mapping[Key, Vote]) -> list[Detection]:
-    """Of each rater, by name, and last of all of them together.
+    """Return the detection of each rater, by name, and last of all of them together.
 
-    The interval takes votes as independent. One rater's are, so far as the images are a random choice. Pooled ones are
-    not: those on one image hang together, and those of one rater; the interval is too narrow. Prefer the raters' own.
+    The interval takes votes as independent. Those of one rater are, so far as the images are a
+    random choice. Pooled ones are not: the interval is too narrow.
     """
-    of_rater: dict[str, list[Vote]] = {}
-    for vote in standing.values():
-        of_rater.setdefault(vote.rater, []).append(vote)
-    raters = [_detection(rater, given) for rater, given in sorted(of_rater.items())]
+    by_rater = grouped((vote.rater, vote) for vote in standing.values())
+    raters = [_detection(rater, votes) for rater, votes in sorted(by_rater.items())]
     return [*raters, _detection(None, list(standing.values()))]
 
 
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, `count` of `total` >= 1: in [0, 1]."""
-    z = stats.norm.ppf((1 + CONFIDENCE) / 2)
-    p, weight = count / total, z**2 / total
-    middle, half_width = p + weight / 2, math.sqrt(weight * (p * (1 - p) + weight / 4))
-    low, high = (
-        float((middle - half_width) / (1 + weight)),
-        float((middle + half_width) / (1 + weight)),
-    )
-    return max(0.0, low), min(
-        1.0, high
-    )  # 0 and 1 are reached exactly, and rounding may step over them
-
-
-def newcombe(count: int, total: int, count2: int, total2: int) -> tuple[float, float]:
-    """Interval of the difference of two independent proportions, count / total - count2 / total2: in [-1, 1].
-
-    Newcombe's hybrid of two Wilson intervals: "Interval estimation for the difference between independent proportions",
-    Statistics in Medicine 17, 1998, method 10.
-    """
-    p, p2 = count / total, count2 / total2
-    (low, high), (low2, high2) = wilson(count, total), wilson(count2, total2)
-    return p - p2 - math.hypot(p - low, high2 - p2), p - p2 + math.hypot(high - p, p2 - low2)
-
-
 def bins(score: np.ndarray, label: np.ndarray | None = None, num: int = 10) -> np.ndarray:
-    """Bins of equal number by score, 0 = lowest, -1 where it is NaN: int [n]. The paper draws from such (appendix C).
+    """Return bins of equal size by score, as the paper's appendix C: int [n], -1 where NaN.
 
-    Sizes differ by one at most. Of equal scores the first comes first. With `label`, int [n], each class is binned
-    alone: bin k holds the k-th tenth (for num = 10) of every class.
+    Bin 0 has the lowest scores. Sizes differ by one at most. Of equal scores the first comes first.
+
+    Args:
+      label: int [n]; each class is then binned alone.
     """
     score = np.asarray(score)
     label = np.zeros(len(score), int) if label is None else np.asarray(label)
-    found = np.full(len(score), -1)
+    number = np.full(len(score), -1)
     for class_ in np.unique(label):
         ranked = np.flatnonzero((label == class_) & ~np.isnan(score))
         ranked = ranked[np.argsort(score[ranked], kind="stable")]
-        found[ranked] = np.arange(len(ranked)) * num // len(ranked)
-    return found
+        number[ranked] = np.arange(len(ranked)) * num // len(ranked)
+    return number
 
 
 def _unequal(values: Counter) -> int:
-    """Ordered pairs of unequal values."""
+    """Return the number of ordered pairs of unequal values."""
     return values.total() ** 2 - sum(count**2 for count in values.values())
 
 
 def _detection(rater: str | None, votes: Sequence[Vote]) -> Detection:
     generated, real = (
-        [v.verdict == "drop" for v in votes if v.real is side] for side in (False, True)
+        [vote.verdict == "drop" for vote in votes if vote.real is side] for side in (False, True)
     )
     hits, false_alarms = (sum(side) / len(side) if side else None for side in (generated, real))
-    sides = (rater, len(generated), len(real), hits, false_alarms)
+    known = (rater, len(generated), len(real), hits, false_alarms)
     if hits is None or false_alarms is None:
-        lacking = " and no ".join(
-            word for word, side in (("generated", generated), ("real", real)) if not side
-        )
-        return Detection(*sides, None, None, None, None, f"No {lacking} image has a vote.")
+        sides = {"generated": generated, "real": real}
+        absent = " and no ".join(word for word, drops in sides.items() if not drops)
+        return Detection(*known, None, None, None, None, f"No {absent} image has a vote.")
     low, high = newcombe(sum(generated), len(generated), sum(real), len(real))
     accuracy = (1 + hits - false_alarms) / 2
-    return Detection(*sides, accuracy, (1 + low) / 2, (1 + high) / 2, low > 0 or high < 0, "")
+    return Detection(*known, accuracy, (1 + low) / 2, (1 + high) / 2, low > 0 or high < 0, "")

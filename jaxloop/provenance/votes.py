@@ -1,18 +1,20 @@
-"""votes.jsonl: what people voted, one line a vote, appended and never rewritten.
+"""votes.jsonl: people's votes, one a line, appended and never rewritten.
 
     {"time": "2026-01-31T12:00:00+00:00", "rater": "ada", "sha256": "...", "class": 3,
-     "verdict": "keep" | "drop" | "undo", "real": false, "generation": 1 or null, "seed": 0 or null, "index": 17,
-     "blind": true}
+     "verdict": "keep" | "drop" | "undo", "real": false, "generation": 1 or null,
+     "seed": 0 or null, "index": 17, "blind": true}
 
-A vote is on a picture (by its hash) as a picture of a class. generation and seed are null for a real image.
+A vote is on a picture (by its hash) as a picture of a class. A real one has neither generation nor
+seed. A vote is blind while nothing has shown the rater which pictures are real.
 """
 
+import contextlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,17 +23,21 @@ from jaxloop.errors import InputError
 
 FILE = "votes.jsonl"
 VERDICTS = ("keep", "drop", "undo")
+KINDS = {
+    "time": str, "rater": str, "sha256": str, "class": int, "verdict": str, "real": bool,
+    "generation": int, "seed": int, "index": int, "blind": bool,
+}  # fmt: skip
 SHAPE = (
-    'a JSON object {"time": str, "rater": str, "sha256": str, "class": int, "verdict": "keep", "drop" or "undo", '
-    '"real": bool, "generation": int, "seed": int, "index": int, "blind": bool}, generation and seed null if real'
+    f"a JSON object {{{', '.join(f'{name}: {kind.__name__}' for name, kind in KINDS.items())}}}, "
+    f"the verdict one of {', '.join(VERDICTS)}, generation and seed null if real"
 )
+Key = tuple[str, str, int]  # rater, sha256, class
 
 
 class Vote(NamedTuple):
-    """time: ISO 8601, UTC.  generation, seed: None if `real`.  index: among the images of that generation and seed, or
-    among the real ones.  blind: given among pictures of which nothing told the rater whether they are real."""
+    """One line."""
 
-    time: str
+    time: str  # ISO 8601, UTC
     rater: str
     sha256: str
     class_: int
@@ -39,166 +45,153 @@ class Vote(NamedTuple):
     real: bool
     generation: int | None
     seed: int | None
-    index: int
+    index: int  # among the images of that generation and seed, or among the real ones
     blind: bool = True
+
+    @property
+    def key(self) -> Key:
+        return self.rater, self.sha256, self.class_
 
 
 class Progress(NamedTuple):
-    """voted: images of a generation that have a standing vote of anybody.  of: all its images.  needed: so many must have one
-    before a run that waits for people goes on.  enough: whether they have, of each seed."""
+    """How far people are with the images of a generation."""
 
-    voted: int
-    of: int
-    needed: int
-    enough: bool
-
-
-Key = tuple[str, str, int]  # rater, sha256, class
+    voted: int  # images with a standing vote of anybody
+    total: int
+    needed: int  # so many must have one before a run that waits goes on
+    enough: bool  # whether they have, of each seed
 
 
-class Given(NamedTuple):
-    """All that votes.jsonl holds.
+class Tally(NamedTuple):
+    """All that votes.jsonl holds."""
 
-    votes: in the order in which they came.  standing, blind: what the functions of these names make of them.
-    cut: lines that a kill cut short, but for the last line, which `open` is about.  end, line: what is read for good,
-    in bytes and in lines.
-    """
-
-    votes: list[Vote]
+    votes: list[Vote]  # in file order
     standing: dict[Key, Vote]
     blind: dict[Key, Vote]
-    cut: int
-    open: bool
-    end: int
+    torn: int  # lines that a kill or a full disk cut short
+    open: bool  # whether the last one is among them: another process may be about to finish it
+    end: int  # what need not be read again, in bytes and in lines
     line: int
 
-    @property
-    def torn(self) -> int:
-        """How many lines were cut short, and left out."""
-        return self.cut + self.open
+
+EMPTY = Tally([], {}, {}, 0, False, 0, 0)
 
 
-NOTHING = Given([], {}, {}, 0, False, 0, 0)
+@contextlib.contextmanager
+def appending(workdir: str | os.PathLike) -> Iterator[Callable[[Vote], None]]:
+    """Lock the file against other writers; yield the function that appends one vote.
+
+    When that function returns the vote is on the disk. It raises InputError on what is no vote, and
+    OSError if it cannot be written whole.
+    """
+    with files.appending(Path(workdir, FILE)) as append_line:
+        yield lambda vote: append_line(_fields(vote))
 
 
 def append(workdir: str | os.PathLike, vote: Vote) -> None:
-    """Adds a vote at the end of the file; when this returns it is on the disk. Several processes may do so at once.
-
-    Raises InputError on what would not be a vote, OSError if it cannot be written whole.
-    """
-    fields = {name.rstrip("_"): value for name, value in vote._asdict().items()}
-    if not _is_vote(fields):
-        raise InputError("vote", fields, SHAPE)
-    files.append_line(Path(workdir, FILE), fields)
+    """Append one vote, as `appending` does."""
+    files.append_line(Path(workdir, FILE), _fields(vote))
 
 
 def read(workdir: str | os.PathLike) -> list[Vote]:
-    """All whole votes in the order in which they came; lines that a kill cut short are left out. No file: [].
-
-    Raises InputError on a line that is JSON and no vote, by file and line number.
-    """
-    return since(workdir).votes
+    """Return all whole votes in file order. Raises InputError naming a line that is no vote."""
+    return tally(workdir).votes
 
 
-def torn(workdir: str | os.PathLike) -> int:
-    """How many lines of the file were cut short by a kill, and are left out. Raises InputError as `read` does."""
-    return since(workdir).torn
-
-
-def since(workdir: str | os.PathLike, before: Given = NOTHING) -> Given:
-    """All that the file holds. `before`: the same of an earlier look; only what was appended after it is parsed.
+def tally(workdir: str | os.PathLike, earlier: Tally = EMPTY) -> Tally:
+    """Return all that the file holds; after `earlier`, only what was appended since is parsed.
 
     Raises InputError as `read` does.
     """
     path = Path(workdir, FILE)
-    size = path.stat().st_size if path.exists() else 0
-    if size < before.end:
-        before = NOTHING  # it is another file
-    if size == before.end:
-        return before._replace(open=False)
-    with open(path, "rb") as file:
-        file.seek(before.end)
-        content = file.read()
-    whole, cut = files.whole_lines(content, before.line + 1)
-    found = [_vote(fields, f"{path}:{number}") for number, fields in whole]
-    line = before.line + content.count(b"\n")
-    is_open = line + 1 in cut  # another process may be about to write the rest of it
-    end = before.end + (content.rfind(b"\n") + 1 if is_open else len(content))
-    stands, blind_ = (
-        _after(before.standing, found),
-        _after(before.blind, (vote for vote in found if vote.blind)),
-    )
-    return Given(
-        before.votes + found, stands, blind_, before.cut + len(cut) - is_open, is_open, end, line
+    content, size = files.tail(path, earlier.end)
+    if size < earlier.end:  # another file
+        earlier, (content, _) = EMPTY, files.tail(path)
+    if not content:
+        return earlier._replace(torn=earlier.torn - earlier.open, open=False)
+    whole, torn = files.whole_lines(content, earlier.line + 1)
+    new = [_vote(fields, f"{path}:{number}") for number, fields in whole]
+    line = earlier.line + content.count(b"\n")
+    is_open = line + 1 in torn
+    return Tally(
+        earlier.votes + new,
+        standing(new, earlier.standing),
+        blind(new, earlier.blind),
+        earlier.torn - earlier.open + len(torn),
+        is_open,
+        earlier.end + (content.rfind(b"\n") + 1 if is_open else len(content)),
+        line,
     )
 
 
-def standing(votes: Iterable[Vote]) -> dict[Key, Vote]:
-    """{(rater, sha256, class): the last vote}. An undo takes the vote away: it does not bring back the one before."""
-    return _after({}, votes)
+def standing(votes: Iterable[Vote], before: Mapping | tuple = ()) -> dict[Key, Vote]:
+    """Return {key: last vote}, latest last, after `before`. An undo restores no earlier vote."""
+    after = dict(before)
+    for vote in votes:
+        after.pop(vote.key, None)  # so that the latest vote is last
+        if vote.verdict != "undo":
+            after[vote.key] = vote
+    return after
 
 
-def blind(votes: Iterable[Vote]) -> dict[Key, Vote]:
-    """As `standing`, of the blind votes alone: what a rater said later, knowing more, changes nothing of it."""
-    return _after({}, (vote for vote in votes if vote.blind))
+def blind(votes: Iterable[Vote], before: Mapping | tuple = ()) -> dict[Key, Vote]:
+    """Return `standing` of the blind votes alone: later ones of who knows more change nothing."""
+    return standing((vote for vote in votes if vote.blind), before)
 
 
 def score(votes: Iterable[Vote], sha256: Sequence[str], class_: Sequence[int]) -> np.ndarray:
-    """What people think of n pictures, each as a picture of its class: float32 [n] in [-1, 1], NaN where nobody voted.
+    """Return the mean of standing votes, keep = +1 and drop = -1, on n pictures of their classes.
 
-    The mean over raters of their standing votes, keep = +1 and drop = -1. A picture that occurs twice has one hash, and
-    so the votes on either count for both.
+    Equal pictures have one hash: votes on either count for both.
+
+    Returns:
+      float32 [n] in [-1, 1], NaN where nobody voted.
     """
-    signs: dict[tuple[str, int], list[int]] = {}
-    for vote in standing(votes).values():
-        signs.setdefault((vote.sha256, vote.class_), []).append(1 if vote.verdict == "keep" else -1)
-    means = {picture: sum(given) / len(given) for picture, given in signs.items()}
+    signs = grouped(
+        (vote.key[1:], 1 if vote.verdict == "keep" else -1) for vote in standing(votes).values()
+    )
+    means = {picture: sum(values) / len(values) for picture, values in signs.items()}
     pictures = zip(sha256, map(int, class_), strict=True)
     return np.array([means.get(picture, np.nan) for picture in pictures], np.float32)
 
 
 def progress(scores: Sequence[np.ndarray], reviewed: float) -> Progress:
-    """How far people are with the images of a generation.
+    """Return how far people are with the images of a generation.
 
     Args:
-      scores: what `score` says of the images of each seed; NaN where nobody voted.
-      reviewed: the share in [0, 1] of each seed's images that must have a vote: config.filter.reviewed.
+      scores: of each seed's images, as `score`; NaN where nobody voted.
+      reviewed: share in [0, 1] of each seed's images that must have a vote.
     """
-    voted = [int(np.isfinite(of_seed).sum()) for of_seed in scores]
-    needed = [math.ceil(reviewed * len(of_seed)) for of_seed in scores]
+    voted = [int(np.isfinite(column).sum()) for column in scores]
+    needed = [math.ceil(reviewed * len(column)) for column in scores]
     enough = all(have >= must for have, must in zip(voted, needed, strict=True))
     return Progress(sum(voted), sum(map(len, scores)), sum(needed), enough)
 
 
-def _after(standing: Mapping[Key, Vote], votes: Iterable[Vote]) -> dict[Key, Vote]:
-    """What stands after `votes` of what stood before them."""
-    found = dict(standing)
-    for vote in votes:
-        key = (vote.rater, vote.sha256, vote.class_)
-        if vote.verdict == "undo":
-            found.pop(key, None)
-        else:
-            found[key] = vote
-    return found
+def grouped(pairs: Iterable[tuple]) -> dict[Any, list]:
+    """Return {key: values in order} of (key, value) pairs."""
+    groups: dict[Any, list] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
 
 
-def _vote(fields: object, place: str) -> Vote:
-    """Raises InputError, naming the place, on what is JSON and no vote."""
+def _fields(vote: Vote) -> dict:
+    fields = dict(zip(KINDS, vote, strict=True))
+    if not _is_vote(fields):
+        raise InputError("vote", fields, SHAPE)
+    return fields
+
+
+def _vote(fields: Any, place: str) -> Vote:
     if not _is_vote(fields):
         raise InputError(place, files.shortened(json.dumps(fields)), SHAPE)
-    return Vote(**{"class_" if name == "class" else name: x for name, x in fields.items()})
+    return Vote(*(fields[name] for name in KINDS))
 
 
-def _is_vote(fields) -> bool:
-    if not isinstance(fields, Mapping) or {name.rstrip("_") for name in Vote._fields} != set(
-        fields
-    ):
+def _is_vote(fields: Any) -> bool:
+    if not isinstance(fields, dict) or fields.keys() != KINDS.keys():
         return False
-    whose = int if not fields["real"] else type(None)
-    return (
-        all(type(fields[name]) is str for name in ("time", "rater", "sha256"))
-        and all(type(fields[name]) is int for name in ("class", "index"))
-        and all(type(fields[name]) is whose for name in ("generation", "seed"))
-        and all(type(fields[name]) is bool for name in ("real", "blind"))
-        and fields["verdict"] in VERDICTS
-    )
+    origin = dict.fromkeys(("generation", "seed"), type(None) if fields["real"] is True else int)
+    kinds = (KINDS | origin).items()
+    return fields["verdict"] in VERDICTS and all(type(fields[name]) is kind for name, kind in kinds)

@@ -1,18 +1,18 @@
 """The human study: a local page on which people look at what a run generated, and vote on it.
 
-This room reads a workdir, adds to its votes.jsonl and choices.jsonl, and never imports the loop (nor jax):
-`python -m jaxloop.review WORKDIR` serves one generation of a run to the browsers of this machine, and to nobody else.
+This room reads a workdir, appends to its votes.jsonl and choices.jsonl, and never imports the loop
+(nor JAX). `python -m jaxloop.review WORKDIR` serves one generation to this machine alone.
 
-From the ground up:
-deck, material     which pictures a rater sees, in which order; what of a workdir is read, once
-audit              a generation in bins by an expert's score, and the drop rates that people choose there
+deck, material     which pictures a rater sees, in which order; one generation of a workdir
+score_bins         a generation in bins by an expert's score
+choices            choices.jsonl: the drop rates that people choose, and when blind votes end
 guard              which requests are answered
 context            what every route answers from
-voting, auditing   the routes of the study and of the audit
-app, server        the application around them; the socket, the start and the end of the server
-templates, static  the pages, their style and their scripts, which load nothing from elsewhere
+routes             the pages, and what they send
+app, server        the application around the routes; its socket
+templates, static  the pages, their style and scripts, which load nothing from elsewhere
 
-Raters vote blind: real images are mixed in, and nothing that a browser is sent tells which; others' votes, and what the
-votes amount to, are shown to a rater who has done the study proper. What a rater says after that, or after opening the
-audit, is marked as not blind, and counts for the filter alone.
+Raters vote blind: real images are mixed in, and nothing that a browser is sent tells which. Others'
+votes and all results are shown to a rater who has finished the study. Votes after that, or after
+the audit is opened, are marked as not blind, and count for the filter alone.
 """

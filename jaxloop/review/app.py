@@ -1,106 +1,85 @@
-"""The application: what comes before and after every route, and the rater's name."""
+"""The application, with what comes before and after every route; and the server around it."""
 
+import os
+import socket
 import urllib.parse
-from pathlib import Path
 
 import flask
 from werkzeug.exceptions import HTTPException
+from werkzeug.serving import WSGIRequestHandler, make_server
 
+from jaxloop import files
 from jaxloop.errors import InputError
-from jaxloop.review import auditing, context, guard, voting
-from jaxloop.review.context import sent, served
+from jaxloop.review import guard, routes
+from jaxloop.review.context import Review, Visit, sent
+from jaxloop.review.guard import ADDRESS
 from jaxloop.review.material import Material
 
-routes = flask.Blueprint("review", __name__)
-_OPEN = {
-    "review.name",
-    "review.take_name",
-    "review.static_file",
-}  # what is answered before a rater has a name
-_STATIC = {path.name: path.read_bytes() for path in Path(__file__).with_name("static").iterdir()}
-_TYPES = {".css": "text/css", ".js": "text/javascript"}
+
+def serve(material: Material, port: int, rater: str | None) -> None:
+    """Serve until an interrupt. port: 0 = any free one. Raises InputError on a bad port or name."""
+    try:
+        listener = socket.create_server((ADDRESS, port), backlog=128)
+    except OSError as error:
+        allowed = f"a free port, or 0 for any ({os.strerror(error.errno or 0)})"
+        raise InputError("--port", port, allowed) from None
+    with listener:
+        port = listener.getsockname()[1]
+        app = create(material, port, rater)
+        # By its file descriptor: werkzeug's own bind would end the process where the port is taken.
+        quiet = type("Quiet", (WSGIRequestHandler,), {"log_request": lambda *_: None})
+        server = make_server(ADDRESS, port, app, True, 1, quiet, fd=listener.fileno())
+        torn = app.extensions["review"].tally().torn
+        files.say(f"{described(material, torn)} at http://{ADDRESS}:{port}/")
+        server.serve_forever()
 
 
-def create(of: Material, port: int, rater: str | None = None) -> flask.Flask:
-    """The application, to be served at 127.0.0.1:port.
+def described(material: Material, torn: int) -> str:
+    """Return what is served; the share of real pictures may be less than was asked for."""
+    num, num_real, num_behind = len(material.block), material.num_real, len(material.remainder)
+    shown = f"{num - num_real} generated and {num_real} real pictures ({num_real / num:.1%} real)"
+    behind = f", and {num_behind} generated ones behind them" if num_behind else ""
+    broken = f"; broken lines of votes.jsonl, left out: {torn};" if torn else ""
+    return f"generation {material.generation}: {shown}{behind}{broken}"
+
+
+def create(material: Material, port: int, rater: str | None = None) -> flask.Flask:
+    """Return the application, to be served at 127.0.0.1:port.
 
     Raises InputError on a `rater` that is no name, and on a broken votes.jsonl.
     """
+    if rater is not None and not routes.cleaned(rater):
+        raise InputError("--rater", rater, routes.NAME)
     app = flask.Flask(__name__, static_folder=None)
-    app.url_map.merge_slashes = False  # what is not served is not there, and not sent elsewhere
+    app.url_map.merge_slashes = False  # what is not served is not found, and not sent elsewhere
     app.config["MAX_CONTENT_LENGTH"] = 10_000
-    app.extensions["review"] = context.prepared(
-        of, port, None if rater is None else checked_name(rater)
-    )
+    app.extensions["review"] = Review(material, port, routes.cleaned(rater))
     app.before_request(_admit)
     app.after_request(_harden)
-    for blueprint in (routes, voting.routes, auditing.routes):
-        app.register_blueprint(blueprint)
+    app.register_blueprint(routes.review)
     for error in (HTTPException, InputError, OSError):
         app.register_error_handler(error, _say)
     return app
 
 
-def checked_name(name: object) -> str:
-    """A rater's name without blanks around it. Raises InputError."""
-    stripped = name.strip() if isinstance(name, str) else ""
-    if not (0 < len(stripped) <= 40 and stripped.isprintable()):
-        raise InputError("--rater", name, "a name of 1 to 40 letters")
-    return stripped
-
-
-@routes.get("/name")
-def name():
-    """The form for a name; where the rater is given there is none."""
-    return flask.abort(404) if served().rater else context.page("name.html")
-
-
-@routes.post("/name")
-def take_name():
-    try:
-        chosen = checked_name(sent("name"))
-    except InputError as error:
-        flask.abort(400, f"a rater has {error.allowed}")
-    answer = flask.jsonify(rater=chosen)
-    answer.set_cookie(
-        _cookie(), urllib.parse.quote(chosen), max_age=31_536_000, httponly=True, samesite="Strict"
-    )
-    return answer
-
-
-@routes.get("/static/<file>")
-def static_file(file: str):
-    if file not in _STATIC:
-        flask.abort(404)
-    return flask.Response(_STATIC[file], mimetype=_TYPES[Path(file).suffix])
-
-
 def _admit():
-    """Before every request: is it from here, from whom, and from the page of the one who now votes in this browser?"""
-    request = flask.request
-    refused = guard.refusal(request.method, request.headers, served().port, served().token)
-    if refused:
-        flask.abort(*refused)
-    flask.g.rater = served().rater or _remembered()
-    if not request.endpoint or request.endpoint in _OPEN:
+    """Refuse a request from elsewhere, of nobody, or of the page of another rater."""
+    request, review = flask.request, flask.current_app.extensions["review"]
+    refusal = guard.refusal(request.method, request.headers, review.port, review.token)
+    if refusal:
+        flask.abort(*refusal)
+    cookie = urllib.parse.unquote(request.cookies.get(f"rater_{review.port}", ""))
+    rater = review.rater or routes.cleaned(cookie)
+    flask.g.visit = Visit(rater)
+    if not request.endpoint or request.endpoint in routes.OPEN:
         return None
-    if not flask.g.rater:
-        return (
-            flask.redirect("/name")
-            if request.method == "GET"
-            else flask.abort(403, "say your name first")
-        )
-    if request.method == "POST" and sent("rater") != flask.g.rater:
-        flask.abort(409, f"you are now {flask.g.rater}; load this page again")
+    if not rater and request.method == "GET":
+        return flask.redirect("/name")
+    if not rater:
+        flask.abort(403, "say your name first")
+    if request.method == "POST" and sent("rater") != rater:
+        flask.abort(409, f"you are now {rater}; load this page again")
     return None
-
-
-def _remembered() -> str:
-    """The name that the browser was given to keep, or "" if there is none."""
-    try:
-        return checked_name(urllib.parse.unquote(flask.request.cookies.get(_cookie(), "")))
-    except InputError:
-        return ""
 
 
 def _harden(response: flask.Response) -> flask.Response:
@@ -109,14 +88,10 @@ def _harden(response: flask.Response) -> flask.Response:
 
 
 def _say(error: Exception):
-    """An error as one sentence: as text to who reads, as JSON to a page that sent something."""
-    status, why = (
-        (error.code, error.description) if isinstance(error, HTTPException) else (500, str(error))
-    )
+    """Answer an error as one sentence: text to a reader, JSON to a page that sent something."""
+    status, sentence = 500, str(error)
+    if isinstance(error, HTTPException):
+        status, sentence = error.code or 500, error.description
     if flask.request.method == "POST":
-        return flask.jsonify(error=why), status
-    return flask.Response(f"{status}: {why}\n", status, mimetype="text/plain")
-
-
-def _cookie() -> str:
-    return f"rater_{served().port}"  # cookies do not know ports: two servers side by side must not share one
+        return flask.jsonify(error=sentence), status
+    return flask.Response(f"{status}: {sentence}\n", status, mimetype="text/plain")

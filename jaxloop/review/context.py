@@ -1,178 +1,116 @@
-"""What every route answers from: what is served, who asks, what was voted, and the frame of a page."""
+"""What every route answers from: what is served, and one request of a rater."""
 
 import datetime
 import functools
-import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import flask
 
 from jaxloop.provenance import votes
-from jaxloop.provenance.votes import Given, Progress
-from jaxloop.review import audit_view as audit
-from jaxloop.review import deck, material
-from jaxloop.review.audit_view import Bin
+from jaxloop.provenance.votes import Tally, Vote
+from jaxloop.review import choices, deck, material, score_bins
 from jaxloop.review.deck import Deck, Picture
 from jaxloop.review.material import Material
 
 RATERS = 64  # whose decks are kept; another's is shuffled anew
 
 
-class Ballots:
-    """votes.jsonl, for many threads: read once, and then what was appended since."""
+class Review:
+    """What an application answers from. Raises InputError on a broken votes.jsonl.
 
-    def __init__(self, workdir: str | os.PathLike):
-        self._workdir, self._lock = workdir, threading.Lock()
-        self._given = votes.since(workdir)
-
-    def look(self) -> Given:
-        """All that the file holds now. Raises InputError on a line that is no vote."""
-        with self._lock:
-            self._given = votes.since(self._workdir, self._given)
-            return self._given
-
-
-class Served(NamedTuple):
-    """What an application answers from.
-
-    rater: the only one, if given.  token: what a page must send with a vote.  secret: of the ids of pictures.
-    picture: by the id that the browser knows it by.  block: of the material.  lock: one undo at a time, from reading
-    what stands to writing.  deck: of a rater.  bins: of a score, one of `scores`, by name.
+    picture: by the name that the browser knows it by.  deck: of a rater.  bins: of one of `scores`.
     """
 
-    material: Material
-    port: int
-    rater: str | None
-    token: str
-    secret: bytes
-    picture: dict[str, Picture]
-    block: frozenset[Picture]
-    ballots: Ballots
-    lock: threading.Lock
-    deck: Callable[[str], Deck]
-    scores: list[str]
-    bins: Callable[[str], list[Bin]]
+    def __init__(self, run: Material, port: int, rater: str):
+        self.material, self.port, self.rater = run, port, rater
+        self.token = secrets.token_urlsafe(32)  # what a page must send with a vote
+        self.identity = functools.partial(deck.identity, secrets.token_bytes(32))
+        self.picture = {self.identity(picture): picture for picture in run.pictures}
+        self.block = frozenset(run.block)
+        self.scores = score_bins.scores(run.lines, run.filter["name"])
+        dealt = functools.partial(deck.dealt, run.block, run.remainder, run.generation)
+        self.deck = functools.lru_cache(RATERS)(dealt)
+        by_class = run.filter["ranking"] == "class"
+        bins = functools.partial(score_bins.bins, run.lines, by_class=by_class)
+        self.bins = functools.cache(lambda name: bins(self.scores[name]))
+        self._lock, self._tally = threading.Lock(), votes.tally(run.workdir)
+
+    def tally(self) -> Tally:
+        """Return all votes as they are now. Raises InputError on a line that is no vote."""
+        with self._lock:
+            self._tally = votes.tally(self.material.workdir, self._tally)
+            return self._tally
 
 
-def prepared(of: Material, port: int, rater: str | None) -> Served:
-    """Raises InputError on a broken votes.jsonl."""
-    secret = secrets.token_bytes(32)
-    picture = {deck.identity(secret, picture): picture for picture in of.pictures}
-    scores = audit.scores(of.lines, of.filter["name"])
+class Visit:
+    """One request of a rater ("" = nobody yet), with the votes as they are when it first asks."""
 
-    @functools.lru_cache(RATERS)
-    def dealt(rater: str) -> Deck:
-        return deck.dealt(of.block, of.rest, rater, of.generation)
+    def __init__(self, rater: str):
+        self.rater, self.review = rater, flask.current_app.extensions["review"]
+        self.material: Material = self.review.material
 
-    @functools.cache
-    def bins(score: str) -> list[Bin]:
-        return audit.bins(of.lines, scores[score], of.by_class)
+    @property
+    def deck(self) -> Deck:
+        return self.review.deck(self.rater)
 
-    return Served(
-        of, port, rater, secrets.token_urlsafe(32), secret, picture, frozenset(of.block), Ballots(of.workdir),
-        threading.Lock(), dealt, list(scores), bins,
-    )  # fmt: skip
+    @functools.cached_property
+    def tally(self) -> Tally:
+        return self.review.tally()
+
+    @functools.cached_property
+    def verdicts(self) -> dict[tuple[str, int], str]:
+        """Return {(sha256, class): the rater's standing verdict}."""
+        standing = self.tally.standing.items()
+        return {key[1:]: vote.verdict for key, vote in standing if key[0] == self.rater}
+
+    def num_voted(self, pictures: Iterable[Picture]) -> int:
+        """Return on how many of the pictures the rater has voted."""
+        return sum(picture[:2] in self.verdicts for picture in pictures)
+
+    @property
+    def done(self) -> bool:
+        """Return whether the rater has voted on all of the block, which is the study proper."""
+        return self.num_voted(self.material.block) == len(self.material.block)
+
+    def vote(self, picture: Picture, verdict: str) -> Vote:
+        """Return a vote: blind on the block, before the audit or the summary is opened."""
+        opened = choices.opened(self.material.workdir, self.rater, self.material.generation)
+        blind = picture in self.review.block and not opened
+        return Vote(now(), self.rater, *picture[:2], verdict, *picture[2:], blind)
+
+    def choose(self, **fields) -> None:
+        """Append a line of the rater to choices.jsonl."""
+        known = {"rater": self.rater, "generation": self.material.generation}
+        choices.append(self.material.workdir, {"time": now()} | known | fields)
+
+    def tiles(self, pictures: Iterable[Picture]) -> list[tuple[str, str, str]]:
+        """Return (id, class name, verdict) of pictures, the same of generated and real ones."""
+        names, identity, verdicts = self.material.class_names, self.review.identity, self.verdicts
+        return [(identity(p), names[p.class_], verdicts.get(p[:2], "")) for p in pictures]
+
+    def page(self, template: str, **values) -> str:
+        """Return a page with what its frame shows."""
+        run, reviewed = self.material, None
+        # A count that goes up with a vote, or does not, would tell what is generated.
+        if self.rater and run.waits and (self.done or not run.num_real):
+            reviewed = material.progress(run, self.tally.standing)
+        return flask.render_template(template, visit=self, run=run, reviewed=reviewed, **values)
 
 
-def served() -> Served:
-    return flask.current_app.extensions["review"]
+def visit() -> Visit:
+    return flask.g.visit
 
 
-def sent(field: str):
-    """What a page sent by that name, if anything."""
-    body = flask.request.get_json()
-    return body.get(field) if isinstance(body, dict) else None
-
-
-def time() -> str:
+def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def own_deck() -> Deck:
-    return served().deck(flask.g.rater)
-
-
-def given() -> Given:
-    """All votes, of all raters, as they are when this request first asks."""
-    if "given" not in flask.g:
-        flask.g.given = served().ballots.look()
-    return flask.g.given
-
-
-def own_verdicts() -> dict[tuple[str, int], str]:
-    """{(sha256, class): the rater's standing verdict}."""
-    if "own" not in flask.g:
-        rater = flask.g.rater
-        flask.g.own = {
-            key[1:]: vote.verdict for key, vote in given().standing.items() if key[0] == rater
-        }
-    return flask.g.own
-
-
-def num_voted(pictures: Iterable[Picture]) -> int:
-    """On how many of the pictures the rater has voted."""
-    own = own_verdicts()
-    return sum(picture[:2] in own for picture in pictures)
-
-
-def done() -> bool:
-    """Whether the rater has voted on all of the block, which is the study proper."""
-    block = served().material.block
-    return num_voted(block) == len(block)
-
-
-def knows() -> bool:
-    """Whether the rater has seen what tells of this generation, so that no vote is blind any more."""
-    of = served().material
-    return audit.opened(of.workdir, flask.g.rater, of.generation)
-
-
-def remember(what: str) -> None:
-    """Writes down, before it is shown, that the rater sees what tells: "audit" or "summary". The first time only."""
-    of = served().material
-    if not knows():
-        line = {"time": time(), "rater": flask.g.rater, "generation": of.generation, "opened": what}
-        audit.choose(of.workdir, line)
-
-
-def tiles(pictures: Iterable[Picture]) -> list[dict]:
-    """What a page shows of pictures, which is the same of generated ones and others."""
-    names, secret, own = served().material.class_names, served().secret, own_verdicts()
-    return [
-        {
-            "id": deck.identity(secret, picture),
-            "name": names[picture.class_],
-            "verdict": own.get(picture[:2], ""),
-        }
-        for picture in pictures
-    ]
-
-
-def reviewed() -> Progress:
-    """How far people are with the generation."""
-    if "reviewed" not in flask.g:
-        flask.g.reviewed = material.progress(served().material, given().standing)
-    return flask.g.reviewed
-
-
-def page(template: str, **values) -> str:
-    of, rater = served().material, flask.g.rater
-    known = {
-        "generation": of.generation,
-        "token": served().token,
-        "rater": rater,
-        "fixed": bool(served().rater),
-    }
-    if rater:
-        known |= {"done": done(), "waits": of.waits, "behind": len(of.rest)}
-        if of.waits:
-            # A count that goes up by one with a vote, or does not, would tell which pictures are generated.
-            known["reviewed"] = reviewed() if done() or not of.num_real else None
-            known |= {
-                "needed": of.filter.get("reviewed", 0),
-                "num_seeds": len(of.sheets.keys() - {None}),
-            }
-    return flask.render_template(template, **known, **values)
+def sent(field: str):
+    """Return what a page sent by that name, if anything."""
+    try:
+        body = flask.request.get_json()
+    except RecursionError:
+        flask.abort(400, "what was sent is nested too deeply")
+    return body.get(field) if isinstance(body, dict) else None

@@ -1,23 +1,25 @@
-"""Which pictures a rater sees, and in which order. Pure: the same for the same run, rater and generation.
+"""Which pictures a rater sees, in which order: a pure function of run, generation and rater.
 
-First the block, the study proper: real pictures and generated ones in a known share, the same for every rater, so that
-raters can be compared on it. Behind it the rest of the generated pictures, on which a run that waits needs votes too.
+First the block, the study proper: real and generated pictures in a known share, the same for every
+rater, so that raters can be compared on it. Behind it the remaining generated pictures, on which a
+run that waits needs votes too.
 """
 
 import hashlib
 import hmac
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from jaxloop.provenance.votes import Key, Vote
+from jaxloop.provenance.votes import Key, Vote, grouped
 
 PAGE = 40  # pictures a page
 
 
 class Picture(NamedTuple):
-    """A picture as one of a class, and where it lies: the fields of a vote on it. generation, seed: None if `real`."""
+    """A picture as one of a class, and its place: the fields of a vote on it."""
 
     sha256: str
     class_: int
@@ -31,20 +33,20 @@ class Deck(NamedTuple):
     """What one rater sees, in the rater's order."""
 
     block: list[Picture]
-    rest: list[Picture]
+    remainder: list[Picture]
 
     @property
     def pages(self) -> list[Sequence[Picture]]:
-        """Pages of the block, then of the rest: none has pictures of both."""
-        return [*pages(self.block), *pages(self.rest)]
+        """Return the pages of the block, then of the remainder."""
+        return [*pages(self.block), *pages(self.remainder)]
 
     def page(self, picture: Picture) -> int:
-        """The number of the page, from 1, that a picture of the deck is on."""
+        """Return the number of the page, from 1, that a picture is on."""
         return next(number for number, page in enumerate(self.pages, start=1) if picture in page)
 
 
 def generated(lines: Iterable[Mapping]) -> list[Picture]:
-    """The pictures of a generation's lines. One that occurs twice in a class is there once: a vote counts for both."""
+    """Return the pictures of a generation's lines; one that occurs twice in a class once."""
     first: dict[tuple[str, int], Picture] = {}
     for line in lines:
         key = (line["sha256"], line["class"])
@@ -53,98 +55,82 @@ def generated(lines: Iterable[Mapping]) -> list[Picture]:
 
 
 def real(
-    lines: Iterable[Mapping],
-    beside: Sequence[Picture],
-    share: float,
-    generation: int,
-    generations: int,
+    lines: Sequence[Mapping], beside: Sequence[Picture], share: float, generation: int, last: int
 ) -> list[Picture]:
-    """Real pictures to mix in, the same for every rater: of each class as many as make `share` in [0, 1) of all shown.
+    """Return real pictures to mix in: of each class as many as make `share` in [0, 1) of all.
 
-    The real pictures are dealt to the generations 1 to `generations` of the run, so that no rater meets one again,
-    already voted on, and knows. A generation has no more than its part, which may be less than the share.
+    The real pictures are dealt to generations 1 to `last`, so that no rater meets one again.
+    A generation has no more than its part, which may be less than the share.
     """
-    known = {picture[:2] for picture in beside}  # a generated picture may be a copy, to the bit
-    stock: dict[int, list[Picture]] = {}
-    for line in lines:
-        picture = Picture(line["sha256"], line["class"], True, None, None, line["index"])
-        if picture[:2] not in known:
-            known.add(picture[:2])
-            stock.setdefault(picture.class_, []).append(picture)
+    pictures = {(line["sha256"], line["class"]): line["index"] for line in reversed(lines)}
+    for picture in beside:
+        pictures.pop(picture[:2], None)  # a generated picture may be a copy, to the bit
+    stock = grouped((k[1], Picture(*k, True, None, None, i)) for k, i in pictures.items())
     chosen = []
     for class_, count in sorted(Counter(picture.class_ for picture in beside).items()):
-        part = shuffled(stock.get(class_, []), "real")[generation - 1 :: generations]
-        chosen += part[: _wanted(count, share)]
+        part = shuffled(stock.get(class_, []), "real")[generation - 1 :: last]
+        chosen += part[: _num_real(count, share)]
     return chosen
 
 
-def block(made: Sequence[Picture], real: Sequence[Picture], share: float) -> list[Picture]:
-    """The pictures that every rater is to see: all of `real`, and of each class as many of `made` as leave them `share`.
+def block(generated: Sequence[Picture], real: Sequence[Picture], share: float) -> list[Picture]:
+    """Return what every rater is to see: `real`, and as many of `generated` as leave it its share.
 
-    real: what `real` chose for the same share in [0, 1). Of a class of which it has all that were wanted, all of `made`
-    are in the block; and so they are of all classes if there is no real picture at all.
+    All of `generated` are in it where there is no real picture at all, or where a class has enough.
+
+    Args:
+      real: as `real` gives them for the same share.
     """
     num_real = Counter(picture.class_ for picture in real)
-    of_class: dict[int, list[Picture]] = {}
-    for picture in made:
-        of_class.setdefault(picture.class_, []).append(picture)
     chosen = list(real)
-    for class_, pictures in sorted(of_class.items()):
-        full = not real or num_real[class_] == _wanted(len(pictures), share)
-        chosen += (
-            pictures
-            if full
-            else _evenly(pictures, math.floor(num_real[class_] * (1 - share) / share + 0.5))
-        )
+    for class_, pictures in sorted(grouped((p.class_, p) for p in generated).items()):
+        if real and num_real[class_] < _num_real(len(pictures), share):
+            num = math.floor(num_real[class_] * (1 - share) / share + 0.5)
+            pictures = _evenly(pictures, num)
+        chosen += pictures
     return chosen
 
 
-def dealt(block: Iterable[Picture], rest: Iterable[Picture], rater: str, generation: int) -> Deck:
-    return Deck(shuffled(block, rater, generation), shuffled(rest, rater, generation))
+def dealt(
+    block: Iterable[Picture], remainder: Iterable[Picture], generation: int, rater: str
+) -> Deck:
+    """Return the deck of a rater."""
+    return Deck(shuffled(block, rater, generation), shuffled(remainder, rater, generation))
 
 
-def _wanted(count: int, share: float) -> int:
-    """How many real pictures make `share` beside `count` others."""
+def _num_real(count: int, share: float) -> int:
+    """Return how many real pictures make `share` beside `count` others."""
     return math.floor(count * share / (1 - share) + 0.5)
 
 
 def _evenly(pictures: Iterable[Picture], num: int) -> list[Picture]:
-    """A random choice of `num`, of each seed as many as of the others, where each has enough."""
-    of_seed: Counter[int | None] = Counter()
-    ranked = []
-    for picture in shuffled(pictures, "block"):
-        of_seed[picture.seed] += 1
-        ranked.append((of_seed[picture.seed], picture))
-    return [picture for _, picture in sorted(ranked, key=lambda pair: pair[0])[:num]]
+    """Return a random choice of `num`, of every seed as many where each has enough."""
+    by_seed = grouped((picture.seed, picture) for picture in shuffled(pictures, "block"))
+    rounds = itertools.zip_longest(*by_seed.values())
+    return [picture for picture in itertools.chain(*rounds) if picture][:num]
 
 
-def shuffled(pictures: Iterable[Picture], *of: object) -> list[Picture]:
-    """A random order that is a function of the pictures and of `of`: of who looks at what."""
+def shuffled(pictures: Iterable[Picture], *salt: object) -> list[Picture]:
+    """Return a random order, a function of the pictures and of `salt`."""
 
     def place(picture: Picture) -> bytes:
-        return hashlib.sha256(repr((*of, picture.class_, picture.sha256)).encode()).digest()
+        return hashlib.sha256(repr((*salt, picture.class_, picture.sha256)).encode()).digest()
 
     return sorted(pictures, key=place)
 
 
 def pages(pictures: Sequence[Picture]) -> list[Sequence[Picture]]:
+    """Return consecutive pages of pictures."""
     return [pictures[start : start + PAGE] for start in range(0, len(pictures), PAGE)]
 
 
 def identity(secret: bytes, picture: Picture) -> str:
-    """What the browser knows a picture by, which tells nothing of it to whoever has not the secret."""
-    return hmac.new(secret, f"{picture.class_} {picture.sha256}".encode(), "sha256").hexdigest()[
-        :32
-    ]
+    """Return a picture's name for the browser, which tells nothing without the secret."""
+    text = f"{picture.class_} {picture.sha256}".encode()
+    return hmac.new(secret, text, "sha256").hexdigest()[:32]
 
 
-def latest(
-    given: Sequence[Vote], standing: Mapping[Key, Vote], rater: str, pictures: Iterable[Picture]
-) -> Picture | None:
-    """The picture of the rater's last vote that stands, among `pictures`; None if none stands.
-
-    given: all votes in their order.  standing: what stands of them.
-    """
-    own = {(rater, *picture[:2]): picture for picture in pictures}
-    keys = ((vote.rater, vote.sha256, vote.class_) for vote in reversed(given))
-    return next((own[key] for key in keys if key in own and key in standing), None)
+def latest(standing: dict[Key, Vote], rater: str, pictures: Iterable[Picture]) -> Picture | None:
+    """Return the picture of the rater's latest standing vote among `pictures`, if any."""
+    by_key = {(rater, *picture[:2]): picture for picture in pictures}
+    return next((by_key[key] for key in reversed(standing) if key in by_key), None)

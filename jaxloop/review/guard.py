@@ -1,20 +1,22 @@
-"""Who may ask the server what. It answers this machine only, and takes votes from its own pages only.
+"""Which requests are answered: those of this machine, and votes from the server's own pages alone.
 
-Any page that is open in the same browser can send requests to 127.0.0.1. So a request must name this server as its host
-(a foreign name that was bent to 127.0.0.1 does not), and a vote must come from a page that this very process served.
-What a page of another origin may do is link here: not load anything from here into itself, which would count as seen.
+Any page that is open in the same browser can send requests to 127.0.0.1. So a request must name
+this server as its host (a foreign name that resolves to 127.0.0.1 does not), and a vote must come
+from a page that this very process served. A page of another origin may link here, but load nothing
+from here into itself, which would count as seen.
 
-There are no passwords: whoever has an account on this machine can reach the server, and vote under any name.
+There are no passwords: whoever has an account on this machine can reach the server, and vote under
+any name.
 """
 
 import hmac
-from collections.abc import Mapping
 
 ADDRESS = "127.0.0.1"
-TOKEN = "X-Review-Token"  # a header of one's own cannot be sent by another origin's page unless the server agrees
-
+TOKEN = "X-Review-Token"  # another origin's page cannot send it unless the server agrees
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -24,22 +26,20 @@ HEADERS = {
 }
 
 
-def refusal(
-    method: str, headers: Mapping[str, str], port: int, token: str
-) -> tuple[int, str] | None:
-    """(HTTP status, why) of a request that is refused; None for one that may be answered."""
+def refusal(method: str, headers, port: int, token: str) -> tuple[int, str] | None:
+    """Return (HTTP status, sentence) of a request that is refused; None for one to be answered."""
     host = headers.get("Host", "")
     if host not in (f"{ADDRESS}:{port}", f"localhost:{port}"):
         return 403, f"this server answers as http://{ADDRESS}:{port}/ only"
     if method not in ("GET", "POST"):
         return 405, "only GET and POST are answered"
-    is_own = headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
-    if method == "GET" and not is_own and headers.get("Sec-Fetch-Dest") != "document":
+    is_same_site = headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+    if method == "GET" and not is_same_site and headers.get("Sec-Fetch-Dest") != "document":
         return 403, "this is asked for by a page of another site"
     if method == "POST":
         if headers.get("Origin", f"http://{host}") != f"http://{host}":
             return 403, "this comes from a page of another origin"
-        if not is_own:
+        if not is_same_site:
             return 403, "this comes from a page of another site"
         if not hmac.compare_digest(headers.get(TOKEN, "").encode(), token.encode()):
             return 403, "this page is of an earlier start of the server; load it again"

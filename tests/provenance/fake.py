@@ -19,13 +19,16 @@ def pictures(num: int, seed: int = 0, h: int = 5, w: int = 4) -> np.ndarray:
 def write(
     workdir: Path, generation: int, seed: int, image: np.ndarray, sheet: bool = True, **fields
 ) -> list[dict]:
-    """One generation and seed: classes 0 1 0 1 ..., groups -1 0 1 2 -1 ..., scores 0 1/8 2/8 ...; `fields` replace."""
+    """One generation and seed: classes 0 1 0 1 ..., groups -1 0 1 2 -1 ..., scores 0 1/8 2/8 ...;
+    `fields` replace.
+    """
     (workdir / "provenance").mkdir(parents=True, exist_ok=True)
     (workdir / "images").mkdir(exist_ok=True)
     lines = [
         {
             "born": generation, "seed": seed, "index": i, "class": i % 2, "group": i % 4 - 1,
-            "sha256": sheets.sha256(x), "score": i / 8, "scores": {"clip": i / 3}, "kept": i > 0, "why": "best",
+            "sha256": sheets.sha256(x), "score": i / 8, "scores": {"clip": i / 3}, "kept": i > 0,
+            "reason": "best",
         } | fields
         for i, x in enumerate(image)
     ]  # fmt: skip
@@ -38,7 +41,9 @@ def write(
 
 
 def config(workdir: Path, **data) -> None:
-    (workdir / "config.json").write_text(json.dumps({"config": {}, "data": DATA | data}))
+    spec = {"filter": {"name": "clip"}, "loop": {"generations": 2}}
+    content = {"layout": 2, "config": spec, "data": DATA | data}
+    (workdir / "config.json").write_text(json.dumps(content))
 
 
 def vote(

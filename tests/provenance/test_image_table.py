@@ -16,7 +16,9 @@ from tests.provenance import fake
 
 @pytest.fixture
 def workdir(tmp_path):
-    """Two generations of the main arm, the second without pictures or scores; one of a control arm; votes."""
+    """Two generations of the main arm, the second without pictures or scores; one of a control arm;
+    votes.
+    """
     path = tmp_path / "run"
     image = fake.pictures(6)
     lines = fake.write(path, 1, 0, image)
@@ -59,7 +61,8 @@ def test_a_row_for_each_generated_image(workdir, tmp_path):
     assert table[2] == {
         "arm": "main", **{name: line[name] for name in line if name != "scores"},
         "class_name": "zero", "group_name": "green", "score_clip": 2 / 3, "score_random": None,
-        "votes_keep": 1, "votes_drop": 2, "raters": 3, "blind_keep": 1, "blind_drop": 1, "picture": "pictures/main/g01_s0/00002.png",
+        "votes_keep": 1, "votes_drop": 2, "raters": 3, "blind_keep": 1, "blind_drop": 1,
+        "picture": "pictures/main/g01_s0/00002.png",
     }  # fmt: skip
     assert all(list(row) == list(table[0]) for row in table)
     assert [row["group_name"] for row in table[:4]] == [None, "red", "green", "blue"]
@@ -105,7 +108,7 @@ def test_parquet_says_what_json_lines_say(workdir, tmp_path):
 
 
 def test_a_table_has_the_same_columns_and_types_whatever_is_in_it(tmp_path):
-    """A run that waits for people has no score at all; the type of its column is still a number's."""
+    """A run that waits for people has no score; the type of its column is still a number's."""
     parquet = pytest.importorskip("pyarrow.parquet")
     fake.write(
         tmp_path / "run",
@@ -118,11 +121,12 @@ def test_a_table_has_the_same_columns_and_types_whatever_is_in_it(tmp_path):
         kept=None,
         group=-1,
     )
+    fake.config(tmp_path / "run", class_names=[])
     table = parquet.read_table(export.write(tmp_path / "run", tmp_path / "out", "parquet"))
     kinds = {"double": "score", "bool": "kept", "string": "picture"}
     assert {str(table.schema.field(name).type): name for name in kinds.values()} == kinds
     assert table.column_names == list(export.KINDS)
-    assert table["class_name"].to_pylist() == [None, None]  # no config.json, no names
+    assert table["class_name"].to_pylist() == [None, None]
 
 
 def test_groups_of_each_class_have_its_own_names(tmp_path):
@@ -160,6 +164,20 @@ def test_as_a_process(workdir, tmp_path):
     assert done.stdout.strip() == str(tmp_path / "out" / "images.jsonl")
 
 
+def test_as_a_process_whose_output_nobody_can_read_or_reads(workdir, tmp_path):
+    """A name that latin-1 lacks, `~`, and a reader that has left."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    env = os.environ | {"PYTHONIOENCODING": "latin-1", "HOME": str(tmp_path), "PYTHONPATH": "."}
+    for out in (subprocess.PIPE, writer):
+        command = [sys.executable, "-m", "jaxloop.provenance", "~/run", "--out", "~/Š"]
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, env=env)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout in (None, f"{tmp_path}/?/images.jsonl\n")
+        (tmp_path / "Š" / "images.jsonl").unlink()
+    os.close(writer)
+
+
 def refused(capsys, *arguments):
     code = __main__.main([str(argument) for argument in arguments])
     said = capsys.readouterr()
@@ -191,6 +209,10 @@ def test_bad_input_is_one_line_and_exit_code_2(workdir, tmp_path, capsys):
     (workdir / "votes.jsonl").write_text("{}\n")
     assert "votes.jsonl:1" in refused(capsys, workdir, "--out", out)
     (workdir / "votes.jsonl").unlink()
+    (workdir / "config.json").write_text(
+        (workdir / "config.json").read_text().replace('"layout": 2', '"layout": 1')
+    )
+    assert '"layout": 2 in its config.json' in refused(capsys, workdir, "--out", out)
     (workdir / "config.json").write_text("{}")
     assert "config.json" in refused(capsys, workdir, "--out", out)
     assert not out.exists()

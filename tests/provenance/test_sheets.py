@@ -77,7 +77,9 @@ def test_what_is_no_set_of_pictures_is_refused(image):
 
 
 def test_a_broken_byte_or_a_cut_makes_no_whole_sheet():
-    """Every byte of a PNG stands under a checksum, is one, or is a length or the signature: no change may pass."""
+    """Every byte of a PNG stands under a checksum, is one, or is a length or the signature: no
+    change may pass.
+    """
     content = sheets.encode(noise(5, 6, 6, 3))
     assert len(content) > 400
     broken = [content[:i] for i in range(len(content))]

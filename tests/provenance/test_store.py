@@ -22,14 +22,14 @@ def test_what_was_written_comes_back(tmp_path):
     ]
 
 
-def test_made_is_in_the_order_of_numbers_and_of_provenance_files_alone(tmp_path):
-    assert store.made(tmp_path) == []
+def test_pairs_are_in_the_order_of_numbers_and_of_provenance_files_alone(tmp_path):
+    assert store.pairs(tmp_path) == []
     for pair in [(100, 2), (2, 10), (2, 9), (10, 0)]:
         fake.write(tmp_path, *pair, fake.pictures(1))
     for other in ("g1_s0.jsonl", "g02_s0.json", "notes.jsonl", ".g05_s0.jsonl.12.tmp"):
         (tmp_path / "provenance" / other).touch()
     (tmp_path / "images" / "g04_s0.png").touch()
-    assert store.made(tmp_path) == [(2, 9), (2, 10), (10, 0), (100, 2)]
+    assert store.pairs(tmp_path) == [(2, 9), (2, 10), (10, 0), (100, 2)]
     assert store.name(2, 9) == "g02_s9" and store.name(100, 2) == "g100_s2"
 
 
@@ -70,6 +70,8 @@ def test_missing_broken_or_unequal_files_are_named(tmp_path):
         lines[3],
         lines[2] | {"class": None},
         lines[2] | {"sha256": None},
+        lines[2] | {"reason": "because"},
+        {name: x for name, x in lines[2].items() if name != "kept"},
     ):
         store.write_lines(tmp_path / "provenance" / "g01_s0.jsonl", [*lines[:2], line])
         with pytest.raises(InputError, match=r"g01_s0.jsonl:3.*\"index\": 2"):

@@ -5,12 +5,13 @@ import pytest
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
-from jaxloop.provenance import study
-from jaxloop.provenance.study import agreement, alpha, bins, detection, newcombe, wilson
+from jaxloop.provenance.study import agreement, alpha, bins, detection
 from jaxloop.provenance.votes import standing
+from jaxloop.statistics import newcombe
 from tests.provenance.fake import vote
 
-# Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011, section C: 4 observers, 12 units, "." = no value.
+# Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011, section C: 4 observers, 12
+# units, "." = no value.
 PUBLISHED = ["123321412...", "1233224125.3", ".3332342251.", "12332441251."]
 
 
@@ -22,7 +23,9 @@ def test_alpha_is_the_published_one():
 
 
 def test_alpha_is_its_definition_by_all_pairs():
-    """1 - the mean disagreement of pairs within units, each value weighing the same, over that of all pairs."""
+    """1 - the mean disagreement of pairs within units, each value weighing the same, over that of
+    all pairs.
+    """
     rng = np.random.default_rng(0)
     for _ in range(20):
         units = [list(rng.integers(0, 3, rng.integers(2, 6))) for _ in range(8)]
@@ -39,7 +42,7 @@ def test_alpha_is_its_definition_by_all_pairs():
 
 
 def test_alpha_of_two_raters_with_like_habits_is_cohens_kappa_but_for_the_small_sample():
-    """Chance is of pairs of n values, with replacement for kappa: 1 - alpha = (1 - kappa)(1 - 1/n)."""
+    """Chance is of pairs, with replacement for kappa: 1 - alpha = (1 - kappa)(1 - 1/n)."""
     rng = np.random.default_rng(1)
     x = rng.integers(0, 2, 40)
     y = np.where(rng.random(40) < 0.7, x, 1 - x)
@@ -71,35 +74,6 @@ def test_agreement_says_why_there_is_none():
     assert agreement(standing([vote("a"), vote("b", rater="bob")])).num == 0
     found = agreement(standing([vote("a"), vote("a", rater="bob")]))
     assert (found.alpha, found.share, found.num) == (None, 1.0, 1) and "the same" in found.why
-
-
-def test_wilson_is_scipys():
-    for total in (1, 2, 7, 50, 1000):
-        for count in {0, 1, total // 3, total - 1, total}:
-            expected = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
-            # Absolute: scipy's low end of 0 successes is a rounding error away from 0.
-            np.testing.assert_allclose(wilson(count, total), expected, rtol=1e-12, atol=1e-15)
-            assert 0 <= wilson(count, total)[0] <= count / total <= wilson(count, total)[1] <= 1
-
-
-@pytest.mark.parametrize(
-    ("counts", "low", "high"),
-    [
-        # Newcombe 1998, table II, method 10, to its four digits.
-        ((56, 70, 48, 80), 0.0524, 0.3339),
-        ((9, 10, 3, 10), 0.1705, 0.8090),
-        ((6, 7, 2, 7), 0.0582, 0.8062),
-        ((5, 56, 0, 29), -0.0381, 0.1926),
-        ((0, 10, 0, 20), -0.1611, 0.2775),
-        ((0, 10, 0, 10), -0.2775, 0.2775),
-        ((10, 10, 0, 20), 0.6791, 1.0000),
-        ((10, 10, 0, 10), 0.6075, 1.0000),
-    ],
-)
-def test_newcombe_is_the_published_one(counts, low, high):
-    np.testing.assert_allclose(newcombe(*counts), (low, high), atol=5.1e-5)
-    swapped = newcombe(*counts[2:], *counts[:2])
-    np.testing.assert_allclose(swapped, (-high, -low), atol=5.1e-5)
 
 
 def ballots(rater, hits, generated, false_alarms, real):
@@ -149,7 +123,9 @@ def test_detection_says_why_there_is_none():
 
 
 def test_detections_interval_covers_at_its_level():
-    """Exactly, over all outcomes of 12 and 15 votes; Newcombe 1998 finds a mean of 0.95, and minima not far below."""
+    """Exactly, over all outcomes of 12 and 15 votes; Newcombe 1998 finds a mean of 0.95, and minima
+    not far below.
+    """
     outcomes = {(h, f): newcombe(h, 12, f, 15) for h in range(13) for f in range(16)}
     covered = []
     for p, q in itertools.product((0.2, 0.5, 0.8), (0.1, 0.4, 0.7)):
@@ -192,9 +168,3 @@ def test_bins_within_each_class():
     for class_ in range(3):
         np.testing.assert_array_equal(found[label == class_], bins(score[label == class_], num=5))
     assert found[7] == -1 and set(bins(score[label == 1], num=5)) >= set(range(5))
-
-
-def test_confidence_is_of_all_intervals(monkeypatch):
-    monkeypatch.setattr(study, "CONFIDENCE", 0.99)
-    expected = stats.binomtest(3, 10).proportion_ci(0.99, method="wilson")
-    np.testing.assert_allclose(wilson(3, 10), expected, rtol=1e-12)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from jaxloop.errors import InputError
-from jaxloop.provenance.votes import NOTHING, append, blind, read, score, since, standing, torn
+from jaxloop.provenance.votes import EMPTY, append, blind, read, score, standing, tally
 from tests.provenance.fake import vote
 
-# Appends votes for as long as it lives, and says which are acknowledged: index 0, 1, 2, ... by one rater.
+# Appends votes for as long as it lives, and says which are acknowledged: index 0, 1, 2, ... by
+# one rater.
 VOTER = """
 import itertools, sys
 from jaxloop.provenance.votes import Vote, append
@@ -29,7 +30,7 @@ def voter(workdir, rater, num=0):
 
 
 def test_votes_come_back_in_their_order(tmp_path):
-    assert read(tmp_path) == [] and torn(tmp_path) == 0
+    assert read(tmp_path) == [] and tally(tmp_path).torn == 0
     given = [
         vote(),
         vote(verdict="drop", rater='bø"b\n'),
@@ -41,8 +42,8 @@ def test_votes_come_back_in_their_order(tmp_path):
     assert read(tmp_path) == given
     lines = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
     assert lines[0] == {
-        "time": "2026-01-31T12:00:00+00:00", "rater": "ada", "sha256": "a", "class": 0, "verdict": "keep",
-        "real": False, "generation": 1, "seed": 0, "index": 0, "blind": True,
+        "time": "2026-01-31T12:00:00+00:00", "rater": "ada", "sha256": "a", "class": 0,
+        "verdict": "keep", "real": False, "generation": 1, "seed": 0, "index": 0, "blind": True,
     }  # fmt: skip
     assert lines[2]["generation"] is None and len(lines) == 4
 
@@ -62,26 +63,30 @@ def test_each_vote_is_one_write_that_adds_and_is_synced(tmp_path, monkeypatch):
 
 
 def test_a_torn_line_takes_no_vote_with_it(tmp_path):
-    """Whatever a kill left of the last line: it is left out and counted, and all before and after it is there."""
+    """Whatever a kill left of the last line: it is left out and counted, and all before and after
+    it is there.
+    """
     path = tmp_path / "votes.jsonl"
     append(tmp_path, vote(index=0))
     first = path.read_bytes()
     for cut in range(1, len(first)):
         path.write_bytes(first + first[:cut])
         whole = cut == len(first) - 1  # but for its newline
-        assert (read(tmp_path), torn(tmp_path)) == ([vote()] * (1 + whole), 1 - whole)
+        assert (read(tmp_path), tally(tmp_path).torn) == ([vote()] * (1 + whole), 1 - whole)
         for index in (1, 2):
             append(tmp_path, vote(index=index))
         assert [v.index for v in read(tmp_path)] == [0] * (1 + whole) + [1, 2]
-        assert torn(tmp_path) == 1 - whole
+        assert tally(tmp_path).torn == 1 - whole
         assert path.read_bytes().startswith(first + first[:cut] + b"\n")
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"verdict": "maybe"}, {"class": None}, {"class": True}, {"rater": 3}, {"index": 1.5}, {"real": 0},
-        {"seed": None}, {"real": True}, {"real": True, "generation": None}, {"generation": "1"}, {"note": "hm"},
+        {"verdict": "maybe"}, {"class": None}, {"class": True}, {"rater": 3}, {"index": 1.5},
+        {"real": 0},
+        {"seed": None}, {"real": True}, {"real": True, "generation": None}, {"generation": "1"},
+        {"note": "hm"},
         {"blind": None}, {"blind": 1},
     ],
 )  # fmt: skip
@@ -130,7 +135,7 @@ def test_a_vote_written_in_part_is_not_acknowledged(tmp_path, monkeypatch):
         append(tmp_path, vote())
     monkeypatch.undo()
     append(tmp_path, vote(index=9))
-    assert (read(tmp_path), torn(tmp_path)) == ([vote(index=9)], 1)
+    assert (read(tmp_path), tally(tmp_path).torn) == ([vote(index=9)], 1)
 
 
 def test_what_was_acknowledged_survives_a_kill(tmp_path):
@@ -155,7 +160,10 @@ def test_processes_that_vote_at_once_lose_nothing(tmp_path):
     for process in running:
         assert len(process.communicate()[0].splitlines()) == 300 and process.returncode == 0
     found = read(tmp_path)
-    assert torn(tmp_path) == 0 and len((tmp_path / "votes.jsonl").read_text().splitlines()) == 600
+    assert (
+        tally(tmp_path).torn == 0
+        and len((tmp_path / "votes.jsonl").read_text().splitlines()) == 600
+    )
     for rater, num in raters.items():
         assert [v.index for v in found if v.rater == rater] == list(range(num))
     swaps = sum(a.rater != b.rater for a, b in itertools.pairwise(found))
@@ -170,7 +178,8 @@ def test_the_last_vote_stands_and_an_undo_takes_it_away():
         vote("a", "keep", rater="bob"), vote("a", "keep", class_=1), vote("d", "undo"),
     ]  # fmt: skip
     assert {key: v.verdict for key, v in standing(given).items()} == {
-        ("ada", "a", 0): "drop", ("ada", "c", 0): "drop", ("bob", "a", 0): "keep", ("ada", "a", 1): "keep",
+        ("ada", "a", 0): "drop", ("ada", "c", 0): "drop", ("bob", "a", 0): "keep",
+        ("ada", "a", 1): "keep",
     }  # fmt: skip
 
 
@@ -195,7 +204,7 @@ def test_later_votes_of_who_knows_more_leave_the_blind_ones_as_they_were():
 
 def test_a_second_look_says_what_a_first_one_would(tmp_path):
     rng = np.random.default_rng(0)
-    path, given, seen = tmp_path / "votes.jsonl", [], NOTHING
+    path, given, seen = tmp_path / "votes.jsonl", [], EMPTY
     for step in range(60):
         for _ in range(rng.integers(3)):
             given.append(
@@ -209,31 +218,31 @@ def test_a_second_look_says_what_a_first_one_would(tmp_path):
         if step % 7 == 3:
             with open(path, "ab") as file:
                 file.write(b'{"time": "20')  # torn, and closed by the next append
-        seen = since(tmp_path, seen)
-        assert seen == since(tmp_path)
+        seen = tally(tmp_path, seen)
+        assert seen == tally(tmp_path)
         assert (seen.votes, seen.standing, seen.blind) == (given, standing(given), blind(given))
-    assert seen.torn == torn(tmp_path) == 9 and len(given) > 40
-    assert since(tmp_path, seen) == seen
+    assert seen.torn == tally(tmp_path).torn == 9 and len(given) > 40
+    assert tally(tmp_path, seen) == seen
     with pytest.raises(InputError, match=rf"votes.jsonl:{seen.line + 2}\b"):
         with open(path, "a") as file:
             file.write("\n[]\n")
-        since(tmp_path, seen)
+        tally(tmp_path, seen)
 
 
 def test_what_was_seen_is_not_parsed_again(tmp_path):
     append(tmp_path, vote("a"))
-    seen, path = since(tmp_path), tmp_path / "votes.jsonl"
+    seen, path = tally(tmp_path), tmp_path / "votes.jsonl"
     path.write_bytes(b"[" * (path.stat().st_size - 1) + b"\n")
     append(tmp_path, vote("b"))
-    assert since(tmp_path, seen).votes == [vote("a"), vote("b")]
+    assert tally(tmp_path, seen).votes == [vote("a"), vote("b")]
     path.unlink()
-    assert since(tmp_path, seen) == NOTHING
+    assert tally(tmp_path, seen) == EMPTY
     append(tmp_path, vote())
     append(tmp_path, vote())
     append(tmp_path, vote("b"))
-    seen = since(tmp_path)
+    seen = tally(tmp_path)
     path.write_bytes(path.read_bytes()[: seen.end // 3])  # another, shorter file
-    assert since(tmp_path, seen).votes == [vote()]
+    assert tally(tmp_path, seen).votes == [vote()]
 
 
 def test_a_line_that_is_still_written_is_not_lost(tmp_path):
@@ -241,21 +250,22 @@ def test_a_line_that_is_still_written_is_not_lost(tmp_path):
     line = (tmp_path / "votes.jsonl").read_bytes()
     with open(tmp_path / "votes.jsonl", "ab", buffering=0) as file:
         file.write(line[:50])
-        seen = since(tmp_path)
+        seen = tally(tmp_path)
         assert (len(seen.votes), seen.torn) == (1, 1)
         file.write(line[50:-1])
-        seen = since(tmp_path, seen)
+        seen = tally(tmp_path, seen)
         assert (len(seen.votes), seen.torn) == (2, 0)
         file.write(line[-1:])
     append(tmp_path, vote("b"))
-    assert since(tmp_path, seen) == since(tmp_path)
-    assert since(tmp_path, seen).votes == [vote("a"), vote("a"), vote("b")]
+    assert tally(tmp_path, seen) == tally(tmp_path)
+    assert tally(tmp_path, seen).votes == [vote("a"), vote("a"), vote("b")]
 
 
 def test_score_is_the_mean_over_raters():
     given = [
-        vote("a", "drop", "ada"), vote("a", "keep", "ada"), vote("a", "keep", "bob"), vote("a", "drop", "cyd"),
-        vote("b", "drop", "ada"), vote("c", "keep", "ada"), vote("c", "undo", "ada"), vote("a", "drop", class_=1),
+        vote("a", "drop", "ada"), vote("a", "keep", "ada"), vote("a", "keep", "bob"),
+        vote("a", "drop", "cyd"), vote("b", "drop", "ada"), vote("c", "keep", "ada"),
+        vote("c", "undo", "ada"), vote("a", "drop", class_=1),
     ]  # fmt: skip
     found = score(given, ["a", "b", "c", "x", "a", "a"], np.array([0, 0, 0, 0, 1, 0]))
     assert found.dtype == np.float32
@@ -279,4 +289,4 @@ def test_the_lock_falls_with_the_vote(tmp_path):
     for _ in range(20):
         append(tmp_path, vote())
     assert len(os.listdir("/proc/self/fd")) == before
-    assert torn(tmp_path) == 0
+    assert tally(tmp_path).torn == 0

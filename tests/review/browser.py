@@ -1,4 +1,6 @@
-"""A headless Chromium, driven by the DevTools protocol through two pipes: real clicks and keys on real pages."""
+"""A headless Chromium, driven by the DevTools protocol through two pipes: real clicks and keys on
+real pages.
+"""
 
 import json
 import os
@@ -17,8 +19,8 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--remote-debugging-pipe",
 )  # fmt: skip
-# The browser reads commands from file descriptor 3 and writes to 4. Put there by a process between, since a
-# `preexec_fn` would run this process's fork hooks.
+# The browser reads commands from file descriptor 3 and writes to 4. A process between puts them
+# there, since a `preexec_fn` would run this process's fork hooks.
 PUT = (
     "import fcntl, os, sys; r, w = (fcntl.fcntl(int(n), fcntl.F_DUPFD, 10) for n in sys.argv[1:3]);"
     "os.dup2(r, 3); os.dup2(w, 4); os.execv(sys.argv[3], sys.argv[3:])"
@@ -28,7 +30,7 @@ KEYS = {
     "Enter": ("Enter", 13, "\r"), "Tab": ("Tab", 9, ""),
     "ArrowLeft": ("ArrowLeft", 37, ""), "ArrowUp": ("ArrowUp", 38, ""),
     "ArrowRight": ("ArrowRight", 39, ""), "ArrowDown": ("ArrowDown", 40, ""),
-} | {letter: (f"Key{letter.upper()}", ord(letter.upper()), letter) for letter in "dkuz"}  # fmt: skip
+} | {x: (f"Key{x.upper()}", ord(x.upper()), x) for x in "dkuz"}  # fmt: skip
 CTRL = 2
 
 
@@ -120,7 +122,7 @@ class Page:
         return answer["result"].get("value")
 
     def wait(self, script: str) -> None:
-        """Waits until an expression is true. It may be asked between two pages, where nothing is."""
+        """Waits until an expression is true; between two pages it is an error, and asked again."""
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             try:
@@ -138,7 +140,8 @@ class Page:
         x, y = self.value(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             "e.scrollIntoView({block: 'center'});"
-            "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+            "const r = e.getBoundingClientRect();"
+            "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.command(
@@ -155,7 +158,9 @@ class Page:
         self.command("Input.dispatchKeyEvent", type="keyUp", **known)
 
     def slow_down(self, milliseconds: int) -> None:
-        """Lets each request take so long, at least. The server is then still at work while a person goes on."""
+        """Lets each request take so long, at least. The server is then still at work while a person
+        goes on.
+        """
         self.command("Network.enable")
         speed = {"downloadThroughput": -1, "uploadThroughput": -1}
         self.command(

@@ -9,7 +9,7 @@ BASE = f"http://127.0.0.1:{PORT}"
 
 
 class Client:
-    """Keeps cookies and knows the token of the page. rater: the name to give at once; "" for none."""
+    """Keeps cookies and knows the page's token. rater: the name to give at once; "" for none."""
 
     def __init__(self, application, rater: str = "ada"):
         self._client = application.test_client()

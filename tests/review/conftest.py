@@ -1,4 +1,6 @@
-"""A run, the application that serves it, and a rater called ada; a server of its own, and a browser before it."""
+"""A run, the application that serves it, and a rater called ada; a server of its own, and a browser
+before it.
+"""
 
 import signal
 from pathlib import Path

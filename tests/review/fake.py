@@ -12,7 +12,9 @@ SIDE = 8
 
 
 def colours(num: int, of: int) -> np.ndarray:
-    """uint8 [num SIDE SIDE 3], no two alike: picture i has colour (i, 255 - i, `of`); `of` tells sheets apart."""
+    """uint8 [num SIDE SIDE 3], no two alike: picture i has colour (i, 255 - i, `of`); `of` tells
+    sheets apart.
+    """
     index = np.arange(num, dtype=np.uint8)
     colour = np.stack([index, 255 - index, np.full_like(index, of)], axis=-1)
     return np.tile(colour[:, None, None], (1, SIDE, SIDE, 1))
@@ -34,10 +36,11 @@ def write(
     digits: int = 9,
     scores=("clip",),
 ) -> Path:
-    """`num` pictures of each generation and seed, classes in turn; the score rises with the index, two have none.
+    """`num` pictures of each generation and seed, classes in turn; the score rises with the index.
 
-    The expert "clip" scores the other way round, and all. A run with `name` human waits. look: of generated pictures.
-    digits: of the filter's score; few make ties. scores: of which experts there are.
+    Two have no score. The expert "clip" scores the other way round, and all. A run with `name`
+    human waits. look: of generated pictures. digits: of the filter's score; few make ties.
+    scores: of which experts there are.
     """
     for folder in ("provenance", "images"):
         (workdir / folder).mkdir(parents=True)
@@ -46,7 +49,7 @@ def write(
         "filter": {"name": name, "drop": 0.1, "ranking": "all", "reviewed": 0.5},
     }  # fmt: skip
     (workdir / "config.json").write_text(
-        json.dumps({"config": config, "data": {"class_names": CLASSES}})
+        json.dumps({"layout": 2, "config": config, "data": {"class_names": CLASSES}})
     )
     for generation in generations:
         for seed in seeds:
@@ -54,8 +57,11 @@ def write(
             lines = [
                 {
                     "born": generation, "seed": seed, "index": i, "class": i % 2, "group": -1,
-                    "sha256": sheets.sha256(x), "score": None if i < 2 or name == "human" else round(i / 8, digits),
-                    "scores": {name: -i / 4 for name in scores}, "kept": None if name == "human" else i > 3, "why": "",
+                    "sha256": sheets.sha256(x),
+                    "score": None if i < 2 or name == "human" else round(i / 8, digits),
+                    "scores": {name: -i / 4 for name in scores},
+                    "kept": None if name == "human" else i > 3,
+                    "reason": "waiting" if name == "human" else "best",
                 }
                 for i, x in enumerate(image)
             ]  # fmt: skip

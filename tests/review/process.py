@@ -20,11 +20,13 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        # Tests that were started in the background ignore interrupts, and so would every process of theirs.
+        # Tests that were started in the background ignore interrupts, and so would every
+        # process of theirs.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jaxloop.review", str(self.workdir), f"--port={self.port}"],
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         signal.signal(signal.SIGINT, before)
         line = self.process.stdout.readline()

@@ -16,7 +16,8 @@ MARKED = "[...document.querySelectorAll('.tile')].map((tile) => tile.dataset.ver
 READY = "document.getElementById('progress')?.textContent"
 PROBLEM = "document.getElementById('problem').textContent"
 BUSY = "[...document.querySelectorAll('.tile')].map((tile) => tile.ariaBusy === 'true')"
-HELD = "!dispatchEvent(new Event('beforeunload', { cancelable: true }))"  # whether the browser would ask before leaving
+# whether the browser would ask before leaving
+HELD = "!dispatchEvent(new Event('beforeunload', { cancelable: true }))"
 
 
 def rater(request) -> str:
@@ -24,13 +25,16 @@ def rater(request) -> str:
 
 
 def seen(page) -> list[str]:
-    """The names (sha256) of a page's pictures, by the pixels that the browser shows, read off a canvas."""
+    """The names (sha256) of a page's pictures, by the pixels that the browser shows, read off a
+    canvas.
+    """
     colour = page.value(
-        "Promise.all([...document.querySelectorAll('.tile img')].map(async (image) => { await image.decode();"
-        "const context = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext('2d');"
+        "Promise.all([...document.querySelectorAll('.tile img')].map(async (image) => {"
+        "await image.decode(); const size = [image.naturalWidth, image.naturalHeight];"
+        "const context = new OffscreenCanvas(...size).getContext('2d');"
         "context.drawImage(image, 0, 0);"
         "const pixel = [...context.getImageData(3, 3, 1, 1).data];"
-        "return pixel.slice(0, 3).concat(image.naturalWidth, image.naturalHeight); }))"
+        "return pixel.slice(0, 3).concat(size); }))"
     )
     assert {tuple(c[3:]) for c in colour} == {(fake.SIDE, fake.SIDE)}
     return [sheets.sha256(np.full((fake.SIDE, fake.SIDE, 3), c[:3], np.uint8)) for c in colour]

@@ -74,7 +74,8 @@ def test_raters_have_their_own_order_and_see_no_others_votes(client, make):
 
 
 def test_nothing_that_is_sent_tells_which_are_real(make, workdir):
-    """The word is nowhere; tiles, headers and answers of real and generated pictures differ in nothing but names.
+    """The word is nowhere; tiles, headers and answers of real and generated pictures differ in
+    nothing but names.
 
     The pictures are as different as may be: real ones of one colour, generated ones of noise.
     """
@@ -210,7 +211,9 @@ def test_a_chosen_rate_is_kept_and_shown_again(client):
 
 
 def test_no_rate_is_offered_among_equal_scores(make, workdir):
-    """Scores of whole numbers, 0 to 4, of 28 pictures of each seed: 3, 7, 9, 7 and 2 of the same score."""
+    """Scores of whole numbers, 0 to 4, of 28 pictures of each seed: 3, 7, 9, 7 and 2 of the same
+    score.
+    """
     client = Client(make(fake.write(workdir.parent / "ties", digits=0)))
     page = re.sub(r"\s+", " ", client.get("/audit?open=yes").text)
     assert "Some pictures have the same score by uncertainty" in page

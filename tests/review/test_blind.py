@@ -1,4 +1,4 @@
-"""Which votes are blind, and that what raters say when they know more counts for the filter alone."""
+"""Which votes are blind, and that what raters say knowing more counts for the filter alone."""
 
 import html
 import json
@@ -34,7 +34,9 @@ def audited(client) -> list:
 
 
 def test_votes_in_an_early_audit_are_not_blind_and_no_detection(client):
-    """A rater who guesses, then opens the audit and drops what it shows: all of it generated, as the rater knows."""
+    """A rater who guesses, then opens the audit and drops what it shows: all of it generated, as
+    the rater knows.
+    """
     pictures = client.served.material.block
     for i, picture in enumerate(sorted(pictures)[:-1]):
         client.vote(picture, ("keep", "drop")[i % 2])

@@ -166,15 +166,18 @@ def test_pages_fit_a_phone_and_load_nothing_from_elsewhere(page, server):
 
 
 class Foreign(http.server.BaseHTTPRequestHandler):
-    """A page of another origin, which sends to `action` what scripts can, and then a form, as soon as it is open."""
+    """A page of another origin, which sends to `action` what scripts can, and then a form, as soon
+    as it is open.
+    """
 
     action = ""
 
     def do_GET(self):
         body = (
             f"<form id=form method=post action='{self.action}' enctype='text/plain'>"
-            '<input name=\'{"verdict":"drop","picture":"\' value=\'"}\'></form><script>(async () => {'
-            f"const send = (how) => fetch('{self.action}', {{method: 'POST', ...how}}).catch(() => null);"
+            '<input name=\'{"verdict":"drop","picture":"\' value=\'"}\'></form>'
+            "<script>(async () => { const send = (how) =>"
+            f"fetch('{self.action}', {{method: 'POST', ...how}}).catch(() => null);"
             "await send({mode: 'no-cors', body: '{}', credentials: 'include'});"
             "await send({headers: {'X-Review-Token': 'x'}}); form.submit(); })()</script>"
         ).encode()
@@ -192,13 +195,15 @@ def test_a_page_of_another_origin_writes_nothing(page, server, browser, path):
     page.click(".tile")
     page.wait(f"{MARKED}[0] === 'drop'")
     files = {path: path.read_bytes() for path in server.workdir.glob("*.jsonl")}
-    # Another port of the same address: another origin on the same site, so that the rater's cookie is sent along.
+    # Another port of the same address: another origin on the same site, so that the rater's
+    # cookie is sent along.
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as foreign:
         Foreign.action = server.url + path
         threading.Thread(target=foreign.serve_forever, daemon=True).start()
         page.open(f"http://127.0.0.1:{foreign.server_address[1]}/")
         page.wait(
-            f"location.href === '{server.url}{path}' && document.body.innerText.includes('another origin')"
+            f"location.href === '{server.url}{path}'"
+            " && document.body.innerText.includes('another origin')"
         )
         foreign.shutdown()
     assert {path: path.read_bytes() for path in server.workdir.glob("*.jsonl")} == files
@@ -208,7 +213,9 @@ def test_a_page_of_another_origin_writes_nothing(page, server, browser, path):
 
 
 def test_only_127_0_0_1_is_listened_on(server):
-    """A server on all addresses would answer at every address of the loopback range; ours has one, and none of IPv6."""
+    """A server on all addresses would answer at every address of the loopback range; ours has one,
+    and none of IPv6.
+    """
     with socket.create_connection(("127.0.0.1", server.port), timeout=5):
         pass
     with pytest.raises(ConnectionRefusedError):

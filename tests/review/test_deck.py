@@ -69,7 +69,8 @@ def test_a_copy_of_a_generated_picture_is_not_mixed_in():
 
 def of_seeds(num: int, classes: int, seeds: int = 3) -> list[Picture]:
     return [
-        Picture(f"made{seed} {i}", i % classes, False, 1, seed, i) for seed in range(seeds) for i in range(num)
+        Picture(f"made{seed} {i}", i % classes, False, 1, seed, i)
+        for seed in range(seeds) for i in range(num)
     ]  # fmt: skip
 
 
@@ -116,14 +117,14 @@ def test_a_class_without_real_pictures_stays_out_of_the_block():
 def test_a_deck_has_the_block_first_and_no_page_has_both():
     pictures = made(100)
     block, rest = pictures[:50], pictures[50:]
-    ada, bob = (deck.dealt(block, rest, rater, 1) for rater in ("ada", "bob"))
-    assert sorted(ada.block) == sorted(bob.block) == sorted(block) and sorted(ada.rest) == sorted(
-        rest
-    )
-    assert ada.block != bob.block and ada.rest != bob.rest
+    ada, bob = (deck.dealt(block, rest, 1, rater) for rater in ("ada", "bob"))
+    assert sorted(ada.block) == sorted(bob.block) == sorted(block) and sorted(
+        ada.remainder
+    ) == sorted(rest)
+    assert ada.block != bob.block and ada.remainder != bob.remainder
     assert [len(page) for page in ada.pages] == [40, 10, 40, 10]
-    assert [p for page in ada.pages for p in page] == ada.block + ada.rest
-    places = (ada.block[39], ada.block[40], ada.rest[39], ada.rest[49])
+    assert [p for page in ada.pages for p in page] == ada.block + ada.remainder
+    places = (ada.block[39], ada.block[40], ada.remainder[39], ada.remainder[49])
     assert [ada.page(picture) for picture in places] == [1, 2, 3, 4]
 
 
@@ -141,7 +142,8 @@ def test_no_place_in_the_order_tells_a_real_picture():
     is_real = np.array(
         [[p.real for p in deck.shuffled(pictures, f"rater {i}", 1)] for i in range(1000)]
     )
-    # Binomial: a place's share over 1000 raters has a deviation of 0.013; 4.5 of it for the largest of 50 places.
+    # Binomial: a place's share over 1000 raters has a deviation of 0.013; 4.5 of it for the
+    # largest of 50 places.
     np.testing.assert_allclose(is_real.mean(axis=0), 0.2, atol=0.057)
 
 
@@ -172,7 +174,7 @@ def test_the_last_vote_that_stands_is_the_rater_s_own_and_on_the_deck():
         return Vote("", rater, picture.sha256, picture.class_, verdict, *picture[2:])
 
     def latest(given, rater, pictures):
-        return deck.latest(given, standing(given), rater, pictures)
+        return deck.latest(standing(given), rater, pictures)
 
     given = [vote(one, "keep"), vote(two, "drop"), vote(three, "keep"), vote(one, "keep", "bob")]
     assert latest(given, "ada", [one, two, three]) == three

@@ -26,8 +26,9 @@ def test_own_names_are_answered(host):
 
 @pytest.mark.parametrize(
     "host",
-    ["", "127.0.0.1", "localhost", "127.0.0.1:80", "evil.example:8642", "127.0.0.1:8642.evil.example", "0.0.0.0:8642",
-     "evil.example", "127.0.0.1:86420", "[::1]:8642", " 127.0.0.1:8642"],
+    ["", "127.0.0.1", "localhost", "127.0.0.1:80", "evil.example:8642",
+     "127.0.0.1:8642.evil.example", "0.0.0.0:8642", "evil.example", "127.0.0.1:86420",
+     "[::1]:8642", " 127.0.0.1:8642"],
 )  # fmt: skip
 def test_other_hosts_are_refused(host):
     assert status("GET", {"Host": host}) == 403
@@ -57,7 +58,9 @@ def test_a_vote_needs_the_token_and_only_that():
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_a_foreign_page_may_link_here_and_load_nothing(site):
-    """An image of it that names the audit would else make the audit seen, by who has never looked at it."""
+    """An image of it that names the audit would else make the audit seen, by who has never looked
+    at it.
+    """
     assert (
         status("GET", {"Host": HOST, "Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"}) == 200
     )

@@ -1,4 +1,6 @@
-"""Votes that wait while the page is left, in a real browser: what was clicked is in the file, or is said not to be."""
+"""Votes that wait while the page is left, in a real browser: what was clicked is in the file, or is
+said not to be.
+"""
 
 from tests.review.study_page import (
     BUSY,
@@ -63,7 +65,8 @@ def test_what_came_after_a_refusal_is_not_sent_and_the_page_stays(page, server, 
     """A vote that fails, and Enter at once: it must not become a keep."""
     page.value(  # fails once, after a while
         "(() => { const working = fetch; window.fetch = async () => {"
-        "window.fetch = working; await new Promise((done) => setTimeout(done, 100)); throw new TypeError(); }; })()"
+        "window.fetch = working; await new Promise((done) => setTimeout(done, 100));"
+        "throw new TypeError(); }; })()"
     )
     page.click(".tile:nth-child(3)")
     page.click(".tile:nth-child(4)")

@@ -1,4 +1,6 @@
-"""Block and rest: where more is generated than the real pictures can be mixed into, as at the paper's size."""
+"""Block and rest: where more is generated than the real pictures can be mixed into, as at the
+paper's size.
+"""
 
 import html
 import re
@@ -14,7 +16,9 @@ from tests.review.client import Client
 
 @pytest.fixture
 def few(tmp_path):
-    """Twelve real pictures, four of them for each generation: beside 16 generated ones, with 44 left over."""
+    """Twelve real pictures, four of them for each generation: beside 16 generated ones, with 44
+    left over.
+    """
     return fake.write(tmp_path / "few", num_real=12, name="human")
 
 
@@ -27,7 +31,7 @@ def test_raters_vote_on_the_same_block_first_each_in_an_own_order(few, make):
     decks = [client.served.deck(client.rater) for client in (ada, bob)]
     assert sorted(decks[0].block) == sorted(decks[1].block) and decks[0].block != decks[1].block
     assert len(decks[0].block) == 20 and sum(p.real for p in decks[0].block) == 4
-    assert len(decks[0].rest) == 44 and not any(p.real for p in decks[0].rest)
+    assert len(decks[0].remainder) == 44 and not any(p.real for p in decks[0].remainder)
     assert ada.served.deck("ada") is decks[0]  # shuffled once
     for client, deck in zip((ada, bob), decks, strict=True):
         assert [
@@ -46,7 +50,7 @@ def test_raters_vote_on_the_same_block_first_each_in_an_own_order(few, make):
 
 def test_the_study_is_done_with_the_block_and_the_rest_waits_with_the_run(few, make):
     client = Client(make(few))
-    block, rest = client.served.material.block, client.served.material.rest
+    block, rest = client.served.material.block, client.served.material.remainder
     for picture in block[:-1]:
         client.vote(picture)
     assert "Enough" not in said(client, "/page/1") and "19 of 20" in said(client, "/summary")
@@ -63,8 +67,8 @@ def test_the_study_is_done_with_the_block_and_the_rest_waits_with_the_run(few, m
         and "16 of them were generated, 4 were real training images (20.0 %)" in told
     )
     assert (
-        "The rest of this generation, 44 pictures, all of them generated, still waits for votes; 0 have yours"
-        in told
+        "The rest of this generation, 44 pictures, all of them generated, still waits for votes; 0 "
+        "have yours" in told
     )
     assert "So far 16 of 60 have one" in told
     assert client.get("/rest").location == "/page/2"
@@ -76,7 +80,7 @@ def test_the_study_is_done_with_the_block_and_the_rest_waits_with_the_run(few, m
         and 'data-pages="2"' in client.get("/page/2").text
     )
 
-    for picture in client.served.deck("ada").rest[:40]:
+    for picture in client.served.deck("ada").remainder[:40]:
         client.vote(picture)
     assert client.get("/rest").location == "/page/3"
     assert [vote.blind for vote in votes.read(few)][-40:] == [False] * 40
@@ -124,7 +128,7 @@ def test_broken_lines_of_votes_are_told(client):
 
 
 def test_a_summary_of_many_votes_takes_no_longer_than_to_look_at_each(client):
-    """Of 12,000 raters' votes: a third of a second; it was many when each was looked at for each."""
+    """Of 12,000 raters' votes: a third of a second; it was many when each was read for each."""
     picture = client.served.material.block[0]
     line = votes.Vote("2026-01-31T12:00:00+00:00", "", *picture[:2], "keep", *picture[2:])
     client.vote_on_all()

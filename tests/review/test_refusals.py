@@ -15,12 +15,17 @@ from tests.review.client import BASE, Client
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
-        ("/vote", {"picture": "no such", "verdict": "keep"}, 404), ("/vote", {"verdict": "keep"}, 404),
-        ("/vote", {"picture": None, "verdict": "undo"}, 400), ("/vote", {"picture": None, "verdict": ["keep"]}, 400),
-        ("/choice", {"score": "nobody", "bin": 1}, 400), ("/choice", {"score": ["clip"], "bin": 1}, 400),
-        ("/choice", {"score": "clip", "bin": 0}, 400), ("/choice", {"score": "clip", "bin": 10}, 400),
-        ("/choice", {"score": "clip", "bin": "1"}, 400), ("/choice", {"score": "clip", "bin": True}, 400),
-        ("/choice", {"score": "clip", "bin": [1]}, 400), ("/page/1", {}, 405), ("/nowhere", {}, 404),
+        ("/vote", {"picture": "no such", "verdict": "keep"}, 404),
+        ("/vote", {"verdict": "keep"}, 404), ("/vote", {"picture": None, "verdict": "undo"}, 400),
+        ("/vote", {"picture": None, "verdict": ["keep"]}, 400),
+        ("/choice", {"score": "nobody", "bin": 1}, 400),
+        ("/choice", {"score": ["clip"], "bin": 1}, 400),
+        ("/choice", {"score": "clip", "bin": 0}, 400),
+        ("/choice", {"score": "clip", "bin": 10}, 400),
+        ("/choice", {"score": "clip", "bin": "1"}, 400),
+        ("/choice", {"score": "clip", "bin": True}, 400),
+        ("/choice", {"score": "clip", "bin": [1]}, 400),
+        ("/page/1", {}, 405), ("/nowhere", {}, 404),
         ("/vote", {"picture": "x" * 20_000, "verdict": "keep"}, 413),
     ],
 )  # fmt: skip
@@ -32,12 +37,21 @@ def test_what_makes_no_sense_is_refused_and_nothing_written(client, path, body, 
     assert not list(client.served.material.workdir.glob("*s.jsonl"))
 
 
+@pytest.mark.parametrize("path", ["/vote", "/undo", "/choice", "/name"])
+def test_brackets_within_brackets_are_refused(client, path):
+    headers = {guard.TOKEN: client.served.token, "Content-Type": "application/json"}
+    body = "[" * 5000 + "]" * 4999
+    answer = client._client.post(path, base_url=BASE, data=body, headers=headers)
+    assert (answer.status_code, list(answer.json)) == (400, ["error"])
+
+
 def test_a_page_of_another_rater_writes_nothing(client):
     """ada's page is open still, and somebody has said another name in the same browser since."""
     workdir, identity = client.served.material.workdir, next(iter(client.served.picture))
     assert client.post("/name", name="bob").status_code == 200
     for path, body in (
-        ("/vote", {"picture": identity, "verdict": "drop"}), ("/undo", {}), ("/choice", {"score": "clip", "bin": 1}),
+        ("/vote", {"picture": identity, "verdict": "drop"}), ("/undo", {}),
+        ("/choice", {"score": "clip", "bin": 1}),
     ):  # fmt: skip
         for rater in ("ada", None):
             answer = client.post(path, **body, rater=rater)
@@ -71,12 +85,16 @@ def test_a_form_or_a_foreign_page_writes_nothing(client):
 
 @pytest.mark.parametrize(
     "path",
-    ["/../config.json", "/%2e%2e/config.json", "/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py",
-     "/static/", "/static", "//etc/passwd", "/static//etc/passwd", "/static/%2fetc%2fpasswd", "/etc/passwd",
-     "/config.json", "/votes.jsonl", "/images/g02_s0.png", "/images/real.jsonl", "/provenance/g02_s0.jsonl",
-     "/pictures/g02_s0.png", "/pictures/../images/g02_s0.png", "/pictures/..%2f..%2fimages%2freal.png", "/pictures/",
-     "/page/0", "/page/3", "/page/-1", "/page/1/", "/page//1", "/templates/study.html", "/static/study.html",
-     "/audit?score=nobody", "/favicon.ico"],
+    [
+        "/../config.json", "/%2e%2e/config.json", "/static/../app.py", "/static/%2e%2e/app.py",
+        "/static/..%2fapp.py", "/static/", "/static", "//etc/passwd", "/static//etc/passwd",
+        "/static/%2fetc%2fpasswd", "/etc/passwd", "/config.json", "/votes.jsonl",
+        "/images/g02_s0.png", "/images/real.jsonl", "/provenance/g02_s0.jsonl",
+        "/pictures/g02_s0.png", "/pictures/../images/g02_s0.png",
+        "/pictures/..%2f..%2fimages%2freal.png", "/pictures/", "/page/0", "/page/3", "/page/-1",
+        "/page/1/", "/page//1", "/templates/study.html", "/static/study.html",
+        "/audit?score=nobody", "/favicon.ico",
+    ],
 )  # fmt: skip
 def test_what_is_not_served_is_not_found(client, path):
     answer = client.get(path)
@@ -114,6 +132,15 @@ def test_a_broken_vote_file_is_said(client):
     assert answer.status_code == 500 and "votes.jsonl:1" in answer.text
 
 
+@pytest.mark.parametrize(
+    "line", ["[]", "3", '{"rater": "ada", "generation": 2, "opened": "audit"}']
+)
+def test_a_broken_file_of_choices_is_said(client, line):
+    (client.served.material.workdir / "choices.jsonl").write_text(line + "\n")
+    answer = client.vote(client.served.material.block[0])
+    assert answer.status_code == 500 and "choices.jsonl:1" in answer.json["error"]
+
+
 def test_names_are_text_and_not_markup(make, workdir):
     config = json.loads((workdir / "config.json").read_text())
     config["data"]["class_names"] = ["<script>a", '"&b']
@@ -141,8 +168,9 @@ def test_text_stands_out_from_its_ground_in_both_schemes():
         )
 
     pairs = [
-        ("ink", "paper"), ("ink", "wash"), ("soft", "paper"), ("accent", "paper"), ("on-accent", "accent"),
-        ("drop", "drop-wash"), ("keep", "keep-wash"), ("ink", "drop-wash"), ("ink", "keep-wash"), ("soft", "wash"),
+        ("ink", "paper"), ("ink", "wash"), ("soft", "paper"), ("accent", "paper"),
+        ("on-accent", "accent"), ("drop", "drop-wash"), ("keep", "keep-wash"), ("ink", "drop-wash"),
+        ("ink", "keep-wash"), ("soft", "wash"),
     ]  # fmt: skip
     for scheme in (light, light | dark):
         for ink, ground in pairs:

@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from jaxloop.review import audit_view as audit
+from jaxloop.provenance import store
+from jaxloop.review import choices, score_bins
 
 
 def lines(score, classes=1, **fields) -> list[dict]:
@@ -27,18 +28,26 @@ def lines(score, classes=1, **fields) -> list[dict]:
 
 def test_scores_are_those_that_exist_the_filter_s_own_first():
     own = lines([1.0, None], scores={"clip": 3.0, "uncertainty": 9.0, "absent": None})
-    found = audit.scores(own, "uncertainty")
+    found = score_bins.scores(own, "uncertainty")
     assert list(found) == ["uncertainty", "clip"]
     np.testing.assert_array_equal(found["uncertainty"], [1.0, math.nan])
     np.testing.assert_array_equal(found["clip"], [3.0, 3.0])
-    assert audit.scores(lines([None, None]), "human") == {}
+    assert score_bins.scores(lines([None, None]), "human") == {}
+
+
+def test_every_reason_has_words_and_the_audit_shows_them(client):
+    assert set(score_bins.REASONS) == set(store.REASONS)
+    reasons = [{"reason": "worst"}, {"reason": "best"}, {"reason": "worst"}]
+    assert [num for _, num in score_bins.outcomes(reasons)] == [1, 2]
+    text = " ".join(client.get("/audit?open=yes").text.split())
+    assert "the 60 pictures: 60 kept, among the best by the filter’s score." in text
 
 
 def test_bins_are_tenths_lowest_first_with_ten_pictures_of_their_own():
     score = np.random.default_rng(0).normal(size=205)
     score[:5] = np.nan
     made = lines(score)
-    bins = audit.bins(made, score, by_class=False)
+    bins = score_bins.bins(made, score, by_class=False)
     tenths = np.split(np.sort(score[5:]), 10)
     assert [b.number for b in bins] == list(range(1, 11))
     assert [(b.low, b.high, b.size) for b in bins] == [
@@ -48,16 +57,18 @@ def test_bins_are_tenths_lowest_first_with_ten_pictures_of_their_own():
     for b in bins:
         assert len(set(b.pictures)) == 10
         assert all(b.low <= score[p.index] <= b.high for p in b.pictures)
-    assert bins == audit.bins(made, score, by_class=False)
+    assert bins == score_bins.bins(made, score, by_class=False)
 
 
 def test_the_choice_within_a_bin_is_not_by_score():
-    """Over 50 bins of 100, the mean rank of the ten shown is 49.5, with a deviation of 28.9 / sqrt(500) = 1.3."""
+    """Over 50 bins of 100, the mean rank of the ten shown is 49.5, with a deviation of 28.9 /
+    sqrt(500) = 1.3.
+    """
     score = np.arange(1000.0)
     ranks = [
         p.index % 100
         for i in range(5)
-        for b in audit.bins(
+        for b in score_bins.bins(
             [line | {"sha256": f"{i} {line['sha256']}"} for line in lines(score)], score, False
         )
         for p in b.pictures
@@ -71,12 +82,12 @@ def test_bins_hold_the_same_share_of_each_class_of_each_seed():
     score[1::2] += 1000
     score[40:] += 5000
     made = [line | {"seed": i // 40} for i, line in enumerate(lines(score, classes=2))]
-    by_class = audit.bins(made, score, by_class=True)
+    by_class = score_bins.bins(made, score, by_class=True)
     groups = [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert [sorted((p.seed, p.class_) for p in b.pictures) for b in by_class] == [
         sorted(2 * groups)
     ] * 10
-    over_all = audit.bins(made, score, by_class=False)
+    over_all = score_bins.bins(made, score, by_class=False)
     seeds_and_classes = [[(seed, k // 5) for seed in (0, 1) for _ in range(4)] for k in range(10)]
     assert [sorted((p.seed, p.class_) for p in b.pictures) for b in over_all] == seeds_and_classes
 
@@ -96,26 +107,26 @@ def test_a_bin_is_parted_from_those_above_where_no_score_lies_on_both_sides(by_c
     for k in range(1, 11):
         cut = [(sorted(group), math.ceil(k * len(group) / 10)) for group in groups.values()]
         expected.append(all(not set(group[:num]) & set(group[num:]) for group, num in cut))
-    found = audit.bins(made, score, by_class)
+    found = score_bins.bins(made, score, by_class)
     assert [b.parted for b in found] == expected
     assert (True in expected[:-1], False in expected[:-1]) == (values > 3, values < 10**6)
 
 
 def test_few_pictures_leave_bins_out_and_a_twin_is_shown_once():
     score = np.array([3.0, 1.0, 2.0])
-    assert [(b.low, b.high, b.size) for b in audit.bins(lines(score), score, False)] == [
+    assert [(b.low, b.high, b.size) for b in score_bins.bins(lines(score), score, False)] == [
         (1, 1, 1),
         (2, 2, 1),
         (3, 3, 1),
     ]
     twins = np.zeros(40)
-    assert [len(b.pictures) for b in audit.bins(lines(twins, sha256="same"), twins, False)] == [
-        1
-    ] * 10
+    assert [
+        len(b.pictures) for b in score_bins.bins(lines(twins, sha256="same"), twins, False)
+    ] == [1] * 10
 
 
 def test_the_last_choice_of_a_rater_counts(tmp_path):
-    assert audit.chosen(tmp_path, "ada", 1, "clip") is None
+    assert choices.chosen(tmp_path, "ada", 1, "clip") is None
     choice = {"time": "now", "rater": "ada", "generation": 1, "score": "clip", "drop": 0.2}
     for change in (
         {},
@@ -123,12 +134,12 @@ def test_the_last_choice_of_a_rater_counts(tmp_path):
         {"rater": "bob", "drop": 0.9},
         {"generation": 2, "drop": 0.8},
     ):
-        audit.choose(tmp_path, choice | change)
-    assert audit.chosen(tmp_path, "ada", 1, "clip") == 0.4
-    assert audit.chosen(tmp_path, "ada", 1, "uncertainty") is None
-    assert not audit.opened(tmp_path, "ada", 1)
-    audit.choose(tmp_path, {"time": "now", "rater": "ada", "generation": 1, "opened": "audit"})
-    assert audit.opened(tmp_path, "ada", 1) and audit.chosen(tmp_path, "ada", 1, "clip") == 0.4
-    assert not audit.opened(tmp_path, "bob", 1) and not audit.opened(tmp_path, "ada", 2)
-    assert audit.chosen(tmp_path, "ada", 1, None) is None  # where nothing is scored
+        choices.append(tmp_path, choice | change)
+    assert choices.chosen(tmp_path, "ada", 1, "clip") == 0.4
+    assert choices.chosen(tmp_path, "ada", 1, "uncertainty") is None
+    assert not choices.opened(tmp_path, "ada", 1)
+    choices.append(tmp_path, {"time": "now", "rater": "ada", "generation": 1, "opened": "audit"})
+    assert choices.opened(tmp_path, "ada", 1) and choices.chosen(tmp_path, "ada", 1, "clip") == 0.4
+    assert not choices.opened(tmp_path, "bob", 1) and not choices.opened(tmp_path, "ada", 2)
+    assert choices.chosen(tmp_path, "ada", 1, None) is None  # where nothing is scored
     assert json.loads((tmp_path / "choices.jsonl").read_text().splitlines()[0]) == choice

@@ -1,0 +1,170 @@
+"""The pages of the study and of the audit, and what they send."""
+
+import urllib.parse
+from collections import Counter
+from pathlib import Path
+
+import flask
+
+from jaxloop.provenance import sheets, study, votes
+from jaxloop.review import choices, deck, material, score_bins
+from jaxloop.review.context import sent, visit
+
+review = flask.Blueprint("review", __name__)
+OPEN = {"review.name", "review.take_name", "review.static_file"}  # answered to who has no name yet
+STATIC = {path.name: path.read_bytes() for path in Path(__file__).with_name("static").iterdir()}
+NAME = "a name of 1 to 40 letters"
+TYPES = {".css": "text/css", ".js": "text/javascript"}
+
+
+def cleaned(name: object) -> str:
+    """Return a rater's name without blanks around it; "" if it is none."""
+    stripped = name.strip() if isinstance(name, str) else ""
+    return stripped if len(stripped) <= 40 and stripped.isprintable() else ""
+
+
+@review.get("/name")
+def name():
+    """Show the form for a name; where the rater is given there is none."""
+    return flask.abort(404) if visit().review.rater else visit().page("name.html")
+
+
+@review.post("/name")
+def take_name():
+    chosen = cleaned(sent("name"))
+    if not chosen:
+        flask.abort(400, f"a rater has {NAME}")
+    answer, value = flask.jsonify(rater=chosen), urllib.parse.quote(chosen)
+    kept = {"max_age": 31_536_000, "httponly": True, "samesite": "Strict"}
+    answer.set_cookie(f"rater_{visit().review.port}", value, **kept)  # cookies do not know ports
+    return answer
+
+
+@review.get("/static/<file>")
+def static_file(file: str):
+    if file not in STATIC:
+        flask.abort(404)
+    return flask.Response(STATIC[file], mimetype=TYPES[Path(file).suffix])
+
+
+@review.get("/")
+@review.get("/rest")
+def resume():
+    """Go to the first page of the block, or of the remainder, that is not voted on as a whole."""
+    is_rest = flask.request.path == "/rest"
+    if is_rest and not visit().done:
+        return flask.redirect("/")
+    num_block = len(deck.pages(visit().deck.block))
+    pages = list(enumerate(visit().deck.pages, start=1))
+    for number, page in pages[num_block:] if is_rest else pages[:num_block]:
+        if visit().num_voted(page) < len(page):
+            return flask.redirect(f"/page/{number}")
+    return flask.redirect("/summary")
+
+
+@review.get("/page/<int:number>")
+def page(number: int):
+    """Show a page of the deck; of the remainder only to who is done with the block."""
+    shown = visit().deck
+    pages, num_block = shown.pages, len(deck.pages(shown.block))
+    if not 1 <= number <= len(pages):
+        flask.abort(404)
+    is_rest = number > num_block
+    if is_rest and not visit().done:
+        return flask.redirect("/")  # who sees that all of it is generated knows how that looks
+    part, first, last = shown.block, 1, num_block
+    if is_rest:
+        part, first, last = shown.remainder, num_block + 1, len(pages)
+    after = f"/page/{number + 1}" if number < last else "/rest" if is_rest else "/"
+    return visit().page(
+        "study.html", is_rest=is_rest, number=number - first + 1, num_pages=last - first + 1,
+        tiles=visit().tiles(pages[number - 1]), num=len(part), voted=visit().num_voted(part),
+        after=after, before=f"/page/{number - 1}" if number > 1 else None,
+    )  # fmt: skip
+
+
+@review.get("/pictures/<identity>.png")
+def picture(identity: str):
+    picture = visit().review.picture.get(identity) or flask.abort(404)
+    # Not packed: real and generated pictures pack differently well, and a browser sees the length.
+    image = visit().material.sheets[picture.seed][picture.index]
+    return flask.Response(sheets.png(image, packed=False), mimetype="image/png")
+
+
+@review.post("/vote")
+def vote():
+    """Take a vote: it is on the disk before the answer."""
+    picture, verdict = visit().review.picture.get(str(sent("picture"))), sent("verdict")
+    if picture is None:
+        flask.abort(404, "there is no such picture")
+    if verdict not in ("keep", "drop"):
+        flask.abort(400, "a vote is keep or drop")
+    votes.append(visit().material.workdir, visit().vote(picture, verdict))
+    return flask.jsonify(verdict=verdict)
+
+
+@review.post("/undo")
+def undo():
+    """Take the rater's latest standing vote back, and answer which page it is on."""
+    review, pictures = visit().review, visit().material.pictures
+    # Decided on what is on the disk while nobody else writes, be it by another server.
+    with votes.appending(visit().material.workdir) as append:
+        picture = deck.latest(review.tally().standing, visit().rater, pictures)
+        if picture is None:
+            flask.abort(409, "there is no vote to take back")
+        append(visit().vote(picture, "undo"))
+    return flask.jsonify(picture=review.identity(picture), page=visit().deck.page(picture))
+
+
+@review.get("/summary")
+def summary():
+    """Show what the votes on the block amount to; before the rater is done, only own numbers."""
+    run, tally, rater = visit().material, visit().tally, visit().rater
+    keys = {picture[:2] for picture in run.block}
+    standing, blind = (
+        {key: vote for key, vote in part.items() if key[1:] in keys}
+        for part in (tally.standing, tally.blind)
+    )
+    counts = {rater: Counter()}
+    for vote in standing.values():
+        counts.setdefault(vote.rater, Counter())[vote.verdict] += 1
+    if not visit().done:
+        return visit().page("summary_closed.html", rater_count=counts[rater])
+    visit().choose(opened="summary")
+    return visit().page(
+        "summary.html", rater_count=counts[rater], counts=sorted(counts.items()), torn=tally.torn,
+        num_blind=Counter(vote.rater for vote in blind.values()),
+        progress=material.progress(run, tally.standing), detection=study.detection(blind),
+        agreement=study.agreement(blind), num_rest=visit().num_voted(run.remainder),
+    )  # fmt: skip
+
+
+@review.get("/audit")
+def audit():
+    """Show the bins of a score; before the rater is done, only after saying what that costs."""
+    run, scores = visit().material, visit().review.scores
+    score = flask.request.args.get("score", next(iter(scores), None))
+    if score is not None and score not in scores:
+        flask.abort(404)
+    if not visit().done and flask.request.args.get("open") != "yes":
+        return visit().page("audit_closed.html", score=score)
+    bins = visit().review.bins(score) if score else []
+    if bins:
+        visit().choose(opened="audit")
+    return visit().page(
+        "audit.html", bins=bins, scores=scores, score=score, last=score_bins.NUM_BINS,
+        num_scored=sum(b.size for b in bins), outcomes=score_bins.outcomes(run.lines),
+        chosen=choices.chosen(run.workdir, visit().rater, run.generation, score),
+    )  # fmt: skip
+
+
+@review.post("/choice")
+def choose():
+    """Take a drop rate, chosen after a bin: it is on the disk before the answer."""
+    review, score, number = visit().review, str(sent("score")), sent("bin")
+    bins = review.bins(score) if score in review.scores else []
+    rates = {b.number: b.drop for b in bins if b.parted and b.number < score_bins.NUM_BINS}
+    if type(number) is not int or number not in rates:
+        flask.abort(400, "a choice is of a score of this run, and a bin with a rate on the page")
+    visit().choose(score=score, drop=rates[number])
+    return flask.jsonify(drop=rates[number])
