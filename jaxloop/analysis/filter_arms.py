@@ -1,200 +1,161 @@
-"""What does filtering change? A run against its control arm, the same run with a random choice at the same r.
+"""What does filtering change? A run against its control arm, which drops as many at random.
 
-The arms share generation 0 and, seed by seed, all random numbers, so that their difference within a seed is the natural
-unit: differences are filtered less control, paired by seed, each with its t interval and test over seeds.
+The arms share generation 0 and, seed by seed, all random numbers, so that their difference within a
+seed is the natural unit: filtered less control, paired by seed, with its t interval and test.
 
-One family of tests answers the question, and the sentence on filtering speaks of it alone: accuracy and the biases of
-all classifiers, as means over the generations. All other tables are secondary: each is a family of its own, and over
-all of them a false verdict is likelier than the 5 % of one.
+One family of tests answers the question, and the sentence on filtering speaks of it alone: accuracy
+and the biases of all classifiers, as means over the generations. All other tables are secondary:
+each is a family of its own, and over all of them a false verdict is likelier than the 5 % of one.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jaxloop.analysis import compare, measures, results
+import pandas as pd
+
+from jaxloop.analysis import contrasts, measures, results, shares
 from jaxloop.analysis.answer import listed_words
-from jaxloop.analysis.compare import LEVEL, MEAN, SLOPE, Comparison, Series
-from jaxloop.analysis.equation6 import steps
-from jaxloop.analysis.measures import Bias
-from jaxloop.analysis.run_folder import Name, Run
-from jaxloop.report.layout import Table
+from jaxloop.analysis.contrasts import COMPARED, LEVEL, MEAN, SLOPE, Comparison
+from jaxloop.analysis.measures import Bias, Name
+from jaxloop.analysis.run_folder import Run
 
 CONTROL, GENERATOR = "control", "generator"
-CLASSIFIERS, FURTHER, GENERATED = (
-    "Classifiers",
-    "Further measures of bias",
-    "What the generator makes",
-)
+CLASSIFIERS, FURTHER = "Classifiers", "Further measures of bias"
+GENERATED = "What the generator makes"
 # In the order of the page; the first is the primary one.
 TABLES = (
     (CLASSIFIERS, MEAN), (GENERATED, MEAN), (FURTHER, MEAN),
-    *((what, of) for of in (LEVEL, SLOPE) for what in (CLASSIFIERS, GENERATED)),
+    *((what, part) for part in (LEVEL, SLOPE) for what in (CLASSIFIERS, GENERATED)),
 )  # fmt: skip
-PRIMARY = TABLES[0]
-IMBALANCE = Bias("imbalance u of subgroups", "imbalance", False)
+IMBALANCE = Bias("imbalance u of subgroups", Name("", "imbalance"))
 PER_CLASS = (
-    Bias("mean gap per class (1 − MEO)", "meo_per_class", True),
-    Bias("largest gap per class (MD)", "md_per_class", False),
-    Bias("disparate-impact gap per class (1 − DI)", "di_per_class", True),
+    Bias("mean gap per class (1 − MEO)", Name("", "meo_per_class"), True),
+    Bias("largest gap per class (MD)", Name("", "md_per_class")),
+    Bias("disparate-impact gap per class (1 − DI)", Name("", "di_per_class"), True),
 )
+_WORDS = {MEAN: "mean", LEVEL: "last value", SLOPE: "slope"}
 
 
 class Family(NamedTuple):
-    """The comparisons of one table, decided together.  what, of: one of TABLES."""
+    """The comparisons of one table, decided together.  what, part: one of TABLES."""
 
     what: str
-    of: str
+    part: str
     comparisons: list[Comparison]
 
     @property
     def primary(self) -> bool:
-        return (self.what, self.of) == PRIMARY
-
-
-class _Measured(NamedTuple):
-    """One measure in both arms.  sides: of control and run, one {generation: value} a seed."""
-
-    what: str
-    subject: str
-    measure: Bias
-    group: int | None
-    sides: list[list[Series]]
+        return (self.what, self.part) == TABLES[0]
 
 
 def families(run: Run) -> list[Family]:
-    """One a table, in the order of TABLES, empty ones left out; none before both arms have a generation 1."""
-    if not _began(run):
-        return []
+    """Return one a table, in the order of TABLES, without empty ones.
+
+    None before both arms have a generation 1.
+    """
     names = CONTROL, run.spec.get("filter", {}).get("name", "filtered")
-    made: dict[tuple[str, str], list[Comparison]] = {table: [] for table in TABLES}
-    for m in _measured(run):
-        for of in _kinds(m.what):
-            # Generation 0 is one and the same in both arms.
-            if (compared := compare.difference(*m.sides, of, paired=True)) and compared[0] > 0:
-                made[m.what, of].append(
-                    Comparison(
-                        *names, m.subject, m.measure, of, *compared, paired=True, group=m.group
-                    )
-                )
-    return [Family(*of, compare.decided(found)) for of, found in made.items() if found]
+    comparisons = defaultdict(list)
+    for what, subject, measure in _measured(run):
+        first, other = (_table(arm, subject, measure) for arm in (run.control, run) if arm)
+        parts = _parts(what)
+        for c in contrasts.compared(names, subject, measure, (first, other), parts, paired=True):
+            if c.generation > 0:  # generation 0 is one and the same in both arms
+                comparisons[what, c.part].append(c)
+    return [
+        Family(*table, contrasts.decided(comparisons[table]))
+        for table in TABLES
+        if table in comparisons
+    ]
 
 
-def sentence(run: Run, found: Sequence[Family]) -> str:
-    """How many differences of the primary family can be told, and which; "" without it. found: of `families`."""
-    own = [c for family in found if family.primary for c in family.comparisons]
-    if not own:
+def sentence(run: Run, families: Sequence[Family]) -> str:
+    """Say how many differences of the primary family can be told, and which; "" without it."""
+    primary = [c for family in families if family.primary for c in family.comparisons]
+    if not primary:
         return ""
     drop = run.spec["filter"].get("drop")
     rate = "the same r" if drop is None else f"the same r = {drop:g}"
     return (
-        f"Filtering by {own[0].other_run} against a random choice at {rate}, in accuracy and bias averaged over the "
-        f"generations: {compare.told(own)}"
+        f"Filtering by {primary[0].other_run} against a random choice at {rate}, in accuracy and "
+        f"bias averaged over the generations: {contrasts.outcome(primary)}"
     )
 
 
-def left_out(run: Run, found: Sequence[Family]) -> str:
-    """A sentence on what no seed has in both arms, and what therefore is in none of the tables `found`; or ""."""
-    have = {
-        (family.what, c.subject, c.measure, c.of) for family in found for c in family.comparisons
-    }
-    titles_of: dict[tuple, list[str]] = {}
-    for m in _measured(run) if _began(run) else ():
-        lacking = tuple(
-            of for of in _kinds(m.what) if (m.what, m.subject, m.measure, of) not in have
-        )
+def left_out(run: Run, families: Sequence[Family]) -> str:
+    """Return a sentence on what no seed has in both arms, and so is in no table; or ""."""
+    have = {(f.what, c.subject, c.measure, f.part) for f in families for c in f.comparisons}
+    titles, subjects = defaultdict(list), defaultdict(list)
+    for what, subject, measure in _measured(run):
+        lacking = [p for p in _parts(what) if (what, subject, measure, p) not in have]
         if lacking:
-            titles_of.setdefault((m.subject, lacking), []).append(m.measure.title)
-    subjects_of: dict[tuple, list[str]] = {}
-    for (subject, lacking), titles in titles_of.items():
-        subjects_of.setdefault((lacking, tuple(titles)), []).append(subject)
+            titles[subject, tuple(lacking)].append(measure.title)
+    for (subject, lacking), names in titles.items():
+        subjects[lacking, tuple(names)].append(subject)
     parts = [
-        f"{listed_words([_WORDS[of] for of in lacking])} of {listed_words(list(titles))} ({listed_words(subjects)})"
-        for (lacking, titles), subjects in subjects_of.items()
+        f"{listed_words([_WORDS[part] for part in lacking])} of {listed_words(list(names))} "
+        f"({listed_words(classifiers)})"
+        for (lacking, names), classifiers in subjects.items()
     ]
     return f"Not compared, since no seed has it in both arms: {'; '.join(parts)}." if parts else ""
 
 
-_WORDS = {MEAN: "mean", LEVEL: "last value", SLOPE: "slope"}
+def table(family: Family) -> pd.DataFrame:
+    """Return one of `families` for people."""
+    frame = contrasts.table(family.comparisons, family.comparisons)
+    frame.attrs["caption"] = f"{family.what}. {frame.attrs['caption']}"
+    if family.what == GENERATED:  # all of one subject
+        frame = frame.drop(columns="classifier")
+        frame.attrs["num_words"] -= 1
+    return frame
 
 
-def table(family: Family) -> Table:
-    """One of `families`."""
-    made = compare.table(family.comparisons, family.comparisons)
-    made = made._replace(caption=f"{family.what}. {made.caption}")
-    if family.what != GENERATED:
-        return made
-    return made._replace(
-        columns=made.columns[1:], rows=[row[1:] for row in made.rows], num_words=made.num_words - 1
-    )
+def _parts(what: str) -> list[str]:
+    return [part for table, part in TABLES if table == what]
 
 
-def _began(run: Run) -> bool:
-    return run.control is not None and min(run.reached, run.control.reached) > 0
+def _table(arm: Run, subject: str, measure: Bias) -> pd.DataFrame:
+    if measure == IMBALANCE:
+        return shares.imbalances(arm, "real").table
+    return contrasts.turned(arm, subject, measure)
 
 
-def _kinds(what: str) -> list[str]:
-    return [of for table, of in TABLES if table == what]
-
-
-def _measured(run: Run) -> Iterator[_Measured]:
+def _measured(run: Run) -> Iterator[tuple[str, str, Bias]]:
+    """(table, subject, measure) of all that is compared; nothing before both arms began."""
+    if run.control is None or min(run.reached, run.control.reached) < 1:
+        return
+    # With a value in either arm or without; of no class.
+    recorded = [n for n in dict.fromkeys(run.names + run.control.names) if n.class_ is None]
     for subject in run.classifiers:
-        yield from (_in_both(run, CLASSIFIERS, subject, measure) for measure in compare.COMPARED)
-        yield from (
-            _in_both(run, FURTHER, subject, measure, group)
-            for measure, group in _further(run, subject)
+        further = sorted(
+            (n for n in recorded if n.subject == subject and n != Name(subject, n.metric)),
+            key=results.order,
         )
-    for group in _groups(_recorded(run, GENERATOR), "subgroup_share"):
-        share = Bias(f"share of {results.group_name(run, group)}", "subgroup_share", False)
-        yield _in_both(run, GENERATED, GENERATOR, share, group)
-    rarities = sorted({measures.rarity(n.metric) or 0 for n in _recorded(run, GENERATOR)})
-    for k in filter(None, rarities):
-        share = Bias(
-            f"share of the {measures.rarity_name(k, len(run.group_names))} of each class",
-            f"subgroup_share{measures.RARITY}{k}",
-            False,
-        )
-        yield _in_both(run, GENERATED, GENERATOR, share)
-    found = [steps.imbalances(arm, "real").values for arm in (run.control, run)]
-    u = [
-        [{g: value for (g, of), value in values.items() if of == seed} for seed in run.seeds]
-        for values in found
-    ]
-    yield _Measured(GENERATED, GENERATOR, IMBALANCE, None, u)
-    distances = filter(
-        measures.is_distance, dict.fromkeys(n.metric for n in _recorded(run, GENERATOR))
-    )
-    for metric in (*measures.GENERATOR, *distances):
-        yield _in_both(
-            run, GENERATED, GENERATOR, Bias(measures.measure(metric).title, metric, False)
-        )
+        yield from ((CLASSIFIERS, subject, measure) for measure in COMPARED)
+        yield from ((FURTHER, subject, measure) for measure in PER_CLASS)
+        for n in further:
+            if n.metric == "accuracy" and (n.rank or 0) > 1:  # the worst is among the biases
+                yield FURTHER, subject, _plain(f"accuracy, rank {n.rank} ↑", n)
+        for n in further:
+            if n.metric == "group_accuracy":
+                title = f"accuracy on {results.group_name(run, n.group)} ↑"
+                yield FURTHER, subject, _plain(title, n)
+    generated = [n for n in recorded if n.subject == GENERATOR]
+    kept = sorted((n for n in generated if n.metric == "subgroup_share"), key=results.order)
+    for n in kept:
+        if n.group is not None:
+            name = results.group_name(run, n.group)
+            yield GENERATED, GENERATOR, _plain(f"share of {name}", n)
+    for n in kept:
+        if n.rarity is not None:
+            name = measures.rarity_name(n.rarity, len(run.group_names))
+            yield GENERATED, GENERATOR, _plain(f"share of the {name} of each class", n)
+    yield GENERATED, GENERATOR, IMBALANCE
+    distances = [n for n in generated if measures.is_distance(n.metric)]
+    for n in (*(Name(GENERATOR, metric) for metric in measures.GENERATOR), *distances):
+        yield GENERATED, GENERATOR, _plain(measures.measure(n).title, n)
 
 
-def _further(run: Run, subject: str) -> Iterator[tuple[Bias, int | None]]:
-    """(measure, its subgroup). What is an accuracy stays one: higher is better, as its title says."""
-    yield from ((measure, None) for measure in PER_CLASS)
-    ranks = sorted({measures.rank(n.metric) or 0 for n in _recorded(run, subject)})
-    for rank in (rank for rank in ranks if rank > 1):  # the worst is among the biases
-        yield Bias(f"accuracy, rank {rank} ↑", f"acc_rank_{rank}", False), None
-    for group in _groups(_recorded(run, subject), "group_accuracy"):
-        yield (
-            Bias(f"accuracy on {results.group_name(run, group)} ↑", "group_accuracy", False),
-            group,
-        )
-
-
-def _in_both(
-    run: Run, what: str, subject: str, measure: Bias, group: int | None = None
-) -> _Measured:
-    sides = [compare.series(arm, subject, measure, group) for arm in (run.control, run)]
-    return _Measured(what, subject, measure, group, sides)
-
-
-def _recorded(run: Run, subject: str) -> list[Name]:
-    """What either arm has records of, with a value or without; of no class."""
-    names = dict.fromkeys(name for arm in (run, run.control) for name in arm.values)
-    return [name for name in names if name.subject == subject and name.class_ is None]
-
-
-def _groups(names: Sequence[Name], metric: str) -> list[int]:
-    """The subgroups that a metric was measured of."""
-    return sorted({n.group for n in names if n.metric == metric and n.group is not None})
+def _plain(title: str, name: Name) -> Bias:
+    """What is as it was measured: of an accuracy higher is better, as its title says."""
+    return Bias(title, name._replace(subject=""))

@@ -1,27 +1,30 @@
-"""What people said of a run's images: how many voted, whether they agree, whether they tell generated from real ones.
+"""What people's votes on a run's images amount to: agreement, and generated told from real ones.
 
-Agreement and detection rest on blind votes alone: who has seen the audit knows more of a picture than its looks.
-Raters go by number, in the order of their names: a report is passed on, and their names are nobody else's business.
+Both rest on blind votes alone: who has seen the audit knows more of a picture than its looks.
+Raters go by number, in the order of their names: a report is passed on, and their names are nobody
+else's business.
 """
 
 from typing import NamedTuple
 
+import pandas as pd
+
+from jaxloop.analysis import frames
 from jaxloop.analysis.run_folder import Run
 from jaxloop.provenance import study, votes
 from jaxloop.provenance.study import Agreement, Detection
-from jaxloop.report.layout import NO_VALUE, Table
 
 
 class People(NamedTuple):
     """num_generated, num_real: each rater's last blind votes, on such images.
 
-    num_seen: standing votes that are not blind.  torn: lines of votes.jsonl that were cut short and are left out.
+    num_not_blind: standing votes that are not blind.  torn: lines of votes.jsonl that are left out.
     agreement, detections: of the blind votes; the latter one a rater, and last of all together.
     """
 
     num_generated: int
     num_real: int
-    num_seen: int
+    num_not_blind: int
     torn: int
     agreement: Agreement
     detections: list[Detection]
@@ -32,43 +35,39 @@ class People(NamedTuple):
 
 
 def people(run: Run) -> People | None:
-    """Of votes.jsonl in a workdir; None where it holds no vote that counts and no torn line.
+    """Read votes.jsonl in a workdir; None where it holds no vote that counts and no torn line.
 
     Raises InputError on a line that is no vote.
     """
-    given = votes.since(run.path)
+    given = votes.tally(run.path)
     if not (given.standing or given.blind or given.torn):
         return None
     num_real = sum(vote.real for vote in given.blind.values())
-    num_seen = sum(not vote.blind for vote in given.standing.values())
-    nums = len(given.blind) - num_real, num_real, num_seen, given.torn
+    num_not_blind = sum(not vote.blind for vote in given.standing.values())
+    nums = len(given.blind) - num_real, num_real, num_not_blind, given.torn
     return People(*nums, study.agreement(given.blind), study.detection(given.blind))
 
 
-def sentences(found: People) -> list[str]:
-    """On blind votes, then on what is left out of these."""
-    num, pooled = len(found.raters), found.detections[-1]
+def sentences(voted: People) -> list[str]:
+    """Speak of blind votes, then of what is left out of these."""
+    num, pooled = len(voted.raters), voted.detections[-1]
     said = [
-        f"{num} rater{'s' * (num != 1)}, {found.num_generated} blind votes on generated and {found.num_real} on real "
-        "images.",
-        f"Agreement: {_agreement(found.agreement)}",
-        f"Generated from real: {pooled.why or _told(found.raters)}",
+        f"{num} rater{'s' * (num != 1)}, {voted.num_generated} blind votes on generated and "
+        f"{voted.num_real} on real images.",
+        f"Agreement: {_agreement(voted.agreement)}",
+        f"Generated from real: {pooled.why or _detected(voted.raters)}",
     ]
-    if seen := found.num_seen:
-        them = "them" if seen > 1 else "it"
+    if num := voted.num_not_blind:
+        votes_stand = "1 vote that stands" if num == 1 else f"{num} votes that stand"
+        were, them = ("was", "it") if num == 1 else ("were", "them")
         said.append(
-            f"{seen} vote{'s' * (seen > 1)} that stand{'s' * (seen == 1)}, given after a look at the audit or the "
-            f"summary, {_were(seen)} not blind: the filter follows {them}, the lines above do not."
+            f"{votes_stand}, given after a look at the audit or the summary, {were} not blind: the "
+            f"filter follows {them}, the lines above do not."
         )
-    if found.torn:
-        said.append(
-            f"{found.torn} line{'s' * (found.torn > 1)} of votes.jsonl {_were(found.torn)} not whole and left out."
-        )
+    if num := voted.torn:
+        plural, were = ("", "was") if num == 1 else ("s", "were")
+        said.append(f"{num} line{plural} of votes.jsonl {were} not whole and left out.")
     return said
-
-
-def _were(num: int) -> str:
-    return "was" if num == 1 else "were"
 
 
 def _agreement(a: Agreement) -> str:
@@ -81,50 +80,50 @@ def _agreement(a: Agreement) -> str:
     return f"Krippendorff's α = {a.alpha:.2f} (1 = always, 0 = as by chance). {share}"
 
 
-def _told(raters: list[Detection]) -> str:
-    tested = [d for d in raters if d.differs is not None]
+def _detected(raters: list[Detection]) -> str:
+    tested = [_verdict(d) for d in raters if d.differs is not None]
     if not tested:
         return "no rater voted on both."
-    better, worse = (
-        sum(bool(d.differs) and (d.accuracy > 0.5) is side for d in tested)
-        for side in (True, False)
+    plural, worse = "s" * (len(tested) > 1), tested.count("worse")
+    start = f"{tested.count('better')} of {len(tested)} rater{plural} told them apart"
+    return f"{start} better than chance" + (
+        f", and {worse} worse than chance." * (worse > 0) or "."
     )
-    say = f"{better} of {len(tested)} rater{'s' * (len(tested) > 1)} told them apart better than chance"
-    return say + (f", and {worse} worse than chance" if worse else "") + "."
 
 
-def table(found: People) -> Table | None:
-    """How each rater told generated from real images and, of several, all together; None where nobody voted on both."""
-    several = len(found.raters) > 1
+def _verdict(d: Detection) -> str | None:
+    if d.rater is None:
+        return None
+    if not d.differs or d.accuracy is None:
+        return "cannot tell"
+    return "better" if d.accuracy > 0.5 else "worse"
+
+
+def table(voted: People) -> pd.DataFrame | None:
+    """Return how raters told generated from real images, and of several how all together did.
+
+    None where nobody voted on both.
+    """
+    several = len(voted.raters) > 1
     rows = [
         [
-            "all together" if d.rater is None else f"rater {number}", _verdict(d),
-            f"{d.accuracy:.2f}", f"[{d.low:.2f}, {d.high:.2f}]", f"{d.hits:.2f}", f"{d.false_alarms:.2f}",
-            str(d.num_generated), str(d.num_real),
+            "all together" if d.rater is None else f"rater {number}", _verdict(d), d.accuracy,
+            (d.low, d.high), d.hits, d.false_alarms, d.num_generated, d.num_real,
         ]
-        for number, d in enumerate(found.detections if several else found.raters, start=1)
+        for number, d in enumerate(voted.detections if several else voted.raters, start=1)
         if d.accuracy is not None
     ]  # fmt: skip
     caption = (
-        "Generated from real images, where a blind “drop” says “looks generated”: balanced accuracy (chance: 0.5) and "
-        "its 95% interval, not corrected for the number of raters"
+        "Generated from real images, where a blind “drop” says “looks generated”: balanced "
+        "accuracy (chance: 0.5) and its 95% interval, not corrected for the number of raters"
     )
     if several:
         caption += (
-            "; that of all together takes votes as independent, which votes on one image are not, and is too narrow for "
-            "a verdict. Raters are numbered by name"
+            "; that of all together takes votes as independent, which votes on one image are not, "
+            "and is too narrow for a verdict. Raters are numbered by name"
         )
-    votes_on = ["dropped, generated", "dropped, real", "votes, generated", "votes, real"]
-    return (
-        Table(caption, ["rater", "than chance", "accuracy", "95% interval", *votes_on], rows, 2)
-        if rows
-        else None
-    )
-
-
-def _verdict(d: Detection) -> str:
-    if d.rater is None:
-        return NO_VALUE
-    if not d.differs:
-        return "cannot tell"
-    return "better" if d.accuracy > 0.5 else "worse"
+    columns = [
+        "rater", "than chance", "accuracy", "95% interval",
+        "dropped, generated", "dropped, real", "votes, generated", "votes, real",
+    ]  # fmt: skip
+    return frames.for_people(caption, columns, rows, 2, digits=2) if rows else None

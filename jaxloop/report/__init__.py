@@ -1,13 +1,14 @@
-"""What a run says: the records it leaves, and the page, tables and figures that are made of them.
+"""What a reader sees of a run: its page, its numbers as JSON, and its summary in the terminal.
 
-This room reads a workdir and never imports the loop (nor jax): `python -m jaxloop.report WORKDIR` rebuilds the report
-of a finished, unfinished or foreign run in seconds, and `python -m jaxloop.report RUN RUN ... --out DIR` compares runs.
+This room reads a workdir and never imports the loop (nor jax): `python -m jaxloop.report WORKDIR`
+rebuilds the report of a finished or unfinished run in seconds, and `python -m jaxloop.report RUN
+RUN ... --out DIR` compares runs. What the records amount to is worked out in `analysis`.
 
 From the ground up:
-records, workdir              the log, and a run as one plain value
-measures, statistics          words and ranges of measures; intervals, slopes, Holm, Welch, pairs
-results, answer, remarks      curves, trends and verdicts of a run; the answer in words; what is missing or special
-layout, tables, drawing, figures     tables and figures, and how they look
-equation6/, comparison/, audit/      the paper's conjecture; runs beside each other; what the filter did
-markup, style, page, export   the page of a run, and its numbers as JSON
+layout, drawing            how tables and figures look
+remarks                    the words of reasons and caveats; what is missing or special
+tables, figures            the tables and the figures of a run
+paper_figures, table1_files  those of the paper, of several runs
+contents, json_export      what is said of a run; its numbers
+rendering, templates/      the text of the pages (page: of a run; compare_page: of several)
 """

@@ -1,17 +1,19 @@
 """Panels of curves as SVG or PNG: the look of every figure, and nothing about what is drawn.
 
-Matplotlib's object-oriented interface only (no pyplot, no global state). Lines differ in colour (Okabe-Ito, safe for
-colour-blind readers), in marker and in dash, so that they can be told apart in grey.
+Lines differ in colour (Okabe-Ito, safe for colour-blind readers), in marker and in dash, so that
+they can be told apart in grey. No pyplot and no global state: Matplotlib's settings stay as set.
 """
 
 import io
+import itertools
 import math
-import re
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+import numpy as np
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -20,32 +22,31 @@ from PIL import Image
 from jaxloop.analysis.results import Point
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-ORANGE, SKY, BLACK, YELLOW = (
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-    "#C9B900",
-)  # yellow darkened, to be seen on white
+ORANGE, SKY, BLACK, YELLOW = "#E69F00", "#56B4E9", "#000000", "#C9B900"  # yellow darkened
 COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, YELLOW)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("solid", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 2, 1, 2)))
 # A subgroup called "red" drawn in blue would mislead; these are the palette's nearest.
-COLOR_WORDS = {"red": VERMILLION, "green": GREEN, "blue": BLUE, "orange": ORANGE, "yellow": YELLOW, "purple": PURPLE,
-               "black": BLACK}  # fmt: skip
-
-WIDE_INCHES, NARROW_INCHES = 10.4, 4.0
-
-_LOOK = {
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "axes.titlesize": 10,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#777777", "axes.linewidth": 0.8,
-    "axes.grid": True, "grid.color": "#E4E4E4", "grid.linewidth": 0.7, "axes.axisbelow": True,
-    "xtick.color": "#333333", "ytick.color": "#333333", "text.color": "#111111", "axes.labelcolor": "#333333",
-    "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "jaxloop", "axes.unicode_minus": True,
+COLOR_WORDS = {
+    "red": VERMILLION, "green": GREEN, "blue": BLUE, "orange": ORANGE, "yellow": YELLOW,
+    "purple": PURPLE, "black": BLACK,
 }  # fmt: skip
+PANEL_INCHES, ROW_INCHES, PAGE_INCHES = 3.0, 2.2, 10.4
+_LOOK = {
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,
+    "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.edgecolor": "#777777", "axes.linewidth": 0.8, "axes.grid": True, "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.7, "axes.axisbelow": True, "xtick.color": "#333333",
+    "ytick.color": "#333333", "text.color": "#111111", "axes.labelcolor": "#333333",
+    "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "jaxloop",
+    "text.parse_math": False,
+}  # fmt: skip
+_LINE: dict[str, Any] = {"linewidth": 1.5, "markersize": 4.5}
+_CROSS: dict[str, Any] = dict(marker="x", markersize=10, markeredgewidth=2, linestyle="none")
 
 
 class Line(NamedTuple):
-    """A curve with its band. diverged: generations to mark with a cross. style: colour, marker, dash."""
+    """A curve with its band. style: colour, marker, dash. diverged: generations with a cross."""
 
     label: str
     points: list[Point]
@@ -57,8 +58,9 @@ class Panel(NamedTuple):
     """Curves on one pair of axes.
 
     low, high: the measure's range, which the axis never leaves; None = open.
-    scale: panels of one name here have the same axes; "" = its own.
+    scale: panels of one name here have the same axes; "" = their own.
     row: panels of another name here begin a new row, which bears the name on its left.
+    x: what the points are over.
     """
 
     title: str
@@ -67,225 +69,146 @@ class Panel(NamedTuple):
     high: float | None = None
     scale: str = ""
     row: str = ""
+    x: str = "generation"
 
 
 def style(index: int, color: str | None = None) -> tuple:
-    """(colour, marker, dash) of the index-th line of a figure."""
-    lap = index // len(COLORS)  # shifts the dashes each time round, so that 32 lines differ
-    return (
-        color or COLORS[index % len(COLORS)],
-        MARKERS[index % len(MARKERS)],
-        DASHES[(index + lap) % len(DASHES)],
-    )
+    """Return (colour, marker, dash) of the index-th line of a figure; the first 32 differ."""
+    lap = index // len(COLORS)
+    marker, dash = MARKERS[index % len(MARKERS)], DASHES[(index + lap) % len(DASHES)]
+    return color or COLORS[index % len(COLORS)], marker, dash
 
 
 def shades(num: int) -> list[str]:
-    """Colours for ordered lines (ranks), the first darkest: vermillion towards grey."""
-    dark, light = (0x9C, 0x2A, 0x00), (0x8C, 0x8C, 0x8C)
-    steps = [i / max(num - 1, 1) for i in range(num)]
-    return [
-        "#" + "".join(f"{round(a + (b - a) * s):02X}" for a, b in zip(dark, light, strict=True))
-        for s in steps
-    ]
+    """Return colours for ordered lines, the first darkest: vermillion towards grey."""
+    return [to_hex(c) for c in np.linspace((0.61, 0.16, 0.0), (0.55, 0.55, 0.55), num)]
 
 
-def svg(panels: Sequence[Panel], columns: int, inches: float, white: bool = False) -> bytes:
-    """Panels in rows of `columns`, `inches` wide in all, with one legend below: an <svg> element without a prologue.
-
-    The text stays text, so it can be searched and scales with the page. The same panels give the same bytes. On `white`,
-    or on whatever the page has.
-    """
-    return _rendered(lambda: _figure(panels, columns, inches), _save_svg(white))
+def svg(panels: Sequence[Panel], columns: int) -> bytes:
+    """Return panels in rows of `columns` above one legend, as a scalable SVG; text stays text."""
+    metadata = {"Date": None, "Creator": None}  # the same panels give the same bytes
+    return _rendered(panels, columns, {"format": "svg", "metadata": metadata})
 
 
-def png(
-    panels: Sequence[Panel],
-    columns: int,
-    inches: float,
-    height: float | None = None,
-    title: str = "",
-    dpi: int = 100,
-    colors: int = 64,
-) -> bytes:
-    """The same as a PNG of so many colours, `height` inches high (None: as its rows ask for), under a title if there is one."""
-    return _rendered(
-        lambda: _figure(panels, columns, inches, height, title), _save_png(dpi, colors)
-    )
+def png(panels: Sequence[Panel], columns: int, dpi: int, colors: int) -> bytes:
+    """Return the same as a PNG of so many colours."""
+    content = io.BytesIO(_rendered(panels, columns, {"format": "png", "dpi": dpi}))
+    # Flat colours: few of them look the same and make a third of the file.
+    small = io.BytesIO()
+    image = Image.open(content).convert("RGB").quantize(colors)
+    image.save(small, format="png", optimize=True, dpi=(dpi, dpi))
+    return small.getvalue()
 
 
-def _rendered(make: Callable[[], Figure], save: Callable[[Figure], bytes]) -> bytes:
-    # Matplotlib reads the look both when it builds and when it saves; the context restores what was set before.
-    with matplotlib.rc_context(
-        {**matplotlib.rcParamsDefault, **_LOOK, "backend": matplotlib.rcParams["backend"]}
-    ):
-        return save(make())
+def _rendered(panels: Sequence[Panel], columns: int, options: dict[str, Any]) -> bytes:
+    # Matplotlib reads the look both when it builds and when it saves. What was set is restored.
+    settings: dict[Any, Any] = matplotlib.rcParamsDefault | _LOOK
+    settings["backend"] = matplotlib.rcParams["backend"]
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # A browser has the letters that Matplotlib's font lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        build(panels, columns).savefig(buffer, facecolor="white", **options)
+    return buffer.getvalue()
 
 
-def _figure(panels, columns, inches, height=None, title="") -> Figure:
+def build(panels: Sequence[Panel], columns: int) -> Figure:
+    """Return the Matplotlib figure; its size follows from the panels."""
     columns = min(columns, len(panels))
-    places = _places(panels, columns)
+    places = places_of(panels, columns)
     rows = max(row for row, _ in places) + 1
-    # A lone panel as wide as a page is hard to read; so is one less than two inches high.
-    panel_height = min(2.5, max(1.9, 0.8 * inches / columns))
-    figure = Figure(
-        figsize=(inches, height or rows * panel_height + 0.35 * _legend_rows(panels, inches)),
-        layout="constrained",
-    )
-    FigureCanvasAgg(figure)
+    width = PANEL_INCHES * columns if columns < 3 else PAGE_INCHES
+    legend, legend_columns = _legend(panels, width)
+    height = ROW_INCHES * rows + 0.35 * math.ceil(len(legend) / legend_columns)
+    figure = Figure((width, height), layout="constrained")
     for panel, (row, column) in zip(panels, places, strict=True):
         axes = figure.add_subplot(rows, columns, row * columns + column + 1)
         alike = [p for p in panels if p.scale == panel.scale] if panel.scale else [panel]
         _draw(axes, panel, [line for p in alike for line in p.lines])
         if panel.row and column == 0:
-            axes.set_ylabel(panel.row, fontsize=10, fontweight="bold", color="#111111")
-    _legend(figure, panels, inches)
-    if title:
-        figure.suptitle(title, fontsize=11, fontweight="bold")
+            axes.set_ylabel(_text(panel.row), fontsize=10, fontweight="bold", color="#111111")
+    if legend:
+        labels = [str(line.get_label()) for line in legend]  # given, one may begin with "_"
+        layout: Any = {"loc": "outside lower center", "ncols": legend_columns, "handlelength": 3}
+        figure.legend(legend, labels, **layout)
     return figure
 
 
-def _places(panels: Sequence[Panel], columns: int) -> list[tuple[int, int]]:
-    """(row, column) of each panel: a new row after `columns`, and where the name of the row changes."""
-    places = []
-    for i, panel in enumerate(panels):
-        row, column = places[-1] if places else (0, -1)
-        full = column + 1 == columns or (i > 0 and panel.row != panels[i - 1].row)
+def places_of(panels: Sequence[Panel], columns: int) -> list[tuple[int, int]]:
+    """Return (row, column) of each panel: a new row when full, and at a new name of the row."""
+    places = [(0, 0)]
+    for before, panel in itertools.pairwise(panels):
+        row, column = places[-1]
+        full = column + 1 == columns or panel.row != before.row
         places.append((row + 1, 0) if full else (row, column + 1))
     return places
 
 
 def _draw(axes, panel: Panel, in_view: Sequence[Line]) -> None:
-    """A panel on axes that hold all lines `in_view`: its own, and those of panels on the same scale."""
-    limits = _limits(in_view, panel.low, panel.high)
-    axes.set_title(panel.title, loc="left")
-    axes.set_xlabel("generation")
-    generations = [p.generation for line in in_view for p in line.points]
-    axes.set_xlim(min(generations, default=0) - 0.3, max(generations, default=1) + 0.3)
+    """Draw a panel on axes that hold all lines `in_view`: its own, and those of its scale."""
+    axes.set_title(_text(panel.title), loc="left")
+    axes.set_xlabel(panel.x)
+    x = [p.generation for line in in_view for p in line.points]
+    axes.set_xlim(min(x, default=0) - 0.3, max(x, default=1) + 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    if _limits(panel.lines, None, None) is None:
+    limits = _limits(in_view, panel.low, panel.high)
+    if limits is None or _limits(panel.lines, None, None) is None:
         axes.set_xticks([])
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color="#666666")
         return
     axes.set_ylim(*limits)
     for line in panel.lines:
-        _draw_line(axes, line, limits)
+        _draw_line(axes, line, limits[0])
 
 
-def _draw_line(axes, line: Line, limits: tuple[float, float]) -> None:
+def _draw_line(axes, line: Line, bottom: float) -> None:
+    """Draw a line, its band and crosses; without a mean the line breaks and the cross is low."""
     color, marker, dash = line.style
-    # A generation without a value breaks the line: NaN, which Matplotlib does not draw.
     x = [p.generation for p in line.points]
-    y = [math.nan if p.estimate.mean is None else p.estimate.mean for p in line.points]
-    low = [math.nan if p.estimate.low is None else p.estimate.low for p in line.points]
-    high = [math.nan if p.estimate.high is None else p.estimate.high for p in line.points]
+    mean, low, high = (
+        [math.nan if v is None else v for v in (getattr(p.estimate, end) for p in line.points)]
+        for end in ("mean", "low", "high")
+    )
     axes.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
-    axes.plot(x, y, color=color, marker=marker, linestyle=dash, linewidth=1.5, markersize=4.5)
-    means = dict(zip(x, y, strict=True))
+    axes.plot(x, mean, color=color, marker=marker, linestyle=dash, **_LINE)
+    heights = {g: bottom if math.isnan(m) else m for g, m in zip(x, mean, strict=True)}
     for generation in sorted(line.diverged):
-        mean = means.get(generation, math.nan)
-        at = limits[0] if math.isnan(mean) else mean
-        axes.plot([generation], [at], **_CROSS, markeredgecolor=color, clip_on=False, zorder=5)
+        y = heights.get(generation, bottom)
+        axes.plot([generation], [y], **_CROSS, markeredgecolor=color, clip_on=False, zorder=5)
 
 
-_CROSS = {"marker": "x", "markersize": 10, "markeredgewidth": 2, "linestyle": "none"}
-
-
-def _limits(
-    lines: Sequence[Line], low: float | None, high: float | None
-) -> tuple[float, float] | None:
-    """Axis limits that hold every mean, and the bands as far as the measure's range goes. None if there is no value."""
+def _limits(lines: Sequence[Line], low: float | None, high: float | None):
+    """Return axis limits that hold all means, and bands within the range; None without a value."""
     estimates = [p.estimate for line in lines for p in line.points if p.estimate.mean is not None]
     if not estimates:
         return None
-    means = [e.mean for e in estimates]
-    bottom = min([*means, *(_clipped(e.low, low, high) for e in estimates if e.low is not None)])
-    top = max([*means, *(_clipped(e.high, low, high) for e in estimates if e.high is not None)])
-    # Half a hundredth at least: an axis that magnifies noise in the fourth decimal shows drama where there is none.
-    margin = max(0.06 * (top - bottom), 0.005)
-    return bottom - margin, top + margin
-
-
-def _clipped(value: float, low: float | None, high: float | None) -> float:
-    return min(max(value, -math.inf if low is None else low), math.inf if high is None else high)
-
-
-def _labels(panels: Sequence[Panel]) -> dict[str, tuple]:
-    return {line.label: line.style for panel in panels for line in panel.lines if line.label}
-
-
-def _legend_columns(panels: Sequence[Panel], inches: float) -> int:
-    """As many as fit, or fewer where the same number of rows then is full."""
-    num = len(_labels(panels)) + any(line.diverged for panel in panels for line in panel.lines)
-    longest = max(map(len, _labels(panels)), default=1)
-    fit = max(1, int(inches / (0.75 + 0.085 * longest)))
-    return math.ceil(num / math.ceil(num / fit)) if num else 1
-
-
-def _legend_rows(panels: Sequence[Panel], inches: float) -> int:
-    num = len(_labels(panels)) + any(line.diverged for panel in panels for line in panel.lines)
-    return math.ceil(num / _legend_columns(panels, inches))
-
-
-def _legend(figure: Figure, panels: Sequence[Panel], inches: float) -> None:
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=color,
-            marker=marker,
-            linestyle=dash,
-            linewidth=1.5,
-            markersize=4.5,
-            label=label,
-        )
-        for label, (color, marker, dash) in _labels(panels).items()
+    low, high = -math.inf if low is None else low, math.inf if high is None else high
+    ends = [
+        min(max(end, low), high) for e in estimates for end in (e.low, e.high) if end is not None
     ]
-    if any(line.diverged for panel in panels for line in panel.lines):
-        handles.append(Line2D([], [], **_CROSS, markeredgecolor="#333333", label="diverged"))
-    if handles:
-        figure.legend(
-            handles=handles,
-            loc="outside lower center",
-            ncols=_legend_columns(panels, inches),
-            handlelength=3,
-        )
+    values = [*(e.mean for e in estimates), *ends]
+    # Half a hundredth at least: an axis that magnifies the fourth decimal shows drama without any.
+    margin = max(0.06 * (max(values) - min(values)), 0.005)
+    return min(values) - margin, max(values) + margin
 
 
-def _save_svg(white: bool) -> Callable[[Figure], bytes]:
-    def save(figure: Figure) -> bytes:
-        buffer = io.BytesIO()
-        background = {"facecolor": "white"} if white else {"transparent": True}
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, **background)
-        text = buffer.getvalue().decode()
-        # Matplotlib names the one font that it measured with. Where it is not installed, take one as wide: nothing overlaps.
-        text = text.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
-        return text[text.index("<svg") :].encode()
-
-    return save
-
-
-def _save_png(dpi: int, colors: int) -> Callable[[Figure], bytes]:
-    def save(figure: Figure) -> bytes:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
-        # Flat colours: few of them look the same and make a third of the file.
-        small = io.BytesIO()
-        Image.open(buffer).convert("RGB").quantize(colors).save(
-            small, format="png", optimize=True, dpi=(dpi, dpi)
-        )
-        return small.getvalue()
-
-    return save
+def _legend(panels: Sequence[Panel], width: float) -> tuple[list[Line2D], int]:
+    """Return entries, and their columns: as many as fit, or fewer that then are full."""
+    lines = [line for panel in panels for line in panel.lines]
+    styles = {_text(line.label): line.style for line in lines if line.label}
+    entries = [
+        Line2D([], [], color=color, marker=marker, linestyle=dash, **_LINE, label=label)
+        for label, (color, marker, dash) in styles.items()
+    ]
+    if any(line.diverged for line in lines):
+        entries.append(Line2D([], [], **_CROSS, markeredgecolor="#333333", label="diverged"))
+    longest = max(map(len, styles), default=1)
+    fit = max(1, int(width / (0.75 + 0.085 * longest)))
+    return entries, math.ceil(len(entries) / math.ceil(len(entries) / fit)) if entries else 1
 
 
-def scoped(drawing: bytes, scope: str) -> str:
-    """An <svg> for a page that holds others: every id gets a prefix, for ids are one namespace in a page."""
-    text = drawing.decode()
-    # A style element would rule the whole page; the page's own sheet says the same of its figures.
-    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
-    # Metadata holds only addresses of vocabularies; a page that loads nothing should not name any.
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{scope}-', text)
-    return text.replace('href="#', f'href="#{scope}-').replace("url(#", f"url(#{scope}-")
+def _text(label: str) -> str:
+    """Return what can be drawn: names of files may hold bytes that are no character."""
+    return label.encode(errors="replace").decode()

@@ -1,141 +1,130 @@
-"""report.json: every number of the page of a run, unrounded."""
+"""report.json: the numbers of a page, unrounded. One encoder turns named tuples into objects."""
 
-from collections.abc import Sequence
+import json
+import math
+from typing import Any
+
+import numpy as np
 
 from jaxloop import statistics
-from jaxloop.analysis import drop_rates as drops
-from jaxloop.analysis import filter_arms as arms
-from jaxloop.analysis import results
-from jaxloop.analysis.answer import QUESTION, answer
-from jaxloop.analysis.compare import Comparison
-from jaxloop.analysis.drop_rates import Rate
+from jaxloop.analysis import drop_rates, results
+from jaxloop.analysis.answer import QUESTION
+from jaxloop.analysis.equation6 import dynamics
 from jaxloop.analysis.equation6.dynamics import Dynamics
+from jaxloop.analysis.measures import Bias, Name
 from jaxloop.analysis.rater_agreement import People
-from jaxloop.analysis.results import Point, Verdict
-from jaxloop.analysis.run_folder import Name, Run
-from jaxloop.report import equation6_page as conjecture_page
+from jaxloop.analysis.results import Point
+from jaxloop.analysis.run_folder import Run
 from jaxloop.report import remarks
-from jaxloop.report.filter_page import Audit
-from jaxloop.statistics import Decision, Estimate, Trend
+from jaxloop.report.contents import Contents
+from jaxloop.statistics import Decision, Difference, Estimate, Trend
+
+# Their fields stand beside those of what holds them.
+_MERGED = (Name, Bias, Trend, Decision, Difference)
+_KEYS = {
+    Decision: {"word": "verdict", "p": "p_adjusted"}, Difference: {"estimate": "difference"},
+    Estimate: {"num": "num_seeds", "num_missing": "num_seeds_missing"},
+}  # fmt: skip
 
 
-def as_json(run: Run, conjecture: Sequence[Dynamics], audited: Audit) -> dict:
-    """Configuration, answer, verdicts, and of every measure the means, intervals and trends.
+def text(numbers: dict) -> str:
+    """Return the text of a file."""
+    return json.dumps(plain(numbers), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
-    conjecture, audited: `conjecture_page.estimates` and `audit_page.audit` of the run.
-    p_adjusted and verdict of a trend are null for measures of a class, and for `diverged`: they are in no family of tests.
+
+def plain(value) -> Any:
+    """Return a value as JSON has it: named tuples as objects, what is not finite as null."""
+    if isinstance(value, Dynamics):
+        return dynamics.as_json(value)
+    if isinstance(value, Name):
+        named = {"subject": value.subject, "metric": value.metric, **value.parameters}
+        return {field: part for field, part in named.items() if part != ""}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return _fields(value)
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _fields(value) -> dict:
+    keys, fields = _KEYS.get(type(value), {}), {}
+    for field, part in value._asdict().items():
+        if isinstance(part, _MERGED) or (isinstance(value, Point) and field == "estimate"):
+            fields |= plain(part)
+        else:
+            fields[keys.get(field, field)] = plain(part)
+    if isinstance(value, Estimate):
+        fields |= {"half_width": value.half_width or None, "low": value.low, "high": value.high}
+    if isinstance(value, Decision):
+        fields["verdict"] = value.word or None
+    return fields
+
+
+def of_run(contents: Contents) -> dict:
+    """Return configuration, answer, verdicts and, of every measure, means, intervals and trends.
+
+    p_adjusted and verdict of a trend are null for measures of a class, and for `diverged`: they are
+    in no family of tests.
     """
-    found, judged = answer(run), results.trends(run)
+    run = contents.run
+    decided = results.trends(run)
+    trends = {n: decided.get(n) or (results.trend(run, n), Decision("", None)) for n in run.names}
     return {
         "question": QUESTION,
-        "answer": found._asdict(),
+        "answer": contents.answer,
         "confidence": statistics.CONFIDENCE,
         "seeds": run.seeds,
         "generations": {"planned": run.planned, "reached": run.reached},
-        "verdicts": [_verdict(v) for v in results.verdicts(run)],
+        "verdicts": results.verdicts(run),
         "means": _means(run),
-        "trends": [_name(n) | _trend(*judged.get(n, (results.trend(run, n), Decision(None, None)))) for n in run.values],
-        "within_seed": [_name(n) | {"generation": g, "seed": seed, "low": low, "high": high}
-                        for n, series in run.intervals.items()
-                        for g, by_seed in series.items() for seed, (low, high) in by_seed.items()],
-        "features": [_name(n) | {"generation": g, "seed": seed} | facts for n, series in run.features.items()
-                     for g, by_seed in series.items() for seed, facts in by_seed.items()],
-        "filter": _filter(run, audited),
-        "people": audited.people and _people(audited.people),
-        "conjecture": conjecture_page.as_json(conjecture),
-        "diverged": remarks.diverged_sentences(run),
-        "missing": remarks.missing(run),
-        "noted": remarks.noted(run),
+        "trends": [plain(n) | plain(t) | plain(decision) for n, (t, decision) in trends.items()],
+        "within_seed": _carried(run, ["low", "high"]),
+        "features": [row.pop("features") | row for row in _carried(run, ["features"])],
+        "filter": _filter(contents),
+        "people": contents.people and _people(contents.people),
+        "conjecture": contents.estimates,
+        "problems": contents.problems,
+        "noted": contents.noted,
         "timing": run.timing,
         "run": run.config,
     }  # fmt: skip
 
 
-def estimate(e: Estimate) -> dict:
-    """Mean and interval; null where there is none."""
-    return {
-        "mean": e.mean, "half_width": e.half_width or None, "low": e.low, "high": e.high,
-        "num_seeds": e.num, "num_seeds_missing": e.num_missing,
-    }  # fmt: skip
-
-
-def comparison(c: Comparison) -> dict:
-    """Of two runs; "group" where it is of a subgroup."""
-    return {
-        "first_run": c.first_run, "other_run": c.other_run, "subject": c.subject, "measure": c.measure.title,
-        "metric": c.measure.metric, "complement": c.measure.complement, "of": c.of, "generation": c.generation,
-        "first": estimate(c.first), "other": estimate(c.other),
-        "difference": estimate(c.difference.estimate), "p": c.difference.p, "p_adjusted": c.decision.p,
-        "verdict": c.decision.word,
-    } | ({} if c.group is None else {"group": c.group})  # fmt: skip
-
-
-def _filter(run: Run, audited: Audit) -> dict:
-    """Drop rates over generations and seeds, and the comparison with the control arm (null without one).
-
-    primary: whether a comparison is in the family that the sentence speaks of; each table is corrected within itself.
-    """
-    rates = [*audited.groups, *audited.classes, *audited.cells]
-    control = run.control and {
-        "sentence": arms.sentence(run, audited.arms),
-        "comparisons": [comparison(c) | {"table": family.what, "primary": family.primary}
-                        for family in audited.arms for c in family.comparisons],
-        "not_compared": audited.not_compared,
-        "means": _means(run.control),
-    }  # fmt: skip
-    return {
-        "asked": drops.asked(run), "drop_rate": estimate(drops.overall(run)), "drop_rates": list(map(_rate, rates)),
-        "control": control,
-    }  # fmt: skip
-
-
-def _rate(r: Rate) -> dict:
-    return _name(r.name) | {
-        "rate": estimate(r.rate), "difference": estimate(r.difference.estimate), "p": r.difference.p,
-        "p_adjusted": r.decision.p, "verdict": r.decision.word or None,
-    }  # fmt: skip
-
-
-def _people(found: People) -> dict:
-    """Raters by number, as on the page; the last entry, without one, is of all together."""
-    fields = [d._asdict() for d in found.detections]
-    numbered = [
-        d | {"rater": None if d["rater"] is None else number}
-        for number, d in enumerate(fields, start=1)
-    ]
-    return found._asdict() | {"agreement": found.agreement._asdict(), "detections": numbered}
+def _carried(run: Run, columns: list[str]) -> list[dict]:
+    """Return name, generation, seed and the columns of the records that carry these."""
+    rows = run.records.dropna(subset=columns)
+    cells = rows.loc[:, ["generation", "seed", *columns]].to_dict("records")
+    return [plain(name) | cell for name, cell in zip(remarks.names_of(rows), cells, strict=True)]
 
 
 def _means(run: Run) -> list[dict]:
-    return [
-        _name(n) | {"generation": p.generation} | estimate(p.estimate)
-        for n in run.values
-        for p in results.curve(run, n)
-    ]
+    return [plain(name) | plain(point) for name in run.names for point in results.curve(run, name)]
 
 
-def _name(name: Name) -> dict:
-    parts = {
-        "subject": name.subject,
-        "metric": name.metric,
-        "class": name.class_,
-        "group": name.group,
-    }
-    return {part: value for part, value in parts.items() if value is not None}
+def _filter(contents: Contents) -> dict:
+    """Return drop rates and the comparison with the control arm, null without one.
 
-
-def _trend(t: Trend, decision: Decision) -> dict:
-    return {
-        "slope": estimate(t.slope), "p": t.p, "p_adjusted": decision.p, "verdict": decision.word,
-        "num_points": t.num_points, "num_points_missing": t.num_points_missing,
+    primary: whether a comparison is in the family that the sentence speaks of; each table is
+    corrected within itself.
+    """
+    control = contents.run.control and {
+        "sentence": contents.sentence, "not_compared": contents.not_compared,
+        "comparisons": [plain(c) | {"table": family.what, "primary": family.primary}
+                        for family in contents.arms for c in family.comparisons],
+        "means": _means(contents.run.control),
     }  # fmt: skip
+    rates = [*contents.groups, *contents.classes, *contents.cells]
+    asked, overall = drop_rates.asked(contents.run), contents.overall
+    return {"asked": asked, "drop_rate": overall, "drop_rates": rates, "control": control}
 
 
-def _verdict(v: Verdict) -> dict:
-    return {
-        "subject": v.subject, "bias": v.bias.title, "metric": v.bias.metric, "complement": v.bias.complement,
-    } | _trend(v.trend, v.decision) | {"first": _point(v.first), "last": _point(v.last)}  # fmt: skip
-
-
-def _point(point: Point | None) -> dict | None:
-    return None if point is None else {"generation": point.generation} | estimate(point.estimate)
+def _people(people: People) -> dict:
+    """Return raters by number, as on the page; the last entry, without one, is of all together."""
+    numbered = [
+        plain(d) | {"rater": None if d.rater is None else number}
+        for number, d in enumerate(people.detections, start=1)
+    ]
+    return plain(people) | {"detections": numbered}

@@ -1,222 +1,150 @@
-"""The tables of a run. `layout` says how they look."""
+"""The tables of a run. `layout` says how they are written."""
 
-import os
+from collections.abc import Sequence
 
-from jaxloop.analysis import filter_arms as arms
-from jaxloop.analysis import measures, results
-from jaxloop.analysis.answer import QUESTION, answer
-from jaxloop.analysis.results import Point
-from jaxloop.analysis.run_folder import Name, Run, load
-from jaxloop.report import remarks
-from jaxloop.report.layout import (
-    NO_VALUE,
-    Table,
-    at,
-    digits_for,
-    interval,
-    p_value,
-    signed,
-    to_text,
-    wrapped,
-)
+import pandas as pd
 
-FINAL = ("accuracy", "meo", "di", "md", "acc_rank_1")
+from jaxloop.analysis import frames, measures, results
+from jaxloop.analysis.measures import Name
+from jaxloop.analysis.run_folder import Run
+from jaxloop.report.layout import by_generation, metric_label
+
+FINAL = (*(Name("", m) for m in measures.OVERALL), Name("", "accuracy", rank=1))
+# Where the title of a measure is too long for a column.
+_HEADS = {FINAL[-1]: "worst subgroup", Name("", "within_class_diversity"): "diversity"}
+_SLOPE = ["slope", "95% interval"]
 
 
-def verdict_table(run: Run, ends: bool = True) -> Table:
-    """For each classifier and kind of bias: grew, shrank or cannot tell, its slope; with `ends`, the bias at both ends."""
-    rows = []
-    for v in results.verdicts(run):
-        slope = v.trend.slope
-        rows.append([
-            v.subject, v.bias.title, v.decision.word,
-            signed(slope.mean), interval(slope), p_value(v.decision.p),
-            *(_end(point) for point in (v.first, v.last) if ends),
-        ])  # fmt: skip
-    caption = f"Change of bias per generation: slope over generations 0 to {run.reached}, {_over_seeds(run)}"
+def verdict_table(run: Run) -> pd.DataFrame:
+    """Return each classifier's biases: verdict, slope, and the bias at both ends."""
+    rows, verdicts = [], results.verdicts(run)
+    for v in verdicts:
+        slope, ends = v.trend.slope, [p and p.estimate.mean for p in (v.first, v.last)]
+        bias = [None if end is None else f"{end:.3f}" for end in ends]
+        words = [v.subject, v.bias.title, v.decision.word]
+        rows.append([*words, slope.mean, (slope.low, slope.high), v.decision.p, *bias])
+    caption = f"Change of bias per generation: slope over generations 0 to {run.reached}, "
+    caption += _seeds(run, "mean")
     if len(run.seeds) > 1:
-        caption += _corrected(sum(v.decision.p is not None for v in results.verdicts(run)))
-    columns = [
-        "classifier",
-        "bias",
-        "verdict",
-        "slope",
-        "95% interval",
-        "p",
-        *(("first", "last") if ends else ()),
-    ]
-    return Table(caption, columns, rows, num_words=3)
+        caption += _corrected([v.decision.p for v in verdicts])
+    columns = ["classifier", "bias", "verdict", *_SLOPE, "p", "first", "last"]
+    return frames.for_people(caption, columns, rows, 3, 4, _SLOPE)
 
 
-def _corrected(num: int) -> str:
-    return (
-        f"; uncorrected interval; verdict and p corrected for {num} verdicts (Holm)" if num else ""
-    )
+def _corrected(p_values: Sequence[float | None]) -> str:
+    num = sum(p is not None for p in p_values)
+    return f"; uncorrected interval; {frames.holm_note(num)}" if num else ""
 
 
-def _end(point: Point | None) -> str:
-    return (
-        NO_VALUE if point is None or point.estimate.mean is None else f"{point.estimate.mean:.3f}"
-    )
-
-
-def final_table(run: Run) -> Table:
-    """Every classifier at generation 0 and at the last generation that it has, mean ± half-width of the interval."""
+def final_table(run: Run) -> pd.DataFrame:
+    """Return every classifier at generation 0 and at the last one that it has."""
     rows = []
     for subject in run.classifiers:
+        curves = [results.curve(run, key._replace(subject=subject)) for key in FINAL]
+        estimates = [{p.generation: p.estimate for p in curve} for curve in curves]
         for generation in sorted({0, run.last(subject)} - {-1}):
-            cells = [at(results.curve(run, Name(subject, metric)), generation) for metric in FINAL]
             mark = "†" if generation in results.diverged(run, subject) else ""
-            rows.append([subject, f"{generation}{mark}", *cells])
-    caption = (
-        f"Classifiers on the real test set, generation 0 and the last one: {_what_cells_hold(run)}"
-    )
+            rows.append([subject, f"{generation}{mark}", *(e.get(generation) for e in estimates)])
+    caption = "Classifiers on the real test set, generation 0 and the last one: " + _seeds(run)
     if any("†" in row[1] for row in rows):
         caption += "; † diverged in at least one seed"
-    return Table(caption, ["classifier", "gen", *map(_head, FINAL)], rows)
+    return frames.for_people(caption, ["classifier", "gen", *map(_head, FINAL)], rows)
 
 
-def generator_table(run: Run) -> Table:
-    """The generator by generation: its Fréchet distances, label agreement and diversity."""
-    return _by_generation(run, "Generator", [*results.distances(run), *measures.GENERATOR])
+def _head(name: Name) -> str:
+    return _HEADS.get(name._replace(subject="")) or measures.measure(name).title
 
 
-def feature_table(run: Run) -> Table | None:
-    """The generator's other measures in feature spaces, by generation: KID, precision, recall, density, coverage."""
-    metrics = [m for m in results.scalar_metrics(run, "generator") if measures.is_of_features(m)]
-    return _by_generation(run, "Generator, in features of a network", metrics) if metrics else None
+def generator_table(run: Run) -> pd.DataFrame:
+    """Return the generator's Fréchet distances, label agreement and diversity by generation."""
+    names = [*results.distances(run), *(Name("generator", m) for m in measures.GENERATOR)]
+    return _of_generator(run, "Generator", names, [_head(name) for name in names])
 
 
-def _by_generation(run: Run, caption: str, metrics: list[str]) -> Table:
-    curves = [results.curve(run, Name("generator", metric)) for metric in metrics]
-    # Generation 0 has no generator, whatever the generations that the run reached.
+def feature_table(run: Run) -> pd.DataFrame | None:
+    """Return its other measures in features of networks: KID, precision and so on."""
+    scalars = results.scalars(run, "generator")
+    names = [name for name in scalars if measures.is_of_features(name.metric)]
+    caption = "Generator, in features of a network"
+    return _of_generator(run, caption, names, list(map(metric_label, names))) if names else None
+
+
+def _of_generator(run: Run, caption: str, names: list[Name], heads: list[str]) -> pd.DataFrame:
     generations = range(1, run.last("generator") + 1)
-    rows = [
-        [str(g), *(at(points, g, digits_for(points)) for points in curves)] for g in generations
-    ]
-    # Measures in features go by their own names, which are shorter and hold the network's.
-    own = [measures.is_distance(metric) or measures.is_of_features(metric) for metric in metrics]
-    columns = [
-        "gen",
-        *(
-            metric if by_name else _head(metric)
-            for metric, by_name in zip(metrics, own, strict=True)
-        ),
-    ]
-    return Table(f"{caption}, by generation: {_what_cells_hold(run)}", columns, rows)
+    columns = [by_generation(results.curve(run, name), generations) for name in names]
+    rows = [[str(g), *cells] for g, *cells in zip(generations, *columns, strict=True)]
+    caption = f"{caption}, by generation: {_seeds(run)}"
+    return frames.for_people(caption, ["gen", *heads], rows)
 
 
-def within_seed_table(run: Run) -> Table | None:
-    """Values of the last table's kind seed by seed, each with its bootstrap interval over test images; None if none has one."""
+def within_seed_table(run: Run) -> pd.DataFrame | None:
+    """Return `final_table` seed by seed, with bootstrap intervals; None if no record has one."""
     rows = []
     for subject in run.classifiers:
-        for metric in FINAL:
-            series = run.intervals.get(Name(subject, metric), {})
-            for generation in sorted({0, run.last(subject)} & series.keys()):
-                cells = [within(run, Name(subject, metric), generation, seed) for seed in run.seeds]
-                rows.append([subject, _head(metric), str(generation), *cells])
+        for key in FINAL:
+            records = run.rows(key._replace(subject=subject))
+            bounded = set(records.generation[records.low.notna()])
+            for generation in sorted({0, run.last(subject)} & bounded):
+                at = records[records.generation == generation].set_index("seed")
+                cells = at[["value", "low", "high"]].reindex(run.seeds).itertuples(index=False)
+                rows.append([subject, _head(key), str(generation), *map(tuple, cells)])
     columns = ["classifier", "measure", "gen", *(f"seed {seed}" for seed in run.seeds)]
     caption = (
-        "Within each seed, generation 0 and the last one: value and its 95% bootstrap interval over test images. It tells "
-        "what one trained network's value owes to the choice of test images, not what another seed would give"
+        "Within each seed, generation 0 and the last one: value and its 95% bootstrap interval "
+        "over test images. It tells what one trained network's value owes to the choice of test "
+        "images, not what another seed would give"
     )
-    return Table(caption, columns, rows, num_words=2) if rows else None
+    return frames.for_people(caption, columns, rows, num_words=2) if rows else None
 
 
-def within(run: Run, name: Name, generation: int, seed: int) -> str:
-    """The cell of one seed: "0.972 [0.960, 0.981]", the value alone without an interval, or a dash."""
-    value = run.values.get(name, {}).get(generation, {}).get(seed)
-    ends = run.intervals.get(name, {}).get(generation, {}).get(seed)
-    if value is None:
-        return NO_VALUE
-    return f"{value:.3f}" if ends is None else f"{value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
-
-
-def full_table(run: Run) -> Table:
-    """Every number: a row for each measure of a subject, class and subgroup; a column a generation."""
-    generations = range(run.planned + 1)
-    rows = []
-    for name in sorted(run.values, key=results.order):
-        points = results.curve(run, name)
+def full_table(run: Run) -> pd.DataFrame:
+    """Return a row for each measure of a subject, class and subgroup, a column a generation."""
+    generations, rows = range(run.planned + 1), []
+    for name in sorted(run.names, key=results.order):
         class_ = "" if name.class_ is None else results.class_name(run, name.class_)
-        cells = [at(points, g, digits_for(points)) for g in generations]
-        rows.append([name.subject, name.metric, class_, _group_name(run, name), *cells])
+        words = [name.subject, metric_label(name), class_, _group(run, name)]
+        rows.append([*words, *by_generation(results.curve(run, name), generations)])
     columns = ["subject", "metric", "class", "subgroup", *(f"gen {g}" for g in generations)]
-    return Table(f"Every measure: {_what_cells_hold(run)}", columns, rows, num_words=4)
+    return frames.for_people(f"Every measure: {_seeds(run)}", columns, rows, num_words=4)
 
 
-def trend_table(run: Run) -> Table:
-    """Slopes of every measure that is of no class: per generation, with interval, verdict and counts of points."""
-    rows, judged = [], results.trends(run)
-    for name, (t, decision) in judged.items():
-        counts = [str(t.num_points), str(t.num_points_missing)]
-        numbers = [signed(t.slope.mean), interval(t.slope), p_value(decision.p), *counts]
-        rows.append([name.subject, name.metric, _group_name(run, name), decision.word, *numbers])
-    # "it grew" is good news for some measures and bad for others: no column "verdict" here, which would be coloured.
-    columns = [
-        "subject",
-        "metric",
-        "subgroup",
-        "it",
-        "slope",
-        "95% interval",
-        "p",
-        "points",
-        "left out",
+def trend_table(run: Run) -> pd.DataFrame:
+    """Return the slope of every measure of no class, its verdict and counts of points."""
+    trends, rows = results.trends(run), []
+    for name, (t, decision) in trends.items():
+        words = [name.subject, metric_label(name), _group(run, name), decision.word]
+        numbers = [t.slope.mean, (t.slope.low, t.slope.high), decision.p]
+        rows.append([*words, *numbers, str(t.num_points), str(t.num_points_missing)])
+    # That "it grew" is good news for some measures and bad for others: no column called "verdict",
+    # which would be coloured.
+    columns = ["subject", "metric", "subgroup", "it", *_SLOPE, "p", "points", "left out"]
+    caption = "Trends of every measure over generations"
+    caption += _corrected([decision.p for _, decision in trends.values()])
+    return frames.for_people(caption, columns, rows, 4, 4, _SLOPE)
+
+
+def timing_table(run: Run) -> pd.DataFrame:
+    """Return seconds by generation and stage. Both times of a stage that was done twice count."""
+    columns = ["generation", "stage", "seconds", "peak_memory_mb"]
+    timing = pd.DataFrame(run.timing).reindex(columns=columns)
+    # Generation 0 has the fewest stages: the order is that of the last one.
+    stages = timing.sort_values("generation", ascending=False, kind="stable").stage.unique()
+    seconds = timing.pivot_table("seconds", "generation", "stage", "sum")[stages]
+    peaks = timing.peak_memory_mb.astype(float).groupby(timing.generation).max()
+    rows = [
+        [f"{g:.0f}", *row, sum(s for s in row if s == s), None if p != p else f"{p:.0f}"]
+        for (g, *row), p in zip(seconds.itertuples(), peaks, strict=True)
     ]
-    num = sum(decision.p is not None for _, decision in judged.values())
-    return Table(
-        f"Trends of every measure over generations{_corrected(num)}", columns, rows, num_words=4
-    )
+    total = f"{timing.seconds.sum() / 60:.1f} minutes in all"
+    caption = f"Wall-clock seconds by generation and stage; {total}"
+    return frames.for_people(caption, ["gen", *stages, "all", "peak MB"], rows, digits=1)
 
 
-def summary(workdir: str | os.PathLike) -> str:
-    """What a run prints at its end: the answer, the tables and what is missing. Raises InputError on a bad workdir."""
-    run = load(workdir)
-    found = answer(run)
-    lines = [QUESTION, found.headline, *([found.why] if found.why else []), *found.sentences]
-    blocks = [
-        wrapped(_title(run)),
-        "\n".join(map(wrapped, lines)),
-        to_text(verdict_table(run, ends=False)),
-        to_text(final_table(run)),
-    ]
-    if run.last("generator") >= 1:
-        blocks.append(to_text(generator_table(run)))
-    if said := arms.sentence(run, arms.families(run)):
-        blocks.append(wrapped(said))
-    if told := [*remarks.diverged_sentences(run), *remarks.missing(run)]:
-        blocks.append("\n".join(wrapped(f"! {remark}") for remark in told))
-    return "\n\n".join(blocks) + "\n"
-
-
-def _head(metric: str) -> str:
-    return {"acc_rank_1": "worst subgroup", "within_class_diversity": "diversity"}.get(
-        metric, measures.measure(metric).title
-    )
-
-
-def _group_name(run: Run, name: Name) -> str:
+def _group(run: Run, name: Name) -> str:
     return "" if name.group is None else results.group_name(run, name.group, name.class_)
 
 
-def _what_cells_hold(run: Run) -> str:
+def _seeds(run: Run, what: str = "mean ± half-width of the 95% interval") -> str:
+    """Say what the cells of a table hold."""
     num = len(run.seeds)
-    return (
-        "one seed, so no interval"
-        if num == 1
-        else f"mean ± half-width of the 95% interval over {num} seeds"
-    )
-
-
-def _over_seeds(run: Run) -> str:
-    num = len(run.seeds)
-    return "one seed, so no interval" if num == 1 else f"mean over {num} seeds"
-
-
-def _title(run: Run) -> str:
-    num = len(run.seeds)
-    name = run.spec.get("data", {}).get("name", "?")
-    return (
-        f"jaxloop: {name}, generation {run.reached} of {run.planned}, {num} seed{'s' * (num > 1)}"
-    )
+    return "one seed, so no interval" if num == 1 else f"{what} over {num} seeds"

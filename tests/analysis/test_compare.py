@@ -5,14 +5,19 @@ from scipy import stats
 from jaxloop import statistics
 from jaxloop.analysis import compare
 from jaxloop.analysis import run_folder as workdir
-from jaxloop.analysis.compare import LEVEL, SLOPE
+from jaxloop.analysis.contrasts import LEVEL, SLOPE
 
 BIASED = {"data": {"name": "digits", "color": [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]}}
 
 
-def shifted(log, subject="lenet", metric="md", by=0.2, grow=0.0):
-    return [r | {"value": r["value"] + by + grow * r["generation"]} if (r["subject"], r["metric"]) == (subject, metric) else r
-            for r in log]  # fmt: skip
+def shifted(log, subject="lenet", metric="md", by=0.2, grow=0.0, rank=None):
+    key = (subject, metric, rank)
+    return [
+        r | {"value": r["value"] + by + grow * r["generation"]}
+        if (r["subject"], r["metric"], r.get("rank")) == key
+        else r
+        for r in log
+    ]
 
 
 @pytest.fixture
@@ -23,19 +28,19 @@ def pair(make_workdir, full_log):
     ]
 
 
-def values(run, subject, metric):
+def values(run, name):
     """[seed, generation], read from the records."""
-    series = run.values[workdir.Name(subject, metric)]
-    return np.array([[series[g][seed] for g in sorted(series)] for seed in run.seeds])
+    rows = run.rows(name).sort_values(["seed", "generation"])
+    return rows.value.to_numpy().reshape(len(run.seeds), -1)
 
 
 def test_differences_are_welchs_of_levels_and_slopes(pair):
     found = compare.compare(pair)
     assert len(found) == 2 * 5 * 2
     for c in found:
-        sides = [values(run, c.subject, c.measure.metric) for run in pair]
+        sides = [values(run, c.name) for run in pair]
         sides = [1 - side if c.measure.complement else side for side in sides]
-        if c.of == LEVEL:
+        if c.part == LEVEL:
             a, b = (side[:, -1] for side in sides)
         else:
             a, b = (np.polyfit(range(5), side.T, 1)[0] for side in sides)
@@ -43,7 +48,8 @@ def test_differences_are_welchs_of_levels_and_slopes(pair):
         low, high = expected.confidence_interval(0.95)
         e = c.difference.estimate
         np.testing.assert_allclose([c.first.mean, c.other.mean, e.mean, e.low, e.high],
-                                   [a.mean(), b.mean(), b.mean() - a.mean(), low, high], atol=1e-10)  # fmt: skip
+                                   [a.mean(), b.mean(), b.mean() - a.mean(), low, high],
+                                   atol=1e-10)  # fmt: skip
         assert c.generation == 4
 
 
@@ -51,17 +57,18 @@ def test_verdicts_are_one_family(pair):
     found = compare.compare(pair)
     assert [c.decision.p for c in found] == statistics.holm([c.difference.p for c in found])
     told = {
-        (c.subject, c.measure.metric, c.of): c.decision.word
+        (c.subject, c.measure.metric, c.part): c.decision.word
         for c in found
         if c.decision.word != "cannot tell"
     }
     assert told == {("lenet", "md", LEVEL): "higher", ("lenet", "md", SLOPE): "higher"}
     back = {
-        (c.subject, c.measure.metric, c.of): c.decision.word for c in compare.compare(pair[::-1])
+        (c.subject, c.measure.metric, c.part): c.decision.word for c in compare.compare(pair[::-1])
     }
     assert back["lenet", "md", LEVEL] == back["lenet", "md", SLOPE] == "lower"
     assert compare.sentences(found) == [
-        "biased against unbiased: 2 of 20 differences can be told: lenet, largest gap (MD) higher; lenet, slope of largest "
+        "biased against unbiased: 2 of 20 differences can be told: lenet, largest gap (MD) "
+        "higher; lenet, slope of largest "
         "gap (MD) higher. In the other 18 nothing can be told with 3 seeds a run."
     ]
 
@@ -76,8 +83,8 @@ def test_runs_are_compared_on_what_they_share(make_workdir, full_log):
     ]
     found = compare.compare(runs)
     assert {c.subject for c in found} == {"lenet"} and {c.generation for c in found} == {2}
-    c = next(c for c in found if (c.measure.metric, c.of) == ("md", SLOPE))
-    slopes = np.polyfit(range(3), values(runs[0], "lenet", "md")[:, :3].T, 1)[0]
+    c = next(c for c in found if (c.measure.metric, c.part) == ("md", SLOPE))
+    slopes = np.polyfit(range(3), values(runs[0], workdir.Name("lenet", "md"))[:, :3].T, 1)[0]
     assert c.first.mean == pytest.approx(slopes.mean()) and (c.first.num, c.other.num) == (3, 2)
 
 
@@ -87,9 +94,14 @@ def test_a_measure_that_one_run_lacks_is_left_out_and_told(make_workdir, full_lo
     ]
     runs = [workdir.load(make_workdir()), workdir.load(make_workdir(log, **BIASED))]
     found = compare.compare(runs)
-    assert {c.measure.metric for c in found} == {"accuracy", "meo", "acc_rank_1"}
+    assert {c.name[1:] for c in found if c.subject == "lenet"} == {
+        workdir.Name("", "accuracy")[1:],
+        workdir.Name("", "accuracy", rank=1)[1:],
+        workdir.Name("", "meo")[1:],
+    }
     assert compare.left_out(runs, found) == [
-        "biased against unbiased: a run lacks values to compare largest gap (MD) and disparate-impact gap (1 − DI) of lenet "
+        "biased against unbiased: a run lacks values to compare largest gap (MD) and "
+        "disparate-impact gap (1 − DI) of lenet "
         "and alexnet."
     ]
 
@@ -115,23 +127,24 @@ def test_every_run_is_compared_with_the_first(pair, make_workdir, full_log):
     first, second, last = dict.fromkeys([found[0].first_run, *[c.other_run for c in found]])
     assert list(compare.tables(found)) == [f"{second} against {first}", f"{last} against {first}"]
     table = compare.tables(found)[f"{second} against {first}"][0]
-    row = next(row for row in table.rows if row[:2] == ["lenet", "largest gap (MD)"])
+    row = table.set_index(["classifier", "measure"]).loc[("lenet", "largest gap (MD)")]
     # 0.05 + 4 x 0.021 = 0.134; with 0.2 + 4 x 0.05 more 0.534
-    assert row[2:6] == ["higher", "0.134", "0.534", "+0.400"]
-    assert "corrected for 40 verdicts" in table.caption
+    assert row.iloc[0] == "higher" and row.iloc[1:4].tolist() == pytest.approx([0.134, 0.534, 0.4])
+    assert row["95% interval"][0] < 0.4 < row["95% interval"][1]
+    assert "corrected for 40 verdicts" in table.attrs["caption"]
 
 
 def test_many_differences_are_counted_not_listed(make_workdir, full_log):
     log = full_log
-    for metric, by in (
-        ("md", 0.3),
-        ("meo", -0.3),
-        ("di", -0.3),
-        ("acc_rank_1", -0.3),
-        ("accuracy", -0.3),
+    for metric, rank, by in (
+        ("md", None, 0.3),
+        ("meo", None, -0.3),
+        ("di", None, -0.3),
+        ("accuracy", 1, -0.3),
+        ("accuracy", None, -0.3),
     ):
         for subject in ("lenet", "alexnet"):
-            log = shifted(log, subject, metric, by)
+            log = shifted(log, subject, metric, by, rank=rank)
     said = compare.sentences(
         compare.compare([workdir.load(make_workdir()), workdir.load(make_workdir(log, **BIASED))])
     )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -5,18 +7,21 @@ from scipy import stats
 from jaxloop import statistics
 from jaxloop.analysis import filter_arms as arms
 from jaxloop.analysis import run_folder as workdir
-from jaxloop.analysis.compare import LEVEL, MEAN, SLOPE
+from jaxloop.analysis.contrasts import LEVEL, MEAN, SLOPE
 from jaxloop.analysis.run_folder import Name
 
 REAL = ((0.7, 0.3), (0.2, 0.8))  # shares of red and blue in each class
 START = (
-    "Filtering by uncertainty against a random choice at the same r = 0.1, in accuracy and bias averaged over the "
+    "Filtering by uncertainty against a random choice at the same r = 0.1, in accuracy and bias "
+    "averaged over the "
     "generations: "
 )
 
 
 def with_shares(log):
-    """The log with what u needs: shares by class of generated images (seed by seed) and of real ones."""
+    """The log with what u needs: shares by class of generated images (seed by seed) and of real
+    ones.
+    """
     rng, rows = np.random.default_rng(5), []
     for generation in range(1, 5):
         for seed in range(3):
@@ -41,15 +46,21 @@ def with_shares(log):
 
 
 def changed(log, planted=(), spread=0.003, seed=0):
-    """Another arm: the log with noise of its own from generation 1 on, and `planted` {(subject, metric): shift}."""
+    """Another arm: the log with noise of its own from generation 1 on, and planted shifts.
+
+    planted: {(subject, metric) or (subject, metric, rank): shift}.
+    """
     rng, rows = np.random.default_rng(seed), []
     for r in log:
         fixed = (
             r["generation"] == 0
+            or "epoch" in r
             or r["metric"] in ("diverged", "epochs_trained")
             or r["subject"] == "filter"
         )
-        shift = dict(planted).get((r["subject"], r["metric"]), 0)
+        shift = dict(planted).get(
+            (r["subject"], r["metric"], *([r["rank"]] if "rank" in r else [])), 0
+        )
         rows.append(r if fixed else r | {"value": r["value"] + rng.normal(shift, spread)})
     return rows
 
@@ -65,13 +76,15 @@ def lost(log, metric, subjects=("lenet", "alexnet"), seeds=(0, 1, 2), since=1):
 
 def array(run, name, complement=False):
     """[seed, generation] from the first generation that has a record."""
-    series = run.values[name]
-    found = np.array([[series[g][seed] for g in sorted(series)] for seed in run.seeds])
-    return 1 - found if complement else found
+    rows = run.rows(name).sort_values(["seed", "generation"])
+    values = rows.value.to_numpy().reshape(len(run.seeds), -1)
+    return 1 - values if complement else values
 
 
 def imbalance(run):
-    """u by its definition: the total variation distance from the real shares, mean over two classes."""
+    """u by its definition: the total variation distance from the real shares, mean over two
+    classes.
+    """
     share = lambda c, k: array(run, Name("generator", "subgroup_share", c, k))  # noqa: E731
     return np.mean(
         [abs(share(c, 0) / (share(c, 0) + share(c, 1)) - REAL[c][0]) for c in range(2)], axis=0
@@ -82,11 +95,11 @@ def comparisons(found):
     return [c for family in found for c in family.comparisons]
 
 
-def one(run, subject, metric, of=MEAN):
+def one(run, subject, metric, part=MEAN):
     return next(
         c
         for c in comparisons(arms.families(run))
-        if (c.subject, c.measure.metric, c.of) == (subject, metric, of)
+        if (c.subject, c.measure.metric, c.part) == (subject, metric, part)
     )
 
 
@@ -101,7 +114,8 @@ def planted(make_arms, full_log):
 
 def test_differences_are_paired_by_seed(planted):
     found = comparisons(arms.families(planted))
-    # Two classifiers: five measures three ways, and six more as means. The generator: six measures three ways.
+    # Two classifiers: five measures three ways, and six more as means. The generator: six
+    # three ways.
     assert len(found) == 2 * (5 * 3 + 3 + 1 + 2) + (2 + 1 + 2 + 1) * 3
     for c in found:
         sides = []
@@ -109,20 +123,19 @@ def test_differences_are_paired_by_seed(planted):
             if c.measure == arms.IMBALANCE:
                 values = imbalance(run)
             else:
-                values = array(
-                    run, Name(c.subject, c.measure.metric, None, c.group), c.measure.complement
-                )
+                values = array(run, c.name, c.measure.complement)
             first = 5 - values.shape[1]  # classifiers have generation 0, generators have not
             slopes = np.polyfit(range(first, 5), values.T, 1)[0]
             sides.append(
-                {MEAN: values[:, 1 - first :].mean(1), LEVEL: values[:, -1], SLOPE: slopes}[c.of]
+                {MEAN: values[:, 1 - first :].mean(1), LEVEL: values[:, -1], SLOPE: slopes}[c.part]
             )
         expected = stats.ttest_rel(sides[1], sides[0])
         low, high = expected.confidence_interval(0.95)
         e = c.difference.estimate
         np.testing.assert_allclose(
             [c.first.mean, c.other.mean, e.mean, e.low, e.high, c.difference.p],
-            [sides[0].mean(), sides[1].mean(), (sides[1] - sides[0]).mean(), low, high, expected.pvalue], atol=1e-9,
+            [sides[0].mean(), sides[1].mean(), (sides[1] - sides[0]).mean(), low, high,
+             expected.pvalue], atol=1e-9,
         )  # fmt: skip
         assert c.generation == 4 and c.paired and e.num == 3
 
@@ -130,7 +143,7 @@ def test_differences_are_paired_by_seed(planted):
 def test_planted_differences_are_told_and_no_others(planted):
     found = arms.families(planted)
     told = {
-        (c.subject, c.measure.metric, c.of, c.decision.word)
+        (c.subject, c.measure.metric, c.part, c.decision.word)
         for c in comparisons(found)
         if c.decision.p < 0.05
     }
@@ -146,23 +159,26 @@ def test_planted_differences_are_told_and_no_others(planted):
     }  # the shift begins after generation 0, and so the line is steeper
     # The sentence speaks of the primary table alone.
     assert arms.sentence(planted, found) == (
-        f"{START}1 of 10 differences can be told: lenet, average largest gap (MD) higher. In the other 9 nothing can "
+        f"{START}1 of 10 differences can be told: lenet, average largest gap (MD) higher. In the "
+        f"other 9 nothing can "
         "be told with 3 seeds."
     )
     assert arms.left_out(planted, found) == ""
 
 
 def test_every_further_measure_of_bias_is_compared(make_arms, full_log):
-    """Each is told where it is planted; an accuracy keeps its direction, and its title says which way is better."""
+    """Each is told where it is planted; an accuracy keeps its direction, and its title says which
+    way is better.
+    """
     shifts = {
         ("lenet", f"{name}_per_class"): by
         for name, by in (("meo", -0.1), ("md", 0.1), ("di", -0.1))
     }
-    shifts |= {("lenet", "acc_rank_2"): -0.1, ("lenet", "group_accuracy"): -0.1}
+    shifts |= {("lenet", "accuracy", 2): -0.1, ("lenet", "group_accuracy"): -0.1}
     run = workdir.load(make_arms(changed(full_log), changed(full_log, shifts, seed=1)))
     (family,) = (f for f in arms.families(run) if f.what == arms.FURTHER)
     assert [
-        (c.measure.title, c.group, c.decision.word)
+        (c.measure.title, c.name.group, c.decision.word)
         for c in family.comparisons
         if c.subject == "lenet"
     ] == [
@@ -180,21 +196,17 @@ def test_every_further_measure_of_bias_is_compared(make_arms, full_log):
 
 
 def test_the_sentence_is_wrong_in_one_run_of_twenty(make_arms, full_log):
-    """Where both arms are noise alone, it tells a difference in 5 % of runs: one family of ten independent tests."""
+    """Where both arms are noise alone, it tells a difference in 5 % of runs: one family of ten
+    independent tests.
+    """
     rng, num = np.random.default_rng(7), 200
     run = workdir.load(make_arms(full_log))
 
-    def noisy(arm):
-        values = {
-            name: {
-                g: {s: v + (g > 0) * rng.normal(0, 0.003) for s, v in by_seed.items()}
-                for g, by_seed in series.items()
-            }
-            for name, series in arm.values.items()
-        }
-        return arm._replace(values=values)
+    def noisy(arm, **changes):
+        noise = rng.normal(0, 0.003, len(arm.records)) * (arm.records.generation > 0)
+        return replace(arm, records=arm.records.assign(value=arm.records.value + noise), **changes)
 
-    nulls = [noisy(run)._replace(control=noisy(run.control)) for _ in range(num)]
+    nulls = [noisy(run, control=noisy(run.control)) for _ in range(num)]
     told = sum(" can be told: " in arms.sentence(null, arms.families(null)) for null in nulls)
     # 1 - (1 - 0.05 / 10)^10 = 4.9 %; of 200 runs within three standard errors of 1.5 %.
     assert 0.005 < told / num < 0.095
@@ -226,40 +238,42 @@ def test_what_every_seed_shares_does_not_hide_a_difference(make_arms, full_log):
 
 
 def test_differences_that_are_the_same_in_all_seeds_are_not_tested(make_arms, full_log):
-    """One image more in each seed, or both arms alike: no verdict, and the others do not pay for them."""
-    moved = {"accuracy": 1 / 390, "meo": 0.0}
+    """One image more in each seed, or both arms alike: no verdict, and the others do not pay for
+    them.
+    """
+    moved = {("accuracy", None): 1 / 390, ("meo", None): 0.0}
     other = changed(full_log, {("lenet", "md"): 0.15}, seed=1)
     for r, of in zip(other, full_log, strict=True):
-        if r["subject"] == "lenet" and r["metric"] in moved and r["generation"]:
-            r["value"] = of["value"] + moved[r["metric"]]
+        if r["subject"] == "lenet" and (r["metric"], r.get("rank")) in moved and r["generation"]:
+            r["value"] = of["value"] + moved[r["metric"], None]
     run = workdir.load(make_arms(full_log, other))
     primary = arms.families(run)[0]
-    same = [c for c in primary.comparisons if c.subject == "lenet" and c.measure.metric in moved]
+    same = [
+        c
+        for c in primary.comparisons
+        if c.subject == "lenet" and (c.measure.metric, c.name.rank) in moved
+    ]
     assert [(c.decision.word, c.decision.p) for c in same] == [
         ("cannot tell (no spread)", None)
     ] * 2
     tested = [c for c in primary.comparisons if c not in same]
     assert [c.decision.p for c in tested] == statistics.holm([c.difference.p for c in tested])
     shown = arms.table(primary)
-    assert "corrected for 8 verdicts (Holm)" in shown.caption
-    assert shown.rows[0][2:] == [
-        "cannot tell (no spread)",
-        *shown.rows[0][3:5],
-        "+0.003",
-        "–",
-        "–",
-        "3",
-    ]
+    assert "corrected for 8 verdicts (Holm)" in shown.attrs["caption"]
+    assert shown.verdict[0] == "cannot tell (no spread)"
+    assert shown.iloc[0, 5:].tolist() == [pytest.approx(1 / 390), (None, None), None, 3]
     assert arms.sentence(run, [primary]) == (
-        f"{START}1 of 10 differences can be told: lenet, average largest gap (MD) higher. In the other 9 nothing can "
+        f"{START}1 of 10 differences can be told: lenet, average largest gap (MD) higher. In the "
+        f"other 9 nothing can "
         "be told with 3 seeds. Not tested, since seeds show no spread: 2 of 10."
     )
 
 
 def test_each_table_is_corrected_on_its_own(planted):
     families = arms.families(planted)
-    assert [(f.what, f.of, len(f.comparisons), f.primary) for f in families] == [
-        (arms.CLASSIFIERS, MEAN, 10, True), (arms.GENERATED, MEAN, 6, False), (arms.FURTHER, MEAN, 12, False),
+    assert [(f.what, f.part, len(f.comparisons), f.primary) for f in families] == [
+        (arms.CLASSIFIERS, MEAN, 10, True), (arms.GENERATED, MEAN, 6, False),
+        (arms.FURTHER, MEAN, 12, False),
         (arms.CLASSIFIERS, LEVEL, 10, False), (arms.GENERATED, LEVEL, 6, False),
         (arms.CLASSIFIERS, SLOPE, 10, False), (arms.GENERATED, SLOPE, 6, False),
     ]  # fmt: skip
@@ -267,18 +281,22 @@ def test_each_table_is_corrected_on_its_own(planted):
         found = family.comparisons
         assert [c.decision.p for c in found] == statistics.holm([c.difference.p for c in found])
     tables = [arms.table(family) for family in families]
-    assert tables[0].columns[:5] == ["classifier", "measure", "verdict", "control", "uncertainty"]
-    assert tables[0].caption.startswith(
-        "Classifiers. Mean over generations 1 to 4: “uncertainty” against “control”;"
+    assert list(tables[0])[:5] == ["classifier", "measure", "verdict", "control", "uncertainty"]
+    assert (
+        tables[0]
+        .attrs["caption"]
+        .startswith("Classifiers. Mean over generations 1 to 4: “uncertainty” against “control”;")
     )
     assert (
         "95% t interval over seeds, paired; verdict and p corrected for 10 verdicts (Holm)"
-        in tables[0].caption
+        in tables[0].attrs["caption"]
     )
-    assert tables[1].columns[:4] == ["measure", "verdict", "control", "uncertainty"]
-    assert [row[0] for row in tables[1].rows] == [
-        "share of red", "share of blue", "imbalance u of subgroups", "label agreement", "diversity within a class",
-        "fd_lenet",
+    assert list(tables[1])[:4] == ["measure", "verdict", "control", "uncertainty"]
+    assert tables[1].attrs["num_words"] == 2
+    assert tables[1].measure.tolist() == [
+        "share of red", "share of blue", "imbalance u of subgroups", "label agreement",
+        "diversity within a class",
+        "Fréchet distance, lenet",
     ]  # fmt: skip
 
 
@@ -286,29 +304,28 @@ def test_a_seed_that_one_arm_lacks_is_no_pair(make_arms, full_log):
     run = workdir.load(make_arms(lost(full_log, "md", seeds=[1]), changed(full_log)))
     c = one(run, "lenet", "md")
     whole = array(run, Name("lenet", "md"))[[0, 2], 1:].mean(1)
-    kept = [
-        np.mean([run.control.values[Name("lenet", "md")][g][s] for g in range(1, 5)])
-        for s in (0, 2)
-    ]
+    kept = array(run.control, Name("lenet", "md"))[[0, 2], 1:].mean(1)
     assert (c.first.num, c.other.num, c.difference.estimate.num) == (2, 2, 2)
     assert c.other.mean == pytest.approx(whole.mean())
     assert c.difference.p == pytest.approx(stats.ttest_rel(whole, kept).pvalue)
 
 
 def test_how_many_pairs_a_difference_rests_on_is_told(make_arms, full_log):
-    """Nulls of two seeds in one arm and of the third in the other: no pair, although each arm has values."""
+    """Nulls of two seeds in one arm and of the third in the other: no pair, although each arm has
+    values.
+    """
     control = lost(lost(full_log, "di", ["lenet"], [1, 2]), "md", seeds=[2])
     run = workdir.load(make_arms(control, lost(changed(full_log), "di", ["lenet"], [0])))
     found = arms.families(run)
-    pairs = {(row[0], row[1]): row[-1] for row in arms.table(found[0]).rows}
-    assert arms.table(found[0]).columns[-1] == "pairs"
-    assert pairs["lenet", "largest gap (MD)"] == "2" and pairs["lenet", "accuracy"] == "3"
+    pairs = arms.table(found[0]).set_index(["classifier", "measure"]).pairs
+    assert pairs["lenet", "largest gap (MD)"] == 2 and pairs["lenet", "accuracy"] == 3
     assert ("lenet", "disparate-impact gap (1 − DI)") not in pairs
     assert arms.sentence(run, found).endswith(
         "in none of 9 comparisons can a difference be told with 2 to 3 seeds."
     )
     assert arms.left_out(run, found).startswith(
-        "Not compared, since no seed has it in both arms: mean, last value and slope of disparate-impact gap (1 − DI) "
+        "Not compared, since no seed has it in both arms: mean, last value and slope of "
+        "disparate-impact gap (1 − DI) "
         "(lenet); "
     )
 
@@ -317,13 +334,15 @@ def test_what_has_no_pair_at_all_is_named(make_arms, full_log):
     """A measure of both classifiers, a classifier, and a measure in the last generation alone."""
     log = with_shares(full_log)
     filtered = lost(
-        lost(lost(changed(log), "di", since=0), "md", since=4), "fd_lenet", ["generator"]
+        lost(lost(changed(log), "di", since=0), "md", since=4), "frechet_distance", ["generator"]
     )
     run = workdir.load(make_arms(log, filtered))
     assert arms.left_out(run, arms.families(run)) == (
-        "Not compared, since no seed has it in both arms: last value of largest gap (MD) (lenet and alexnet); mean, "
-        "last value and slope of disparate-impact gap (1 − DI) (lenet and alexnet); mean, last value and slope of "
-        "fd_lenet (generator)."
+        "Not compared, since no seed has it in both arms: last value of largest gap (MD) (lenet "
+        "and alexnet); mean, "
+        "last value and slope of disparate-impact gap (1 − DI) (lenet and alexnet); mean, last "
+        "value and slope of "
+        "Fréchet distance, lenet (generator)."
     )
     alone = workdir.load(make_arms([r for r in log if r["subject"] != "alexnet"], changed(log)))
     found = arms.families(alone)

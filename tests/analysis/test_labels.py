@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from jaxloop.analysis import labels
@@ -36,7 +38,8 @@ def test_initialisation(make_run, data, expected):
         (({}, {"classifier": {"pretrained": ["a"]}}), ["scratch", "pretrained"]),
         (({"filter": {"name": "none", "drop": 0.1}}, {"filter": {"name": "clip", "drop": 0.3}}),
          ["filter none", "filter clip r = 0.3"]),
-        ((mnist(), mnist() | {"loop": {"generations": 4, "mix": 0.3, "capacity": 3}}), ["p = 0.2", "p = 0.3"]),
+        ((mnist(), mnist() | {"loop": {"generations": 4, "mix": 0.3, "capacity": 3}}),
+         ["p = 0.2", "p = 0.3"]),
         ((mnist(), {"data": {"name": "cifar"}}), ["Colorized MNIST", "CIFAR-20/100"]),
         (({"filter": {}}, {"filter": {"name": "clip"}}), ["FOLDER0", "filter clip"]),
     ],
@@ -58,7 +61,7 @@ def test_labels_are_unique(make_run):
 
 def test_folders_that_are_called_alike_go_by_their_paths(make_run):
     runs = [
-        make_run()._replace(path=folder)
+        replace(make_run(), path=folder)
         for folder in (workdir.Path("/a/run"), workdir.Path("/b/run"))
     ]
     assert labels.labels(runs) == ["/a/run", "/b/run"]
@@ -66,11 +69,12 @@ def test_folders_that_are_called_alike_go_by_their_paths(make_run):
 
 def test_an_old_configuration_without_most_fields_has_a_label(make_run):
     run = make_run()
-    bare = run._replace(
+    bare = replace(
+        run,
         config={
             **run.config,
             "config": {"seeds": [0], "classifiers": ["lenet"], "loop": {"generations": 1}},
-        }
+        },
     )
     assert (
         labels.data_title(bare) == "?"
@@ -88,14 +92,15 @@ def test_a_label_says_no_more_than_tells_the_runs_apart(make_run):
         for change in (mnist(), mnist(color=BIASED), cifar, cifar | pretrained, {})
     ]
     assert labels.labels(runs) == [
-        "Colorized MNIST, unbiased", "Colorized MNIST, biased", "CIFAR-20/100, scratch", "CIFAR-20/100, pretrained",
+        "Colorized MNIST, unbiased", "Colorized MNIST, biased",
+        "CIFAR-20/100, scratch", "CIFAR-20/100, pretrained",
         "Colorized Digits",
     ]  # fmt: skip
 
 
 def test_differences_name_what_a_pair_does_not_share(make_run, make_workdir, full_log):
     first = make_run(**mnist(seed=0))
-    assert labels.differences([first, first._replace(path=first.path / "copy")]) == []
+    assert labels.differences([first, replace(first, path=first.path / "copy")]) == []
     log = [
         r for r in full_log if r["seed"] < 2 and r["subject"] != "alexnet" and r["generation"] < 3
     ]
@@ -103,6 +108,7 @@ def test_differences_name_what_a_pair_does_not_share(make_run, make_workdir, ful
         make_workdir(log, seeds=[0, 1], classifiers=["lenet"], **mnist(color=BIASED, seed=1))
     )
     assert labels.differences([first, other]) == [
-        "biased against unbiased: configurations differ in data.color and data.seed; only unbiased has classifier alexnet; "
+        "biased against unbiased: configurations differ in data.color and data.seed; only "
+        "unbiased has classifier alexnet; "
         "only unbiased has seed 2; compared up to generation 2, the last that both have measured."
     ]

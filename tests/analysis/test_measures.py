@@ -1,55 +1,57 @@
 import pytest
 
 from jaxloop.analysis import measures
+from jaxloop.analysis.measures import Name
 
 
 @pytest.mark.parametrize(
-    ("metric", "title", "better", "low", "high"),
+    ("name", "title", "better", "low", "high"),
     [
-        ("fid", "FID", "lower", 0, None),
-        ("fd_clip", "fd_clip", "lower", 0, None),
-        ("kid_clip", "KID, clip", "lower", None, None),
-        ("kid_std_clip", "spread of KID over subsets, clip", "lower", 0, None),
-        ("precision_inception", "precision, inception", "higher", 0, 1),
-        ("recall_inception", "recall, inception", "higher", 0, 1),
-        ("density_inception", "density, inception", "higher", 0, None),
-        ("coverage_inception", "coverage, inception", "higher", 0, 1),
-        ("feature_variance_lenet", "feature variance, lenet", "", 0, None),
-        ("accuracy_box_ablated", "accuracy, box greyed", "", 0, 1),
-        ("acc_rank_3", "rank 3", "higher", 0, 1),
+        (Name("", "fid", network="inception"), "FID", "lower", 0, None),
+        (Name("", "frechet_distance", network="clip"), "Fréchet distance, clip", "lower", 0, None),
+        (Name("", "kid", network="clip"), "KID, clip", "lower", None, None),
+        (Name("", "kid_std", network="b"), "spread of KID over subsets, b", "lower", 0, None),
+        (Name("", "precision", network="inception"), "precision, inception", "higher", 0, 1),
+        (Name("", "recall", network="inception"), "recall, inception", "higher", 0, 1),
+        (Name("", "density", network="inception"), "density, inception", "higher", 0, None),
+        (Name("", "coverage", network="inception"), "coverage, inception", "higher", 0, 1),
+        (Name("", "feature_variance", network="lenet"), "feature variance, lenet", "", 0, None),
+        (Name("", "accuracy", ablation="box"), "accuracy, box greyed", "", 0, 1),
+        (Name("", "accuracy", ablation="new"), "accuracy, new", "", 0, 1),
+        (Name("", "accuracy", rank=1), "worst-subgroup accuracy", "higher", 0, 1),
+        (Name("", "accuracy", rank=3), "rank 3", "higher", 0, 1),
         ("never_heard_of", "never heard of", "", None, None),
     ],
 )
-def test_words(metric, title, better, low, high):
-    assert measures.measure(metric)[:5] == (metric, title, better, low, high)
-    assert measures.measure(metric).meaning
+def test_words(name, title, better, low, high):
+    words = measures.measure(name)
+    assert words[:4] == (title, better, low, high) and words.meaning
 
 
 def test_only_frechet_distances_are_distances():
-    named = [
-        "fid",
-        "fd_clip",
-        "kid_clip",
-        "kid_std_clip",
-        "precision_clip",
-        "feature_variance_clip",
-        "accuracy",
-    ]
-    assert [m for m in named if measures.is_distance(m)] == ["fid", "fd_clip"]
-    assert [m for m in named if measures.is_of_features(m)] == named[2:6]
+    metrics = ["fid", "frechet_distance", "kid", "kid_std", "precision", "feature_variance", "meo"]
+    assert [m for m in metrics if measures.is_distance(m)] == metrics[:2]
+    assert [m for m in metrics if measures.is_of_features(m)] == metrics[2:6]
 
 
 def test_biases_are_of_known_measures_turned_so_that_larger_is_worse():
-    assert [bias.metric for bias in measures.BIASES] == ["meo", "md", "acc_rank_1", "di"]
+    assert [bias.name("s")[1:5] for bias in measures.BIASES] == [
+        ("meo", None, None, None), ("md", None, None, None), ("accuracy", None, None, 1),
+        ("di", None, None, None),
+    ]  # fmt: skip
     for bias in measures.BIASES:
-        assert bias.complement == (measures.measure(bias.metric).better == "higher")
+        assert bias.complement == (measures.measure(bias.key).better == "higher")
 
 
-def test_rarity_is_read_off_the_name():
-    assert measures.rarity("drop_rate_rarity_2") == 2 and measures.rarity("drop_rate") is None
-    assert measures.rarity("_rarity_2") is None and measures.rarity("drop_rate_rarity_x") is None
-    told = measures.measure("subgroup_share_rarity_1")
-    assert (
-        told.title == "subgroup share, rarest"
-        and "of the rarest subgroup of every class" in told.meaning
-    )
+def test_words_on_rarity():
+    words = measures.measure(Name("", "subgroup_share", rarity=1))
+    assert words.title == "subgroup share, rarest"
+    assert "of the rarest subgroup of every class" in words.meaning
+    names = [measures.rarity_name(k, 4) for k in range(1, 5)]
+    assert names == ["rarest", "second-rarest", "third-rarest", "commonest"]
+    assert measures.rarity_name(4) == "4th-rarest"
+
+
+def test_parameters_go_by_the_names_of_the_log():
+    name = Name("lenet", "group_accuracy", class_=0, group=2)
+    assert name.parameters == {"class": 0, "group": 2}

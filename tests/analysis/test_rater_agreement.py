@@ -2,8 +2,8 @@ import pytest
 
 from jaxloop.analysis import rater_agreement as people
 from jaxloop.analysis import run_folder as workdir
-from jaxloop.provenance import study, votes
-from jaxloop.report import layout
+from jaxloop.provenance import votes
+from jaxloop.statistics import newcombe
 
 TIME = "2026-01-31T12:00:00+00:00"
 
@@ -16,7 +16,9 @@ def vote(folder, rater, number, verdict, real, blind=True):
 
 @pytest.fixture
 def voted(make_workdir):
-    """zoe tells generated (40) from real (20) images nine times out of ten; ada says "drop" of every other image."""
+    """zoe tells generated (40) from real (20) images nine times out of ten; ada says "drop" of
+    every other image.
+    """
     folder = make_workdir()
     for real, num in ((False, 40), (True, 20)):
         for number in range(num):
@@ -31,12 +33,13 @@ def test_who_tells_generated_from_real(voted):
     found = people.people(voted)
     assert (len(found.raters), found.num_generated, found.num_real) == (2, 80, 40)
     table = people.table(found)
-    low, high = study.newcombe(36, 40, 2, 20)
-    assert table.rows[1] == [
-        "rater 2", "better", "0.90", f"[{(1 + low) / 2:.2f}, {(1 + high) / 2:.2f}]", "0.90", "0.10", "40", "20"
-    ]  # fmt: skip
-    assert table.rows[0][:3] == ["rater 1", "cannot tell", "0.50"]
-    assert table.rows[2][:3] == ["all together", "–", "0.70"]
+    low, high = newcombe(36, 40, 2, 20)
+    name, word, accuracy, interval, *others = table.iloc[1]
+    assert (name, word, others) == ("rater 2", "better", [0.9, 0.1, 40, 20])
+    assert accuracy == pytest.approx(0.9)
+    assert interval == pytest.approx(((1 + low) / 2, (1 + high) / 2))
+    assert table.iloc[0, :3].tolist() == ["rater 1", "cannot tell", 0.5]
+    assert table.iloc[2, :3].tolist() == ["all together", None, pytest.approx(0.7)]
     said = people.sentences(found)
     assert (
         said[0] == "2 raters, 80 blind votes on generated and 40 on real images." and len(said) == 3
@@ -46,19 +49,25 @@ def test_who_tells_generated_from_real(voted):
 
 
 def test_votes_that_are_not_blind_are_counted_and_judge_nothing(voted):
-    """ada, who cannot tell, drops every generated image once the audit has shown her which are generated."""
+    """ada, who cannot tell, drops every generated image once the audit has shown her which are
+    generated.
+    """
     before = people.people(voted)
     for number in range(40):
         vote(voted.path, "ada", number, "drop", False, blind=False)
     found = people.people(voted)
-    assert found == before._replace(num_seen=40)
+    assert found == before._replace(num_not_blind=40)
     assert not found.raters[0].differs and found.raters[0].accuracy == 0.5
     assert people.sentences(found)[3] == (
-        "40 votes that stand, given after a look at the audit or the summary, were not blind: the filter follows them, "
+        "40 votes that stand, given after a look at the audit or the summary, were not blind: "
+        "the filter follows them, "
         "the lines above do not."
     )
-    only = "1 vote that stands, given after a look at the audit or the summary, was not blind: the filter follows it, the"
-    assert people.sentences(found._replace(num_seen=1))[3].startswith(only)
+    only = (
+        "1 vote that stands, given after a look at the audit or the summary, was not blind: the "
+        "filter follows it, the"
+    )
+    assert people.sentences(found._replace(num_not_blind=1))[3].startswith(only)
 
 
 def test_lines_that_were_cut_short_are_told(voted):
@@ -66,7 +75,7 @@ def test_lines_that_were_cut_short_are_told(voted):
     whole = file.read_text()
     file.write_text(whole + '{"time": "2026-\n' + whole[: whole.index("\n") // 2])
     found = people.people(voted)
-    assert found.torn == votes.torn(voted.path) == 2 and found.num_generated == 80
+    assert found.torn == votes.tally(voted.path).torn == 2 and found.num_generated == 80
     assert people.sentences(found)[-1] == "2 lines of votes.jsonl were not whole and left out."
     file.write_text('{"time": "2026-')
     assert people.sentences(people.people(voted)) == [
@@ -79,7 +88,7 @@ def test_lines_that_were_cut_short_are_told(voted):
 
 def test_names_stay_out(voted):
     found = people.people(voted)
-    shown = " ".join(people.sentences(found)) + layout.to_text(people.table(found))
+    shown = " ".join(people.sentences(found)) + people.table(found).to_string()
     assert "zoe" not in shown and "ada" not in shown
 
 
@@ -89,7 +98,7 @@ def test_one_rater_alone(make_workdir):
         vote(folder, "zoe", number, "keep", False)
         vote(folder, "zoe", number, "drop", True)
     found = people.people(workdir.load(folder))
-    assert [row[:2] for row in people.table(found).rows] == [["rater 1", "worse"]]
+    assert people.table(found).iloc[:, :2].to_numpy().tolist() == [["rater 1", "worse"]]
     assert people.sentences(found)[1] == "Agreement: No image has votes of two raters."
     assert (
         "0 of 1 rater told them apart better than chance, and 1 worse" in people.sentences(found)[2]

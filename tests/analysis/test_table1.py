@@ -1,9 +1,3 @@
-import csv
-import io
-import re
-import shutil
-import subprocess
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -13,11 +7,14 @@ from jaxloop.analysis import table1
 
 MNIST = {"data": {"name": "mnist", "color": []}}
 CIFAR = {"data": {"name": "cifar"}}
+LENET = "frechet_distance, lenet"
 
 
-def with_fid(log):
+def with_fid(log, **fields):
     return log + [
-        r | {"metric": "fid", "value": 100 * r["value"]} for r in log if r["metric"] == "fd_lenet"
+        r | {"metric": "fid", "network": "inception", "value": 100 * r["value"]} | fields
+        for r in log
+        if r["metric"] == "frechet_distance"
     ]
 
 
@@ -27,44 +24,45 @@ def run(make_workdir, full_log):
 
 
 def test_rows_are_means_and_t_intervals_of_the_records(run, full_log):
-    paper, own = table1.rows([run])
-    assert (own.data_set, own.initialisation, own.metric) == ("Colorized MNIST", "unbiased", "fid")
-    for generation, e in own.points:
+    table = table1.table1([run])
+    assert table.rows.iloc[1, :2].tolist() == ["Colorized MNIST", "unbiased"]
+    assert table.rows.distance.tolist() == ["FID", "FID"]
+    ours = table.points[table.points.run != table1.PAPER].set_index("generation")
+    assert list(ours.index) == [1, 2, 3, 4] and (ours.n == 3).all()
+    for generation, row in ours.iterrows():
         values = [
             100 * r["value"]
             for r in full_log
-            if (r["metric"], r["generation"]) == ("fd_lenet", generation)
+            if (r["metric"], r["generation"]) == ("frechet_distance", generation)
         ]
         low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
-        np.testing.assert_allclose([e.mean, e.low, e.high], [np.mean(values), low, high])
-    assert [p.generation for p in own.points] == [1, 2, 3, 4]
-    assert (
-        paper.run == "the paper"
-        and paper.points[2].estimate.mean == 107.8
-        and paper.points[2].estimate.low is None
-    )
+        np.testing.assert_allclose(
+            [row["mean"], row.low, row.high, row.half_width],
+            [np.mean(values), low, high, (high - low) / 2],
+        )
+    paper = table.points[table.points.run == table1.PAPER]
+    assert len(paper) == 10 and paper["mean"][2] == 107.8
+    assert paper[["low", "high", "half_width", "n"]].isna().all(axis=None)
 
 
 def test_the_papers_row_stands_once_before_the_runs_of_its_experiment_alone(
     run, make_workdir, full_log
 ):
-    biased = workdir.load(
-        make_workdir(data={"name": "mnist", "color": [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]})
-    )
+    color = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]
+    biased = workdir.load(make_workdir(data={"name": "mnist", "color": color}))
     digits = workdir.load(make_workdir())
     again = workdir.load(make_workdir(with_fid(full_log), filter={"name": "none"}, **MNIST))
-    made = table1.rows([run, digits, biased, again])
-    assert [
-        (row.data_set, row.initialisation, row.run == "the paper", row.metric) for row in made
-    ] == [
-        ("Colorized MNIST", "unbiased", True, "fid"),
-        ("Colorized MNIST", "unbiased", False, "fid"),
-        ("Colorized MNIST", "unbiased", False, "fid"),
-        ("Colorized Digits", "unbiased", False, "fd_lenet"),
-        ("Colorized MNIST", "biased", True, "fid"),
-        ("Colorized MNIST", "biased", False, "fd_lenet"),
+    rows = table1.table1([run, digits, biased, again]).rows
+    cells = rows.assign(run=rows.run == table1.PAPER)
+    assert cells[["data_set", "initialisation", "run", "distance"]].to_numpy().tolist() == [
+        ["Colorized MNIST", "unbiased", True, "FID"],
+        ["Colorized MNIST", "unbiased", False, "FID"],
+        ["Colorized MNIST", "unbiased", False, "FID"],
+        ["Colorized Digits", "unbiased", False, LENET],
+        ["Colorized MNIST", "biased", True, "FID"],
+        ["Colorized MNIST", "biased", False, LENET],
     ]
-    assert made[4].points[0].estimate.mean == 109.4
+    assert rows.points[4][0].estimate.mean == 109.4
 
 
 def test_the_papers_numbers():
@@ -80,81 +78,42 @@ def test_the_papers_numbers():
 
 
 def test_another_feature_space_is_warned_of(run, make_workdir):
-    assert len(table1.warnings(table1.rows([run]))) == 1
+    def warnings(*runs):
+        return table1.warnings(table1.table1(runs))
+
+    assert len(warnings(run)) == 1
     other = workdir.load(make_workdir(**CIFAR))
-    said = table1.warnings(table1.rows([other]))
-    assert "fd_lenet is measured in another feature space than the paper's FID" in said[1]
-    assert "only trends can be compared" in table1.warnings(table1.rows([run, other]))[-1]
+    assert f"{LENET}: measured in another feature space than the paper's FID" in warnings(other)[1]
+    assert "only trends can be compared" in warnings(run, other)[-1]
     digits = [workdir.load(make_workdir(loop={"generations": 4, "mix": m})) for m in (0.1, 0.2)]
-    assert "each run's own network" in table1.warnings(table1.rows(digits))[0]
+    assert "each run's own network" in warnings(*digits)[0]
 
 
-def test_csv_parses_back_unrounded(run):
-    made = table1.rows([run])
-    lines = list(csv.DictReader(io.StringIO(table1.csv_text(made))))
-    assert len(lines) == 10 + 4 and list(lines[0]) == list(table1.FIELDS)
-    for line, point in zip(lines, [p for row in made for p in row.points], strict=True):
-        e = point.estimate
-        assert (int(line["generation"]), float(line["mean"])) == (point.generation, e.mean)
-        own = line["run"] != "the paper"
-        assert (line["low"], line["high"]) == ((repr(e.low), repr(e.high)) if own else ("", ""))
-        assert line["n"] == ("3" if own else "")
+def test_what_a_distance_was_measured_on_is_compared(make_workdir, full_log):
+    def make(num, **fields):
+        facts = {"n": num, "n_real": 9, "d": 2048, "resize": "bicubic", "sha256": "ab"}
+        log = with_fid(full_log, features=facts, **fields)
+        return workdir.load(make_workdir(log, generator={"name": f"dcgan{num}"}))
 
-
-def test_markdown_has_a_cell_a_generation_and_says_what_is_missing(run):
-    lines = table1.markdown(table1.rows([run])).splitlines()
-    paper, own = [line.strip("| ").split(" | ") for line in lines[4:6]]
-    assert (
-        paper[:4] == ["Colorized MNIST", "unbiased", "the paper", "FID"]
-        and paper[4] == "111.7"
-        and len(paper) == 14
-    )
-    assert own[4] == "1400.0 ± 248.4" and own[8:] == ["–"] * 6
+    table = table1.table1([make(500), make(600, caveat="rank_deficient")])
+    assert table.rows.measured_on.tolist() == [((num, 9, "bicubic", "ab"),) for num in (500, 600)]
+    assert table.rows.caveats.tolist() == [(), ("rank_deficient",)]
+    assert "other numbers of images" in table1.warnings(table)[-1]
+    assert table1.warnings(table1.table1([make(500), make(500)])) == []
 
 
 def test_one_seed_and_no_value(make_workdir, full_log):
     log = [
-        r | ({"value": None} if (r["metric"], r["generation"]) == ("fd_lenet", 2) else {})
+        r | ({"value": None} if (r["metric"], r["generation"]) == ("frechet_distance", 2) else {})
         for r in full_log
         if r["seed"] == 0
     ]
-    made = table1.rows([workdir.load(make_workdir(log, seeds=[0]))])
-    assert table1.table(made).rows[0][4:] == ["13.00", "–", "15.00", "16.00"]
-    line = table1.csv_text(made).splitlines()[2]
-    assert line.endswith("fd_lenet,2,,,,0")
-    assert r"\tiny" not in table1.latex(made)
+    points = table1.table1([workdir.load(make_workdir(log, seeds=[0]))]).points
+    assert points["mean"].fillna(-1).tolist() == [13, -1, 15, 16]
+    assert points.n.tolist() == [1, 0, 1, 1] and points.low.isna().all()
 
 
 def test_no_distance_no_row(make_workdir, full_log):
-    run = workdir.load(make_workdir([r for r in full_log if r["metric"] != "fd_lenet"], **MNIST))
-    assert table1.rows([run]) == []
-
-
-SPECIAL = r"a_b & 50% of {x} #1 $ ~ ^ \ <|>"
-
-
-def test_latex_escapes_what_latex_reads(make_workdir):
-    made = table1.rows([workdir.load(make_workdir(data={"name": SPECIAL}))])
-    text = table1.latex(made)
-    cell = re.search(r"(a\\_b .*?) & N/A & ", text)[1]
-    assert cell == (
-        r"a\_b \& 50\% of \{x\} \#1 \$ \textasciitilde{} \textasciicircum{} \textbackslash{} \textless{}\textbar{}\textgreater{}"
-    )
-    columns = text.count("&", text.index(r"fd\_lenet"), text.index(r"\\", text.index(r"fd\_lenet")))
-    assert columns == 4 and r"\begin{tabular}{llllrrrr}" in text
-    assert not re.search(r"[^\x00-\x7f]", text)
-    # Outside the escapes, braces close as they open.
-    bare = re.sub(r"\\[{}]", "", text)
-    assert bare.count("{") == bare.count("}")
-
-
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
-def test_latex_compiles(run, make_workdir, tmp_path):
-    made = table1.rows([run, workdir.load(make_workdir(data={"name": SPECIAL}))])
-    (tmp_path / "t.tex").write_text(
-        "\\documentclass{article}\\begin{document}\n" + table1.latex(made) + "\\end{document}\n"
-    )
-    subprocess.run(
-        ["pdflatex", "-halt-on-error", "-interaction=batchmode", "t.tex"], cwd=tmp_path, check=True
-    )
-    assert (tmp_path / "t.pdf").stat().st_size > 1000
+    log = [r for r in full_log if r["metric"] != "frechet_distance"]
+    table = table1.table1([workdir.load(make_workdir(log, **MNIST))])
+    assert table.rows.empty and table.points.empty and table1.warnings(table) == []

@@ -1,92 +1,86 @@
 import json
+import math
 
 import numpy as np
 import pytest
 
 from jaxloop import statistics
-from jaxloop.report import page
+from jaxloop.analysis.measures import BIASES, Name
+from jaxloop.analysis.results import Point
+from jaxloop.report import json_export, page
+from jaxloop.statistics import Decision, Difference, Estimate
+
+PARAMETERS = ("class", "group", "rank", "rarity", "network", "ablation")
 
 
-def changed(log, value, **where):
-    """The log with `value` in every record that `where` fits."""
-    return [
-        r | {"value": value} if all(r.get(k) == v for k, v in where.items()) else r for r in log
-    ]
+def report_of(folder):
+    page.write(folder)
+    return json.loads((folder / "report.json").read_text())
 
 
 def test_report_json_is_the_statistics(make_workdir, full_log):
-    folder = make_workdir(
-        changed(full_log, None, subject="lenet", metric="di", generation=2, seed=1)
-    )
-    page.write(folder)
-    report = json.loads((folder / "report.json").read_text())
-    by_name = {}
-    for r in records_of(folder):
-        of = (r["subject"], r["metric"], r.get("class"), r.get("group"))
-        by_name.setdefault(of, {}).setdefault(r["generation"], {})[r["seed"]] = r["value"]
-    assert len(report["means"]) == sum(len(series) for series in by_name.values())
+    place = {"subject": "lenet", "metric": "di", "generation": 2, "seed": 1}
+    log = [r | {"value": None} if place.items() <= r.items() else r for r in full_log]
+    report = report_of(make_workdir(log))
+
+    def key(entry):
+        return entry["subject"], entry["metric"], *map(entry.get, PARAMETERS)
+
+    series = {}
+    for r in (r for r in log if "epoch" not in r):
+        series.setdefault(key(r), {}).setdefault(r["generation"], {})[r["seed"]] = r["value"]
+    assert len(report["means"]) == sum(map(len, series.values()))
     for entry in report["means"]:
-        of = (entry["subject"], entry["metric"], entry.get("class"), entry.get("group"))
-        expected = statistics.estimate(list(by_name[of][entry["generation"]].values()))
-        assert (entry["mean"], entry["half_width"], entry["num_seeds"]) == (
-            expected.mean,
-            expected.half_width or None,
-            expected.num,
-        )
-    assert len(report["trends"]) == len(by_name)
+        values = series[key(entry)][entry["generation"]].values()
+        expected = statistics.estimate(list(values))
+        found = entry["mean"], entry["half_width"], entry["num_seeds"]
+        assert found == (expected.mean, expected.half_width or None, expected.num)
+    assert len(report["trends"]) == len(series)
     for entry in report["trends"]:
-        series = by_name[entry["subject"], entry["metric"], entry.get("class"), entry.get("group")]
         slopes = []
         for seed in (0, 1, 2):
-            points = [
-                (g, by_seed[seed]) for g, by_seed in series.items() if by_seed[seed] is not None
-            ]
+            points = [(g, by_seed[seed]) for g, by_seed in series[key(entry)].items()
+                      if by_seed[seed] is not None]  # fmt: skip
             slopes.append(np.polyfit(*zip(*points, strict=True), 1)[0])
         assert entry["slope"]["mean"] == pytest.approx(np.mean(slopes), abs=1e-12)
         assert (entry["verdict"] is None) == ("class" in entry or entry["metric"] == "diverged")
-    assert [v["verdict"] for v in report["verdicts"]] == ["grew"] * 4 + ["cannot tell"] * 4
-    assert [v["p_adjusted"] for v in report["verdicts"]] == statistics.holm(
-        [v["p"] for v in report["verdicts"]]
-    )
+    verdicts = report["verdicts"]
+    assert [v["verdict"] for v in verdicts] == ["grew"] * 4 + ["cannot tell"] * 4
+    corrected = statistics.holm([v["p"] for v in verdicts])
+    assert [v["p_adjusted"] for v in verdicts] == corrected
+    assert verdicts[0]["first"]["generation"] == 0 and verdicts[0]["last"]["generation"] == 4
     assert report["run"]["git_commit"] == "c0ffee" and len(report["timing"]) == 3
-    diversity = next(
-        entry for entry in report["trends"] if entry["metric"] == "within_class_diversity"
-    )
-    assert (diversity["verdict"], diversity["p"], diversity["p_adjusted"]) == (
-        "cannot tell (no spread)",
-        None,
-        None,
-    )
-    assert (
-        diversity["slope"]["half_width"],
-        diversity["slope"]["low"],
-        diversity["slope"]["high"],
-    ) == (None, None, None)
-
-
-def records_of(folder):
-    return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    diversity = next(t for t in report["trends"] if t["metric"] == "within_class_diversity")
+    assert diversity["verdict"] == "cannot tell (no spread)"
+    assert diversity["p"] is diversity["p_adjusted"] is None
+    assert {diversity["slope"][part] for part in ("half_width", "low", "high")} == {None}
 
 
 def test_what_records_carry_is_in_the_json(make_workdir, full_log):
-    log = [
-        r | {"interval": [0.1, 0.2]}
-        if (r["metric"], r["seed"], r["generation"]) == ("md", 1, 2)
-        else r
-        for r in full_log
-    ]
-    log = [
-        r | {"features": {"n": 9}}
-        if (r["metric"], r["seed"], r["generation"]) == ("fd_lenet", 1, 2)
-        else r
-        for r in log
-    ]
-    folder = make_workdir(log)
-    page.write(folder)
-    report = json.loads((folder / "report.json").read_text())
     where = {"generation": 2, "seed": 1}
+    carried = {"md": {"interval": [0.1, 0.2]}, "frechet_distance": {"features": {"n": 9}}}
+    log = [r | carried.get(r["metric"], {}) if where.items() <= r.items() else r for r in full_log]
+    report = report_of(make_workdir(log))
     assert report["within_seed"] == [
         {"subject": subject, "metric": "md", "low": 0.1, "high": 0.2} | where
         for subject in ("lenet", "alexnet")
     ]
-    assert report["features"] == [{"subject": "generator", "metric": "fd_lenet", "n": 9} | where]
+    name = {"subject": "generator", "metric": "frechet_distance", "network": "lenet"}
+    assert report["features"] == [name | {"n": 9} | where]
+
+
+def test_one_encoder_for_all_values():
+    e = Estimate(0.5, 0.0, 3, 1)
+    as_json = {"mean": 0.5, "half_width": None, "num_seeds": 3, "num_seeds_missing": 1}
+    as_json |= {"low": None, "high": None}
+    assert json_export.plain(e) == as_json
+    assert json_export.plain(Point(4, e)) == {"generation": 4} | as_json
+    assert json_export.plain(Difference(e, 0.1)) == {"difference": as_json, "p": 0.1}
+    assert json_export.plain(Decision("", None)) == {"verdict": None, "p_adjusted": None}
+    name = json_export.plain(Name("lenet", "accuracy", 0, rank=1))
+    assert name == {"subject": "lenet", "metric": "accuracy", "class": 0, "rank": 1}
+    assert json_export.plain(BIASES[2]) == {
+        "title": "worst-subgroup error", "metric": "accuracy", "rank": 1, "complement": True,
+    }  # fmt: skip
+    values = [np.float64(0.5), np.int64(2), math.nan, math.inf, (1, "a"), {"x": None}]
+    assert json_export.plain(values) == [0.5, 2, None, None, [1, "a"], {"x": None}]

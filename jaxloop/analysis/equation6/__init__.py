@@ -1,1 +1,1 @@
-"""The paper's conjecture, equation (6): estimated from a run and compared with simpler predictions."""
+"""The paper's conjecture, equation (6), estimated and compared with simpler predictions."""
