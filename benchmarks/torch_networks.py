@@ -1,4 +1,4 @@
-"""The small-image networks in idiomatic PyTorch: the other side of `benchmarks/classifiers.py`."""
+"""The networks for small images in PyTorch, for `benchmarks/classifiers.py` to compare with."""
 
 import torch
 from torch import nn
@@ -15,21 +15,14 @@ def lenet(num_classes: int) -> nn.Module:
 def alexnet(num_classes: int) -> nn.Module:
     layers, before = [], 3
     for channels, pooled in ((64, True), (192, True), (384, False), (256, False), (256, True)):
-        layers += [
-            nn.Conv2d(before, channels, 3, padding=1),
-            nn.ReLU(),
-            *([nn.MaxPool2d(2)] if pooled else []),
-        ]
+        layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU()]
+        layers += [nn.MaxPool2d(2)] if pooled else []
         before = channels
-    head = [nn.Flatten(), nn.Dropout(0.5), nn.LazyLinear(4096), nn.ReLU()]
     return nn.Sequential(
-        *layers,
-        *head,
-        nn.Dropout(0.5),
-        nn.Linear(4096, 4096),
-        nn.ReLU(),
-        nn.Linear(4096, num_classes),
-    )
+        *layers, nn.Flatten(),
+        nn.Dropout(0.5), nn.LazyLinear(4096), nn.ReLU(),
+        nn.Dropout(0.5), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, num_classes),
+    )  # fmt: skip
 
 
 def vgg19(num_classes: int) -> nn.Module:
@@ -38,15 +31,11 @@ def vgg19(num_classes: int) -> nn.Module:
         for _ in range(depth):
             layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU()]
             before = channels
-        layers.append(
-            nn.MaxPool2d(2)
-            if (channels, depth) != (512, 4) or len(layers) < 30
-            else nn.AdaptiveMaxPool2d(1)
-        )
-    head = [nn.Flatten()]
-    for features in (512, 512):
-        head += [nn.Dropout(0.5), nn.Linear(512, features), nn.ReLU()]
-    return nn.Sequential(*layers, *head, nn.Linear(512, num_classes))
+        layers.append(nn.MaxPool2d(2))
+    layers[-1] = nn.AdaptiveMaxPool2d(1)
+    hidden = [nn.Dropout(0.5), nn.Linear(512, 512), nn.ReLU()]
+    hidden += [nn.Dropout(0.5), nn.Linear(512, 512), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), *hidden, nn.Linear(512, num_classes))
 
 
 class Bottleneck(nn.Module):
@@ -54,7 +43,8 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.convolutions = nn.Sequential(
             nn.Conv2d(before, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, stride, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(channels), nn.ReLU(),
             nn.Conv2d(channels, 4 * channels, 1, bias=False), nn.BatchNorm2d(4 * channels),
         )  # fmt: skip
         self.shortcut = nn.Identity()

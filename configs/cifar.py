@@ -1,12 +1,13 @@
 """CIFAR-20/100: 20 classes of 5 subclasses each, 32x32 pictures, ten generations.
 
-    python -m jaxloop.main --config=configs/cifar.py:scratch                (the same as configs/cifar.py)
-    python -m jaxloop.main --config=configs/cifar.py:pretrained --config.data.path=FOLDER_WITH_cifar-100-python
+    python -m jaxloop.main --config=configs/cifar.py:scratch      (the same as configs/cifar.py)
+    python -m jaxloop.main --config=configs/cifar.py:pretrained --config.data.path=FOLDER
 
-Without data.path, tensorflow-datasets downloads and prepares CIFAR-100 (.venv/bin/python -m pip install -e
-'.[prepare]'). This is a job for an accelerator. `scratch` has the paper's five classifiers, in their variants for small
-pictures; `pretrained` starts from ImageNet weights, which are downloaded once, and shows the classifiers the pictures
-at 224x224.
+FOLDER holds cifar-100-python. Without data.path, tensorflow-datasets downloads and prepares
+CIFAR-100 (.venv/bin/python -m pip install -e '.[prepare]'). This is a job for an accelerator.
+`scratch` has the paper's five classifiers, in their variants for small pictures. `pretrained`
+starts from ImageNet weights, which are downloaded once, and shows the classifiers the pictures at
+224x224.
 """
 
 from jaxloop import config
@@ -23,12 +24,12 @@ def get_config(variant: str = "scratch"):
     c.data.image_size = 32  # pixels
     c.loop.generations = 10
     c.filter.drop = 0.3  # the paper's appendix C
-    c.generator.width = 64  # DCGAN's own; the default's 16 channels and 1,600 steps, right for digits, give blobs here
+    # DCGAN's own; 16 channels and 1,600 steps, right for digits, give blobs here
+    c.generator.width = 64
     c.generator.max_steps = 20_000  # not measured: hours on two CPU cores
     c.classifier.augment = "crop_flip"
-    c.classifier.learning_rate = (
-        1e-4  # of 1e-1 ... 1e-4 the one at which VGG-19 and AlexNet both learn (README)
-    )
+    # of 1e-1 ... 1e-4 the one at which VGG-19 and AlexNet both learn (docs/paper.md)
+    c.classifier.learning_rate = 1e-4
     if variant == "scratch":
         c.classifier.stem = "small"
         c.classifiers = ("lenet", "alexnet", "vgg19", "resnet50", "mobilenet_v3_large")
@@ -36,9 +37,10 @@ def get_config(variant: str = "scratch"):
         c.classifier.stem = "imagenet"
         c.classifier.image_size = 224  # pixels, as in the pre-training
         c.classifiers = ("vgg19", "resnet50", "mobilenet_v3_large")
-        # One for each of `classifiers`. AlexNet's are not on the hub: convert torchvision's file once by
-        #     python -m jaxloop.classifiers.pretrained convert alexnet alexnet-owt-7be5be79.pth alexnet.safetensors
-        # and add "alexnet" above and the path of the result below. For LeNet nobody publishes ImageNet weights.
+        # One for each of `classifiers`. AlexNet's are not on the hub: convert torchvision's once by
+        #     python -m jaxloop.classifiers.pretrained convert alexnet FILE.pth alexnet.safetensors
+        # and add "alexnet" above and the path of the result below. For LeNet nobody
+        # publishes ImageNet weights.
         c.classifier.pretrained = (
             "timm/vgg19.tv_in1k",
             "timm/resnet50.tv_in1k",

@@ -1,10 +1,11 @@
-"""Colorized Digits: the 1,797 real 8x8 digits that scikit-learn carries, in three colours. Nothing is downloaded.
+"""Colorized Digits: the 1,797 real 8x8 digits that scikit-learn carries, in three colours.
 
-    python -m jaxloop.main --config=configs/digits.py             (the same as configs/digits.py:unbiased)
-    python -m jaxloop.main --config=configs/digits.py:biased      (every class has a colour that it prefers)
+    python -m jaxloop.main --config=configs/digits.py           (configs/digits.py:unbiased)
+    python -m jaxloop.main --config=configs/digits.py:biased    (every class prefers a colour)
 
-Costs about 3.5 minutes on two CPU cores (5 generations, 2 classifiers, 3 seeds). Should give, unbiased: accuracy of LeNet
-0.96 and AlexNet 0.97 at generation 0, label_agreement 0.93 and within_class_diversity 0.97 at generation 1.
+Nothing is downloaded. Costs about 3.5 minutes on two CPU cores (5 generations, 2 classifiers, 3
+seeds). Should give, unbiased: accuracy of LeNet 0.96 and AlexNet 0.97 at generation 0,
+label_agreement 0.93 and within_class_diversity 0.97 at generation 1.
 """
 
 from jaxloop import config

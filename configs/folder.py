@@ -1,7 +1,7 @@
 """Your own images, 32x32, four generations.
 
     python -m jaxloop.main --config=configs/folder.py --config.data.path=ROOT --workdir=runs/mine
-    python -m jaxloop.main --config=configs/folder.py --config.data.path=mine.npz --workdir=runs/mine
+    python -m jaxloop.main --config=configs/folder.py --config.data.path=F.npz --workdir=runs/mine
 
 ROOT is a folder of pictures of any size, two or more classes, each with one or more subgroups:
 
@@ -10,9 +10,10 @@ ROOT is a folder of pictures of any size, two or more classes, each with one or 
     ROOT/test/pets/cat/0002.jpg        every subgroup has training and test pictures
     ...
 
-A .npz file has the arrays image (uint8 [n h w 3], or [n h w] if grey), label and group (integers [n], from 0), split
-("train" or "test" [n]), and, if you like, class_names and group_names. Models are trained on the classes; the subgroups
-are what is measured. Pictures of another size are cropped at the centre and resized to data.image_size.
+A .npz file has the arrays image (uint8 [n h w 3], or [n h w] if grey), label and group (integers
+[n], from 0), split ("train" or "test" [n]), and, if you like, class_names and group_names. Models
+are trained on the classes; the subgroups are what is measured. Pictures of another size are
+cropped at the centre and resized to data.image_size.
 """
 
 from jaxloop import config

@@ -3,10 +3,12 @@
     python -m jaxloop.main --config=configs/mnist.py:unbiased
     python -m jaxloop.main --config=configs/mnist.py:biased --config.data.path=FOLDER_OF_IDX_FILES
 
-Without data.path, tensorflow-datasets downloads and prepares MNIST (.venv/bin/python -m pip install -e '.[prepare]').
-A folder with only the t10k files is split 8,000 / 2,000; there, three seeds should give LeNet 0.97 at generation 0 and,
-at generation 1, label_agreement 0.98 and within_class_diversity 1.0. This is a job for an accelerator: on two CPU cores
-LeNet alone takes three to four minutes a generation there (three seeds), AlexNet several times that.
+Without data.path, tensorflow-datasets downloads and prepares MNIST
+(.venv/bin/python -m pip install -e '.[prepare]'). A folder with only the t10k files is split
+8,000 / 2,000; there, three seeds should give LeNet 0.97 at generation 0 and, at generation 1,
+label_agreement 0.98 and within_class_diversity 1.0. This is a job for an accelerator: on two CPU
+cores LeNet alone takes three to four minutes a generation there (three seeds), AlexNet several
+times that.
 """
 
 from jaxloop import config
