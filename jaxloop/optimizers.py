@@ -20,10 +20,10 @@ def adam(
     else:
         optimizer = optax.adam(rate, *betas)
 
-    def update(gradient, state, params=None):
+    def update(updates, state, params=None):
         # Inside optax a Python float meets an int32 count: not for strict promotion.
         with jax.numpy_dtype_promotion("standard"):
-            return optimizer.update(gradient, state, params)
+            return optimizer.update(updates, state, params)
 
     return optax.GradientTransformation(optimizer.init, update)
 
