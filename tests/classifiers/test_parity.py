@@ -154,6 +154,7 @@ def without_dropout(call, args, kwargs, context):
     return args[0] if isinstance(context.module, nn.Dropout) else call(*args, **kwargs)
 
 
+@pytest.mark.usefixtures("standard_promotion")
 # In float64: in float32 a sum near zero falls on either side of a ReLU, and few pixels are left.
 @pytest.mark.slow
 @pytest.mark.parametrize(
