@@ -21,8 +21,6 @@ from jaxloop.loop.state import LoopState
 from jaxloop.metrics import bootstrap, counts, fairness
 from jaxloop.records import Log
 
-PER_CLASS = ("meo_per_class", "di_per_class", "md_per_class")
-
 
 def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
     test = experiment.constants.test
@@ -87,7 +85,7 @@ def _add(log: Log, name: str, counted: counts.Counts, key, resamples: int) -> No
             name, metric, value, reasons.get(source), caveat=caveat, interval=ends, **parameters
         )
 
-    for metric in ("accuracy", "meo", "di", "md", *PER_CLASS):
+    for metric in ("accuracy", *fairness.POOLED, *fairness.PER_CLASS):
         add(metric, metric)
     for rank in range(len(measures["acc_rank"])):
         add("accuracy", "acc_rank", (rank,), rank=rank + 1)

@@ -18,7 +18,7 @@ def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
             for log, (signals, steps) in zip(logs, training, strict=True):
                 for name, sums in signals.items():
                     subject, metric = name.split("/")
-                    _add_by_epoch(log, subject, metric, sums, steps)
+                    _add_by_epoch(log, subject, metric, sums, steps, "generator_diverged")
         for name in experiment.trainers:
             scalars = to_host(select(state.classifiers[name], _scalars))
             for log, one_seed in zip(logs, scalars, strict=True):
@@ -38,15 +38,17 @@ def _add_classifier(
 ) -> None:
     log.add(name, "epochs_trained", epoch)
     value = np.nan if diverged else best_loss
-    log.add(name, "validation_loss", value, "classifier_diverged")
-    _add_by_epoch(log, name, "loss", loss, steps)
-    _add_by_epoch(log, name, "loss", validation_loss, np.minimum(steps, 1), split="validation")
-    _add_by_epoch(log, name, "gradient_norm", gradient_norm, steps)
+    reason, once = "classifier_diverged", np.minimum(steps, 1)
+    log.add(name, "validation_loss", value, reason)
+    _add_by_epoch(log, name, "loss", loss, steps, reason)
+    _add_by_epoch(log, name, "loss", validation_loss, once, reason, split="validation")
+    _add_by_epoch(log, name, "gradient_norm", gradient_norm, steps, reason)
 
 
-def _add_by_epoch(log: Log, subject: str, metric: str, sums, steps, split="training") -> None:
+def _add_by_epoch(
+    log: Log, subject: str, metric: str, sums, steps, reason: str, split="training"
+) -> None:
     """Add the mean over the steps of every epoch that took place."""
     for epoch in np.flatnonzero(steps):
         mean = sums[epoch] / steps[epoch]
-        reason = f"{'classifier' if subject not in ('generator', 'discriminator') else 'generator'}"
-        log.add(subject, metric, mean, f"{reason}_diverged", epoch=int(epoch) + 1, split=split)
+        log.add(subject, metric, mean, reason, epoch=int(epoch) + 1, split=split)
