@@ -25,7 +25,6 @@ from jaxloop.errors import InputError
 from jaxloop.types import PyTree
 
 STEMS = ("imagenet", "small")
-
 # name -> module of (num_classes, small: bool, width, dtype)
 MODULES: dict[str, Callable[[int, bool, float, Any], nn.Module]] = {
     "lenet": LeNet,
@@ -42,15 +41,9 @@ NAMES = tuple(MODULES)
 def create(
     name: str, num_classes=1000, stem="imagenet", width: float = 1.0, dtype: Any = jnp.float32
 ) -> nn.Module:
-    """Return the Linen module called `name`.
+    """Return the Linen module called `name`, of a stem, width and dtype as in `Classifier`.
 
-    Args:
-      stem: "imagenet" or "small", see above.
-      width: scales the hidden channels of every network but LeNet, which is small already.
-      dtype: of the hidden layers' computation; parameters, statistics and head are float32.
-
-    Raises:
-      InputError: no such name or stem.
+    Raises InputError: no such name or stem.
     """
     if name not in MODULES:
         raise InputError("config.classifiers", name, NAMES)

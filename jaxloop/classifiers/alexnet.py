@@ -5,7 +5,7 @@ from functools import partial
 from flax import linen as nn
 
 from jaxloop.classifiers.classifier import Classifier, admit
-from jaxloop.ops.convolution import Conv, max_pool, max_pool_2x2
+from jaxloop.ops.convolution import Conv, max_pool
 from jaxloop.ops.layers import adaptive_average_pool
 from jaxloop.types import Array
 
@@ -23,7 +23,7 @@ class AlexNet(Classifier):
         wide, conv = self.wide, partial(Conv, dtype=self.dtype)
         conv_3x3 = partial(conv, kernel_size=(3, 3), padding=1)
         if self.small:
-            first, second, pool = conv_3x3, conv_3x3, max_pool_2x2
+            first, second, pool = conv_3x3, conv_3x3, max_pool
         else:
             first = partial(conv, kernel_size=(11, 11), strides=4, padding=2)
             second = partial(conv, kernel_size=(5, 5), padding=2)

@@ -16,7 +16,7 @@ class Classifier(nn.Module):
     """Images [n h w 3] -> logits [n num_classes] or features [n d], float32.
 
     small: the stem for images of 28 to 32 pixels.
-    width: scales the hidden channels.
+    width: scales the hidden channels of every network but LeNet, which is small already.
     dtype: of the hidden layers' computation; parameters, statistics and the head are float32.
     """
 

@@ -65,9 +65,9 @@ class ConvNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        conv = partial(Conv, use_bias=False, kernel_init=he_fan_out, dtype=self.dtype, name="conv")
-        conv = partial(conv, padding=self.kernel // 2, feature_group_count=self.groups)
-        x = conv(self.channels, (self.kernel, self.kernel), self.stride)(x)
+        size, how = (self.kernel, self.kernel), {"use_bias": False, "kernel_init": he_fan_out}
+        how |= {"padding": self.kernel // 2, "feature_group_count": self.groups}
+        x = Conv(self.channels, size, self.stride, **how, dtype=self.dtype, name="conv")(x)
         x = BatchNorm(train, momentum=0.01, epsilon=0.001, dtype=self.dtype, name="bn")(x)
         return x if self.activation is None else self.activation(x)
 

@@ -76,12 +76,9 @@ def for_classifiers(
     path_by_name: dict[str, str] = {}
     for path in paths:
         name = hub.architecture(path) if hub.is_name(path) else _describe(path)["architecture"]
-        if name not in names:
-            allowed = f"weights of {', '.join(names)}; these are of {name}"
-            raise InputError(FIELD, path, allowed)
-        if name in path_by_name:
-            allowed = f"one file a classifier; {path_by_name[name]} is of {name} as well"
-            raise InputError(FIELD, path, allowed)
+        hub.require(name in names, path, f"weights of {', '.join(names)}; these are of {name}")
+        allowed = f"one file a classifier; {path_by_name.get(name)} is of {name} as well"
+        hub.require(name not in path_by_name, path, allowed)
         path_by_name[name] = path
     if missing := [name for name in names if name not in path_by_name]:
         allowed = f"one file for each of config.classifiers; {missing[0]} has none"
@@ -124,10 +121,8 @@ def _resized(position: Array, tokens: int) -> Array:
 
 def read(path: str | os.PathLike) -> Weights:
     """Read a converted file. Raises InputError if it is none, broken, or of other tensors."""
-    description = _describe(path)
-    return _checked(
-        FIELD, Weights(str(path), variables=files.variables(path, FIELD), **description)
-    )
+    weights = Weights(str(path), **_describe(path), variables=files.variables(path, FIELD))
+    return _checked(FIELD, weights)
 
 
 def fetch(name: str) -> Weights:
@@ -151,8 +146,7 @@ def convert(name: str, source: Path, target: Path) -> Weights:
 
 def write(path: Path, weights: Weights) -> None:
     """Write a converted file, whole or not at all. Raises InputError if it cannot be written."""
-    names = (*CHECKS, "source", "sha256")
-    description = {name: getattr(weights, name) for name in names}
+    description = {key: getattr(weights, key) for key in (*CHECKS, "source", "sha256")}
     files.write(path, {"format": FORMAT, **description}, weights.variables)
 
 

@@ -45,8 +45,7 @@ def _deit_small() -> Layers:
 
 def _mobilenet_v3(variant: str) -> tuple[Layers, Layers]:
     """Return torchvision's names and timm's, which counts blocks in stages of one width."""
-    names = {"stem/conv": "features.0.0", "stem/bn": "features.0.1"}
-    timm = {"stem/conv": "conv_stem", "stem/bn": "bn1"}
+    names = {"stem/conv": ("features.0.0", "conv_stem"), "stem/bn": ("features.0.1", "bn1")}
     rows, channels = mobilenet_v3.VARIANTS[variant][0], mobilenet_v3.STEM
     stage, j = 0, -1
     for i, row in enumerate(rows, start=1):
@@ -57,23 +56,22 @@ def _mobilenet_v3(variant: str) -> tuple[Layers, Layers]:
         kinds["project"] = "conv_pwl" if expands else "conv_pw"
         norms = 0
         for k, (part, kind) in enumerate(kinds.items()):
-            layer = f"block{i - 1}/{part}"
-            place, timm_place = f"features.{i}.block.{k}", f"blocks.{stage}.{j}"
+            layer, place = f"block{i - 1}/{part}", f"features.{i}.block.{k}"
+            timm_place = f"blocks.{stage}.{j}"
             if part == "attention":
-                names |= {f"{layer}/squeeze": f"{place}.fc1", f"{layer}/excite": f"{place}.fc2"}
-                timm[f"{layer}/squeeze"] = f"{timm_place}.se.conv_reduce"
-                timm[f"{layer}/excite"] = f"{timm_place}.se.conv_expand"
+                names[f"{layer}/squeeze"] = f"{place}.fc1", f"{timm_place}.se.conv_reduce"
+                names[f"{layer}/excite"] = f"{place}.fc2", f"{timm_place}.se.conv_expand"
             else:
                 norms += 1
-                names |= {f"{layer}/conv": f"{place}.0", f"{layer}/bn": f"{place}.1"}
-                timm[f"{layer}/conv"] = f"{timm_place}.{kind}"
-                timm[f"{layer}/bn"] = f"{timm_place}.bn{norms}"
+                names[f"{layer}/conv"] = f"{place}.0", f"{timm_place}.{kind}"
+                names[f"{layer}/bn"] = f"{place}.1", f"{timm_place}.bn{norms}"
         channels = row.out
     last, timm_last = f"features.{len(rows) + 1}", f"blocks.{stage + 1}.0"
-    names |= {"last/conv": f"{last}.0", "last/bn": f"{last}.1"}
-    timm |= {"last/conv": f"{timm_last}.conv", "last/bn": f"{timm_last}.bn1"}
-    names |= {"hidden": "classifier.0", "head": "classifier.3"}
-    return names, timm | {"hidden": "conv_head", "head": "classifier"}
+    names |= {"last/conv": (f"{last}.0", f"{timm_last}.conv")}
+    names |= {"last/bn": (f"{last}.1", f"{timm_last}.bn1")}
+    names |= {"hidden": ("classifier.0", "conv_head"), "head": ("classifier.3", "classifier")}
+    torchvision, timm = ({k: pair[i] for k, pair in names.items()} for i in (0, 1))
+    return torchvision, timm
 
 
 VGG19 = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)

@@ -1,5 +1,4 @@
-"""Training a classifier: cross-entropy, Adam, early stopping on a validation split of real
-images."""
+"""Training a classifier: cross-entropy, Adam, early stopping on validation images, real ones."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -81,14 +80,11 @@ def create(
 ) -> Trainer:
     """Return the Trainer of a Linen module for images of `image_size` pixels as they are stored.
 
-    Args:
-      num_steps: that training may take at most.
-      weights: to start from; their variables are an argument of `init`.
+    num_steps: that training may take at most.
+    weights: to start from; their variables are an argument of `init`.
     """
-    optimizer = optimizers.adam(config, num_steps)
-    if weights is not None:
-        weights = weights._replace(variables=None)
-    return Trainer(module, config, optimizer, image_size, mesh, weights)
+    weights = weights and weights._replace(variables=None)
+    return Trainer(module, config, optimizers.adam(config, num_steps), image_size, mesh, weights)
 
 
 def init(trainer: Trainer, key: Array, weights: PyTree | None) -> State:
@@ -108,9 +104,7 @@ def init(trainer: Trainer, key: Array, weights: PyTree | None) -> State:
         epoch=jnp.int32(0),
         stopped=jnp.bool_(False),
         diverged=jnp.bool_(False),
-        loss=by_epoch,
-        gradient_norm=by_epoch,
-        validation_loss=by_epoch,
+        **dict.fromkeys(("loss", "gradient_norm", "validation_loss"), by_epoch),
         steps=by_epoch.astype(jnp.int32),
     )
 
@@ -122,8 +116,7 @@ def train(
 
     Nothing happens after `state.stopped`. How the steps are cut into calls changes no bit.
 
-    Args:
-      keys_by_epoch: epoch -> key.
+    keys_by_epoch: epoch -> key.
     """
     size = trainer.config.batch_size
     per_epoch = batches.num_batches(data.used.sum(), size)
@@ -181,30 +174,22 @@ def _steps(
 
 
 def step(trainer: Trainer, key: Array, variables: PyTree, optimizer_state, x: Array, label: Array):
-    """Take one optimiser step on the mean cross-entropy of a batch.
+    """Take one optimiser step on the mean cross-entropy of a batch: x float [b h w 3], label [b].
 
-    Args:
-      x: float [b h w 3].  label: int32 [b].
-
-    Returns:
-      (variables, optimizer_state, loss, gradient norm).
+    Returns (variables, optimizer_state, loss, gradient norm).
     """
+    in_training = partial(
+        trainer.module.apply, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
+    )
 
     def mean_loss(params):
-        logits, statistics = trainer.module.apply(
-            {**variables, "params": params},
-            x,
-            train=True,
-            rngs={"dropout": key},
-            mutable=["batch_stats"],
-        )
+        logits, statistics = in_training({**variables, "params": params}, x)
         return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean(), statistics
 
-    (loss, statistics), gradient = jax.value_and_grad(mean_loss, has_aux=True)(variables["params"])
-    change, optimizer_state = trainer.optimizer.update(
-        gradient, optimizer_state, variables["params"]
-    )
-    params = optax.apply_updates(variables["params"], change)
+    params = variables["params"]
+    (loss, statistics), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
+    change, optimizer_state = trainer.optimizer.update(gradient, optimizer_state, params)
+    params = optax.apply_updates(params, change)
     return {"params": params, **statistics}, optimizer_state, loss, optax.tree.norm(gradient)
 
 
@@ -248,14 +233,17 @@ def as_input(image: Array, config: spec.Classifier) -> Array:
     return jax.image.resize(x, (len(x), side, side, x.shape[-1]), "bilinear")
 
 
-def logits(trainer: Trainer, variables: PyTree, image: Array) -> Array:
-    """Return [n L] of uint8 images [n h w c], in evaluation mode."""
-    return _evaluate(trainer, variables, image)
+def logits(trainer: Trainer, variables: PyTree, image: Array, features: bool = False) -> Array:
+    """Return logits [n L] (or the last hidden layer [n d]) of uint8 [n h w c], in evaluation."""
+
+    def one_batch(image):
+        x = as_input(image, trainer.config)
+        return trainer.module.apply(variables, x, train=False, features=features)
+
+    return devices.in_batches(one_batch, EVALUATION_BATCH, image)
 
 
-def features(trainer: Trainer, variables: PyTree, image: Array) -> Array:
-    """Return the last hidden layer [n d] of uint8 images [n h w c], in evaluation mode."""
-    return _evaluate(trainer, variables, image, features=True)
+features = partial(logits, features=True)
 
 
 def dropout_logits(
@@ -269,11 +257,3 @@ def dropout_logits(
         return dropout.mean_log_probability(trainer.module, batch_key, variables, x, passes)
 
     return devices.in_batches(one_batch, EVALUATION_BATCH, image, jnp.arange(len(image)))
-
-
-def _evaluate(trainer: Trainer, variables: PyTree, image: Array, **how) -> Array:
-    def one_batch(image):
-        x = as_input(image, trainer.config)
-        return trainer.module.apply(variables, x, train=False, **how)
-
-    return devices.in_batches(one_batch, EVALUATION_BATCH, image)

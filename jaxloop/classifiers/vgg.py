@@ -5,7 +5,7 @@ from functools import partial
 from flax import linen as nn
 
 from jaxloop.classifiers.classifier import Classifier, admit
-from jaxloop.ops.convolution import Conv, max_pool_2x2
+from jaxloop.ops.convolution import Conv, max_pool
 from jaxloop.ops.layers import adaptive_average_pool, he_fan_out
 from jaxloop.types import Array
 
@@ -28,13 +28,13 @@ class VGG19(Classifier):
         drop = partial(nn.Dropout, 0.5, deterministic=not train)
         for stage, (channels, convolutions) in enumerate(STAGES):
             if stage > 0:
-                x = max_pool_2x2(x)
+                x = max_pool(x)
             for _ in range(convolutions):
                 x = nn.relu(conv(self.wide(channels), dtype=self.dtype)(x))
         if self.small:
             x, units = x.max(axis=(1, 2)), self.wide(512)
         else:
-            x, units = adaptive_average_pool(max_pool_2x2(x), 7), self.wide(4096)
+            x, units = adaptive_average_pool(max_pool(x), 7), self.wide(4096)
             x = x.reshape(x.shape[0], -1)
         for _ in range(2):
             x = drop()(x) if self.small else x

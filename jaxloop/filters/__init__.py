@@ -9,11 +9,12 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from jaxloop import spec
 from jaxloop.errors import InputError
-from jaxloop.filters import scores, select
+from jaxloop.filters import select
 from jaxloop.types import Array
 
 IMAGES, CLASSIFIER, DROPOUT = "images", "classifier", "classifier with dropout on"
@@ -37,10 +38,21 @@ class Evidence(NamedTuple):
     votes: Any = None
 
 
+def negative_entropy(logits: Array) -> Array:
+    """Return minus the entropy of the predictive distribution, [n L] -> [n] in [-log L, 0], nats.
+
+    The uncertainty of the paper's second strategy, from one forward pass. Where `logits` is the log
+    of a mean over passes with dropout on, it is the predictive entropy of Gal & Ghahramani (2016).
+    """
+    log_probability = jax.nn.log_softmax(logits)
+    return (jnp.exp(log_probability) * log_probability).sum(axis=-1)
+
+
 class Expert(NamedTuple):
-    """score: see above; NaN where there is none.  needs: which of the words above must be
-    available.
-    missing: what an image without a score is ranked by."""
+    """score: see above; NaN where there is none.  needs: which of the words above must be there.
+
+    missing: what an image without a score is ranked by.
+    """
 
     score: Callable[[Array, Evidence], Any]
     needs: str = IMAGES
@@ -48,13 +60,13 @@ class Expert(NamedTuple):
 
 
 EXPERTS: dict[str, Expert] = {
-    "uncertainty": Expert(lambda key, given: scores.negative_entropy(given.logits), CLASSIFIER),
-    "mc_dropout": Expert(lambda key, given: scores.negative_entropy(given.logits), DROPOUT),
+    "uncertainty": Expert(lambda key, given: negative_entropy(given.logits), CLASSIFIER),
+    "mc_dropout": Expert(lambda key, given: negative_entropy(given.logits), DROPOUT),
     "clip": Expert(lambda key, given: given.similarity, CLIP),
-    "human": Expert(
-        lambda key, given: given.votes, PEOPLE, missing=0.0
-    ),  # between kept and dropped
-    "random": Expert(lambda key, given: scores.at_random(key, len(given.label))),
+    # missing: between kept and dropped
+    "human": Expert(lambda key, given: given.votes, PEOPLE, missing=0.0),
+    # uniform in [0, 1): the control of every filter
+    "random": Expert(lambda key, given: jax.random.uniform(key, (len(given.label),))),
 }
 FILTERS: dict[str, tuple[str, ...]] = {
     "clip_uncertainty": ("clip", "uncertainty"),  # the paper's second strategy

@@ -1,6 +1,7 @@
 """Scores -> what is kept: exactly as many images as were asked for, whatever the scores."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -43,13 +44,10 @@ def rank(score: Array, groups: int) -> Array:
     Args: as of `best`. No score may be NaN.
     """
 
-    def of_group(score: Array) -> Array:
+    @partial(jax.vmap, in_axes=1, out_axes=1)
+    def within(score: Array) -> Array:
         ordered = jnp.sort(score)
         below, up_to = (jnp.searchsorted(ordered, score, side=side) for side in ("left", "right"))
         return (below + up_to - 1) / 2
 
-    return (
-        jax.vmap(of_group, in_axes=1, out_axes=1)(score.reshape(-1, groups))
-        .reshape(-1)
-        .astype(jnp.float32)
-    )
+    return within(score.reshape(-1, groups)).reshape(-1).astype(jnp.float32)

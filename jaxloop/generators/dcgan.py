@@ -13,6 +13,7 @@ What is not, and why:
 Both batch norms matter: without the discriminator's, all colours of a class melt into one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -29,9 +30,8 @@ from jaxloop.ops.convolution import Conv, UpConv
 from jaxloop.ops.pixels import to_pixels, to_unit
 from jaxloop.types import Array, PyTree, Samples
 
-AVERAGING = (
-    0.995  # of the sampling weights, a step; less at the start, which would else be remembered
-)
+# Of the sampling weights, a step; less at the start, which would else be remembered.
+AVERAGING = 0.995
 BATCH_NORM_MOMENTUM = 0.9
 BETAS = 0.5, 0.9  # Adam's
 
@@ -86,14 +86,7 @@ class DiscriminatorNetwork(nn.Module):
     def __call__(self, x: Array, label: Array, *, train: bool) -> Array:
         channels = self.width
         for _ in range(self.doublings):
-            x = Conv(
-                channels,
-                (4, 4),
-                strides=(2, 2),
-                padding=((1, 1), (1, 1)),
-                use_bias=False,
-                dtype=self.dtype,
-            )(x)
+            x = Conv(channels, (4, 4), 2, padding=1, use_bias=False, dtype=self.dtype)(x)
             x = nn.leaky_relu(_norm(train, self.dtype)(x), 0.2)
             channels *= 2
         x = x.reshape(x.shape[0], -1)
@@ -180,50 +173,31 @@ def update(
     """Take one step of both networks, from the same generated images."""
     real, label = to_unit(batch.image), batch.label
     z = jax.random.normal(key, (label.shape[0], gan.latent))
-    generator_grad = jax.value_and_grad(generator_loss, argnums=1, has_aux=True)
-    (loss, (fake, generator_statistics)), gradient = generator_grad(
-        gan, state.generator["params"], state, z, label
+    generator, generator_optimizer, signals, fake = _descend(
+        gan, "generator", generator_loss, state, z, label
     )
-    discriminator_grad = jax.value_and_grad(discriminator_loss, argnums=1, has_aux=True)
-    (discriminator_value, discriminator_statistics), discriminator_gradient = discriminator_grad(
-        gan, state.discriminator["params"], state, real, fake, label
+    discriminator, discriminator_optimizer, discriminator_signals, _ = _descend(
+        gan, "discriminator", discriminator_loss, state, real, fake, label
     )
     step = optax.tree.get(state.generator_optimizer, "count").astype(jnp.float32)
-    generator, generator_optimizer = _apply(
-        gan, gradient, state.generator_optimizer, state.generator, generator_statistics
-    )
-    discriminator, discriminator_optimizer = _apply(
-        gan,
-        discriminator_gradient,
-        state.discriminator_optimizer,
-        state.discriminator,
-        discriminator_statistics,
-    )
     kept = jnp.minimum(AVERAGING, (1.0 + step) / (10.0 + step))
     average = optax.incremental_update(generator, state.average, 1.0 - kept)
-    signals = {
-        "generator/loss": loss,
-        "generator/gradient_norm": optax.tree.norm(gradient),
-        "discriminator/loss": discriminator_value,
-        "discriminator/gradient_norm": optax.tree.norm(discriminator_gradient),
-    }
     new = State(generator, discriminator, generator_optimizer, discriminator_optimizer, average)
-    return new, signals
+    return new, signals | discriminator_signals
 
 
 def generator_loss(gan: Gan, params: PyTree, state: State, z: Array, label: Array):
-    """Return the non-saturating loss -> (loss, (generated images, the generator's new
-    statistics))."""
+    """Return the non-saturating loss -> (loss, (the generator's new statistics, its images))."""
     variables = {**state.generator, "params": params}
     fake, statistics = gan.generator.apply(variables, z, label, train=True, mutable=["batch_stats"])
     logit, _ = gan.discriminator.apply(
         state.discriminator, fake, label, train=True, mutable=["batch_stats"]
     )
-    return jax.nn.softplus(-logit).mean(), (fake, statistics)
+    return jax.nn.softplus(-logit).mean(), (statistics, fake)
 
 
 def discriminator_loss(gan: Gan, params: PyTree, state: State, real, fake, label: Array):
-    """Return the logistic loss of real and generated images -> (loss, new statistics)."""
+    """Return the logistic loss of real and generated images -> (loss, (new statistics, None))."""
     statistics = {"batch_stats": state.discriminator["batch_stats"]}
     logits = []
     for image in (real, fake):
@@ -233,13 +207,20 @@ def discriminator_loss(gan: Gan, params: PyTree, state: State, real, fake, label
         )
         logits.append(logit)
     real_logit, fake_logit = logits
-    return jax.nn.softplus(-real_logit).mean() + jax.nn.softplus(fake_logit).mean(), statistics
+    loss = jax.nn.softplus(-real_logit).mean() + jax.nn.softplus(fake_logit).mean()
+    return loss, (statistics, None)
 
 
-def _apply(gan: Gan, gradient, optimizer_state, variables: PyTree, statistics: PyTree):
-    change, optimizer_state = gan.optimizer.update(gradient, optimizer_state, variables["params"])
-    params = optax.apply_updates(variables["params"], change)
-    return {"params": params, **statistics}, optimizer_state
+def _descend(gan: Gan, network: str, loss_of: Callable, state: State, *batch):
+    """Take one step of a `network` -> (variables, optimiser's state, signals, loss_of's extra)."""
+    params = getattr(state, network)["params"]
+    value_and_grad = jax.value_and_grad(loss_of, argnums=1, has_aux=True)
+    (loss, (statistics, extra)), gradient = value_and_grad(gan, params, state, *batch)
+    optimizer = getattr(state, f"{network}_optimizer")
+    change, optimizer = gan.optimizer.update(gradient, optimizer, params)
+    params = optax.apply_updates(params, change)
+    signals = {f"{network}/loss": loss, f"{network}/gradient_norm": optax.tree.norm(gradient)}
+    return {"params": params, **statistics}, optimizer, signals, extra
 
 
 def sample(gan: Gan, key: Array, constants: PyTree, state: State, label: Array) -> Array:

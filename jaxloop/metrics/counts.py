@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxloop.types import UNKNOWN_GROUP, Array
+from jaxloop.types import Array
 
 
 class Counts(NamedTuple):
@@ -35,42 +35,21 @@ def empty(num_classes: int, num_groups: int) -> Counts:
 
 
 @partial(jax.jit, static_argnames=("num_classes", "num_groups"))
-def count(
-    correct: Array, label: Array, group: Array, num_classes: int, num_groups: int, mask=None
-) -> Counts:
+def count(correct: Array, label: Array, group: Array, num_classes: int, num_groups: int) -> Counts:
     """Count one batch. Pure.
 
-    Args:
-      correct: bool [n], whether the image was classified correctly.
-      label, group: int [n]. UNKNOWN_GROUP is in no cell, as is a label or group out of range.
-      num_classes, num_groups: L and G, Python ints.
-      mask: bool [n], False where the row is padding, which is counted nowhere. None: no padding.
+    correct: bool [n], whether the image was classified correctly.
+    label, group: int [n]. UNKNOWN_GROUP is in no cell, as is a label or group out of range.
     """
-    mask = jnp.ones(jnp.shape(correct), bool) if mask is None else mask
-    check_vectors(correct=correct, label=label, group=group, mask=mask)
-    label, group = label.astype(jnp.int32), group.astype(jnp.int32)  # a cell may not fit a uint8
-    right = correct & mask
-    known = (group != UNKNOWN_GROUP) & (group >= 0) & (group < num_groups)
-    inside = known & (label >= 0) & (label < num_classes)
-    cell = jnp.where(inside, label * num_groups + group, 0)
-    shape, size = (num_classes, num_groups), num_classes * num_groups
+    check_vectors(correct=correct, label=label, group=group)
+    label = label.astype(jnp.int32)
+    inside = (label >= 0) & (label < num_classes) & in_range(group, num_groups)
     return Counts(
-        correct=tally(cell, size, right & inside).reshape(shape),
-        total=tally(cell, size, mask & inside).reshape(shape),
-        all_correct=jnp.sum(right, dtype=jnp.int32),
-        all_total=jnp.sum(mask, dtype=jnp.int32),
+        correct=cells(label, group, num_classes, num_groups, correct & inside),
+        total=cells(label, group, num_classes, num_groups, inside),
+        all_correct=jnp.sum(correct, dtype=jnp.int32),
+        all_total=jnp.int32(label.size),
     )
-
-
-def from_predictions(
-    predicted: Array, label: Array, group: Array, num_classes: int, num_groups: int
-) -> Counts:
-    """Count a classifier's predictions, as predictions/gNN.npz holds them for one seed. Pure.
-
-    predicted: int [n]; an image with -1 (diverged) is counted nowhere. Other arguments: as `count`.
-    """
-    check_vectors(predicted=predicted, label=label, group=group)
-    return count(predicted == label, label, group, num_classes, num_groups, predicted >= 0)
 
 
 def merge(a: Counts, b: Counts) -> Counts:
@@ -87,6 +66,18 @@ def tally(index: Array, size: int, where: Array) -> Array:
     return zeros.at[jnp.where(counted, index, 0)].add(counted.astype(jnp.int32))
 
 
+def in_range(group: Array, num_groups: int) -> Array:
+    """Return which groups are in [0, G): bool [n]. UNKNOWN_GROUP is not."""
+    return (group >= 0) & (group.astype(jnp.int32) < num_groups)
+
+
+def cells(label: Array, group: Array, num_classes: int, num_groups: int, where: Array) -> Array:
+    """Count each pair of class and group where `where` [n] holds: int32 [L G]."""
+    # int32, as a cell may not fit a uint8
+    cell = label.astype(jnp.int32) * num_groups + group.astype(jnp.int32)
+    return tally(cell, num_classes * num_groups, where).reshape(num_classes, num_groups)
+
+
 def rate(part: Array, whole: Array) -> Array:
     """Return part / whole as float32, elementwise; NaN where `whole` is 0."""
     return part.astype(jnp.float32) / jnp.where(whole > 0, whole.astype(jnp.float32), jnp.nan)
@@ -98,5 +89,5 @@ def check_vectors(**vectors: Array) -> None:
     for name, value in vectors.items():
         if len(shape) != 1 or jnp.shape(value) != shape:
             raise ValueError(f"{name} must be a vector as long as the others: {jnp.shape(value)}")
-        if name in ("correct", "mask", "kept") and value.dtype != bool:
+        if name in ("correct", "kept") and value.dtype != bool:
             raise ValueError(f"{name} must be bool, not {value.dtype}")

@@ -119,11 +119,8 @@ def reasons(counts: Counts) -> dict[str, str]:
 
 def caveats(counts: Counts) -> dict[str, str]:
     """Return {measure: code of `records.CAVEATS`} for existing means that leave classes out."""
-    missing = reasons(counts)
-    if (np.asarray(counts.total) > 0).all():
-        return {}
-    means = (*PER_CLASS, "acc_rank")
-    return {measure: "classes_left_out" for measure in means if measure not in missing}
+    means = {*PER_CLASS, "acc_rank"} if (np.asarray(counts.total) == 0).any() else set()
+    return dict.fromkeys(means - reasons(counts).keys(), "classes_left_out")
 
 
 # The equations, of accuracies float32 [... G] with NaN for an empty group.

@@ -16,62 +16,53 @@ METHODS = ("between_groups", "to_overall")
 
 
 class Frame(NamedTuple):
-    """count: {group: images}.  overall: {metric: value over all images, of unknown group too}.
+    """count: images by group.  overall: by metric, over all images, of unknown group too.
 
-    by_group: {group: {metric: value}}; NaN for a group that `names` lists and that has no image.
+    by_group: a row a group, a column a metric; NaN for a group that `names` lists and that has no
+      image. What is computed from it is NaN then.
     left_out: images of unknown group, which are in no group.
     """
 
-    count: dict[str, int]
-    overall: dict[str, float]
-    by_group: dict[str, dict[str, float]]
+    count: pd.Series
+    overall: pd.Series
+    by_group: pd.DataFrame
     left_out: int
 
-    def group_min(self) -> dict[str, float]:
-        """Return {metric: the least value of a group}; NaN if a group has none."""
-        return self._named(self._values().min(axis=0))
+    def group_min(self) -> pd.Series:
+        """Return the least value of a group, by metric."""
+        return self.by_group.min(skipna=False)
 
-    def group_max(self) -> dict[str, float]:
-        """Return {metric: the greatest value of a group}; NaN if a group has none."""
-        return self._named(self._values().max(axis=0))
+    def group_max(self) -> pd.Series:
+        """Return the greatest value of a group, by metric."""
+        return self.by_group.max(skipna=False)
 
-    def difference(self, method: str = "between_groups") -> dict[str, float]:
-        """Return {metric: the largest |difference|}, of two groups or of a group "to_overall"."""
-        values = self._values()
+    def difference(self, method: str = "between_groups") -> pd.Series:
+        """Return the largest |difference|, of two groups or of a group "to_overall", by metric."""
         # Of all |differences| to a group, the least group's is the largest or as large.
-        other = values.min(axis=0) if _between(method) else self._overall()
-        return self._named(np.abs(values - other).max(axis=0))
+        other = self.group_min() if _between(method) else self.overall
+        return (self.by_group - other).abs().max(skipna=False)
 
-    def ratio(self, method: str = "between_groups") -> dict[str, float]:
-        """Return {metric: the smallest ratio}, of two groups or of a group "to_overall".
+    def ratio(self, method: str = "between_groups") -> pd.Series:
+        """Return the smallest ratio, of two groups or of a group "to_overall", by metric.
 
         The smaller over the larger, NaN where that is 0. DI, eq. (3), is a mean over pairs instead.
         """
-        values = self._values()
-        other = values.max(axis=0) if _between(method) else self._overall()
+        other = (self.group_max() if _between(method) else self.overall).to_numpy()
+        values = self.by_group.to_numpy()
         low, high = np.minimum(values, other), np.maximum(values, other)
-        return self._named((low / np.where(high == 0, np.nan, high)).min(axis=0))
+        ratios = (low / np.where(high == 0, np.nan, high)).min(axis=0)
+        return pd.Series(ratios, self.by_group.columns)
 
     def __str__(self) -> str:
         """Return an aligned table: a row a group, one for images left out, one for all images."""
-        rows = [(name, self.count[name], row) for name, row in self.by_group.items()]
-        rows += [("left out", self.left_out, {})] if self.left_out else []
-        rows += [("all", sum(self.count.values()) + self.left_out, self.overall)]
-        blank = [""] * len(self.overall)
-        values = [[f"{value:.4f}" for value in row.values()] or blank for *_, row in rows]
-        cells = [[str(count), *value] for (_, count, _), value in zip(rows, values, strict=True)]
-        names, columns = [name for name, *_ in rows], ["images", *self.overall]
-        table = pd.DataFrame(cells, index=names, columns=columns)
-        return table.rename_axis(columns="group").to_string()
-
-    def _values(self) -> np.ndarray:
-        return np.array([list(row.values()) for row in self.by_group.values()], float)
-
-    def _overall(self) -> np.ndarray:
-        return np.array(list(self.overall.values()))
-
-    def _named(self, values: np.ndarray) -> dict[str, float]:
-        return dict(zip(self.overall, values.tolist(), strict=True))
+        left_out = {"left out": self.left_out} if self.left_out else {}
+        counts = [*self.count, *left_out.values(), self.count.sum() + self.left_out]
+        values = pd.concat([self.by_group, self.overall.to_frame("all").T]).map("{:.4f}".format)
+        blank = pd.DataFrame("", index=[*left_out], columns=values.columns)
+        table = pd.concat([values[:-1], blank, values[-1:]])
+        table.insert(0, "images", counts, allow_duplicates=True)
+        table.columns.name = "group"
+        return table.to_string()
 
 
 def groupwise(
@@ -96,7 +87,7 @@ def groupwise(
         raise ValueError(f"names must differ from each other; they are {tuple(names)}")
     size = None if names is None else len(names)
     index, occurring = vectors.categories("group", group, len(truth), size, unknown)
-    names = occurring if names is None else names
+    names = list(occurring if names is None else names)
     if not names:
         raise ValueError("group must hold at least one image of known group")
     if not isinstance(metrics, Mapping):
@@ -108,10 +99,11 @@ def groupwise(
             for name, metric in metrics.items()
         }
 
+    groups = [index == i for i in range(len(names))]
     return Frame(
-        count={name: int((index == i).sum()) for i, name in enumerate(names)},
-        overall=measure(np.ones(len(truth), bool)),
-        by_group={name: measure(index == i) for i, name in enumerate(names)},
+        count=pd.Series([int(rows.sum()) for rows in groups], names),
+        overall=pd.Series(measure(np.ones(len(truth), bool))),
+        by_group=pd.DataFrame([measure(rows) for rows in groups], names),
         left_out=int((index < 0).sum()),
     )
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxloop.metrics.counts import check_vectors, rate, tally
+from jaxloop.metrics.counts import cells, check_vectors, in_range, rate, tally
 from jaxloop.types import Array
 
 
@@ -44,14 +44,12 @@ def subgroup_share(group: Array, label: Array, num_classes: int, num_groups: int
     group: int [n]; one outside [0, G) counts in the denominators.  label: int [n], in [0, L).
     """
     check_vectors(group=group, label=label)
-    label, group = label.astype(jnp.int32), group.astype(jnp.int32)  # a cell may not fit a uint8
-    known = (group >= 0) & (group < num_groups)
-    cells = tally(jnp.where(known, label * num_groups + group, -1), num_classes * num_groups, known)
+    known, size = in_range(group, num_groups), jnp.int32(group.size)
     class_size = tally(label, num_classes, jnp.ones(label.shape, bool))
-    size = jnp.int32(group.size)
+    by_cell = cells(label, group, num_classes, num_groups, known)
     return Shares(
         overall=rate(tally(group, num_groups, known), size),
-        by_class=rate(cells.reshape(num_classes, num_groups), class_size[:, None]),
+        by_class=rate(by_cell, class_size[:, None]),
         unknown=rate(jnp.sum(~known), size),
     )
 
@@ -63,11 +61,9 @@ def drops(kept: Array, label: Array, group: Array, num_classes: int, num_groups:
     kept: bool [n].  label: int [n], in [0, L).  group: int [n]; one outside [0, G) is unknown.
     """
     check_vectors(kept=kept, label=label, group=group)
-    group = group.astype(jnp.int32)
-    column = jnp.where((group >= 0) & (group < num_groups), group, num_groups)
-    cell, size = label.astype(jnp.int32) * (num_groups + 1) + column, num_classes * (num_groups + 1)
+    column = jnp.where(in_range(group, num_groups), group.astype(jnp.int32), num_groups)
     masks = (jnp.ones_like(kept), ~kept)
-    return Drops(*(tally(cell, size, mask).reshape(num_classes, -1) for mask in masks))
+    return Drops(*(cells(label, column, num_classes, num_groups + 1, mask) for mask in masks))
 
 
 def within_class_diversity(

@@ -32,27 +32,18 @@ def empty(num_features: int) -> Moments:
 
 
 @jax.jit
-def from_batch(features: Array, mask: Array | None = None) -> Moments:
-    """Return the moments of one batch, features [n d]; n may be 0.
-
-    mask: bool [n], False where the row is padding. None: every row counts.
-    """
+def from_batch(features: Array) -> Moments:
+    """Return the moments of one batch, features [n d]; n may be 0."""
     if jnp.ndim(features) != 2:
         raise ValueError(f"features must be [n d]; their shape is {jnp.shape(features)}")
-    mask = jnp.ones(features.shape[0], bool) if mask is None else mask
-    if jnp.shape(mask) != features.shape[:1] or mask.dtype != bool:
-        raise ValueError(f"mask must be bool [n], not {mask.dtype} {jnp.shape(mask)}")
-    features = features.astype(jnp.float32)
-    number = jnp.sum(mask, dtype=jnp.int32)
-    divisor = jnp.maximum(number, 1).astype(jnp.float32)
-    # `where`, not a product: padding may hold NaN.
-    mean = jnp.sum(jnp.where(mask[:, None], features, 0), axis=0) / divisor
+    features, number = features.astype(jnp.float32), features.shape[0]
+    mean = features.sum(axis=0) / max(number, 1)
     # The sum of many large features is rounded; what it misses is the mean of what is left.
-    mean += jnp.sum(jnp.where(mask[:, None], features - mean[None], 0), axis=0) / divisor
-    centred = jnp.where(mask[:, None], features - mean[None], 0)
+    mean += (features - mean[None]).sum(axis=0) / max(number, 1)
+    centred = features - mean[None]
     # HIGHEST: accelerators would otherwise round the factors to fewer than float32's digits.
     m2 = jnp.matmul(centred.T, centred, precision=jax.lax.Precision.HIGHEST)
-    return Moments(number, mean, m2)
+    return Moments(jnp.int32(number), mean, m2)
 
 
 @jax.jit

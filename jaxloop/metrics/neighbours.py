@@ -16,7 +16,6 @@ lengths (about the mean feature) count as equal: copies are at distance 0, and t
 """
 
 import contextlib
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -27,13 +26,14 @@ from jax.typing import ArrayLike
 from jaxloop.devices import in_batches
 from jaxloop.types import Array
 
+K, K_DENSITY = 3, 5  # k of precision and recall, and of density and coverage: the papers'
 BLOCK = 512  # rows of a distance matrix that are held at a time
 SAME = 1e-13  # of |x|^2 + |y|^2: float64 rounds to about 1e-15 of it, float32 features to 1e-7
 SPARE = 8  # candidates for the nearest beyond the k that are needed
 
 
 class Neighbours(NamedTuple):
-    """precision, recall, coverage: in [0, 1].  density: in [0, n / k_density].
+    """precision, recall, coverage: in [0, 1].  density: in [0, n / K_DENSITY].
 
     NaN where there is no k-th neighbour, no image, or a feature that is not finite.
     """
@@ -44,22 +44,17 @@ class Neighbours(NamedTuple):
     coverage: float
 
 
-def prdc(real: ArrayLike, generated: ArrayLike, k: int = 3, k_density: int = 5) -> Neighbours:
-    """Return precision, recall, density and coverage. They depend on n and m: compare equal sizes.
+def prdc(real: ArrayLike, generated: ArrayLike) -> Neighbours:
+    """Return precision, recall, density and coverage of float [n d] and [m d].
 
-    In float64 on the default device (on the host's where that is a TPU), compiled once for each
-    (n, m, d), in memory of a few times BLOCK (n + m) numbers.
-
-    Args:
-      real, generated: float [n d] and [m d].
-      k, k_density: the neighbour whose distance is the radius; k for precision and recall.
+    They depend on n and m: compare equal sizes. In float64 on the default device (on the host's
+    where that is a TPU), compiled once for each (n, m, d), in memory of a few times BLOCK (n + m)
+    numbers.
     """
     real, generated = np.asarray(real), np.asarray(generated)
     shapes = real.shape, generated.shape
     if real.ndim != 2 or generated.ndim != 2 or shapes[0][1] != shapes[1][1] or shapes[0][1] < 1:
         raise ValueError(f"real and generated must be [n d] and [m d], d >= 1, not {shapes}")
-    if k < 1 or k_density < 1:
-        raise ValueError(f"k and k_density must be at least 1, not {k} and {k_density}")
     n, m = len(real), len(generated)
     if min(n, m) < 1 or not (np.isfinite(real).all() and np.isfinite(generated).all()):
         return Neighbours(*[float("nan")] * 4)
@@ -67,20 +62,20 @@ def prdc(real: ArrayLike, generated: ArrayLike, k: int = 3, k_density: int = 5) 
     host = jax.local_devices(backend="cpu")[0]
     place = jax.default_device(host) if on_tpu else contextlib.nullcontext()
     with jax.enable_x64(True), place:
-        counts = _count(real.astype(np.float64), generated.astype(np.float64), k, k_density)
+        counts = _count(real.astype(np.float64), generated.astype(np.float64))
         precise, recalled, pairs, covered = (int(x) for x in counts)
-    shares = (precise / m, recalled / n, pairs / (k_density * m), covered / n)
-    exist = (n > k, m > k, n > k_density, n > k_density)
+    shares = (precise / m, recalled / n, pairs / (K_DENSITY * m), covered / n)
+    exist = (n > K, m > K, n > K_DENSITY, n > K_DENSITY)
     return Neighbours(*(x if e else float("nan") for x, e in zip(shares, exist, strict=True)))
 
 
-@partial(jax.jit, static_argnames=("k", "k_density"))
-def _count(real: Array, generated: Array, k: int, k_density: int) -> tuple[Array, ...]:
+@jax.jit
+def _count(real: Array, generated: Array) -> tuple[Array, ...]:
     """Count precise and recalled images, pairs of density, covered images; float64 features."""
     centre = (jnp.mean(real, axis=0) + jnp.mean(generated, axis=0)) / 2
     real, generated = real - centre[None], generated - centre[None]
-    nearest = _nearest(real, max(k, k_density))
-    generated_radius = _nearest(generated, k)[:, k - 1]
+    nearest = _nearest(real, max(K, K_DENSITY))
+    generated_radius = _nearest(generated, K)[:, K - 1]
 
     def block(precise, rows):
         x, radius, radius_density = rows
@@ -92,7 +87,7 @@ def _count(real: Array, generated: Array, k: int, k_density: int) -> tuple[Array
 
     n, size = real.shape[0], min(BLOCK, real.shape[0])
     # Rows of padding lie in no ball, as their radius is below 0; what else they give is cut off.
-    columns = ((real, 0), (nearest[:, k - 1], -jnp.inf), (nearest[:, k_density - 1], -jnp.inf))
+    columns = ((real, 0), (nearest[:, K - 1], -jnp.inf), (nearest[:, K_DENSITY - 1], -jnp.inf))
     blocks = tuple(_in_blocks(x, size, fill) for x, fill in columns)
     precise, rows = jax.lax.scan(block, jnp.zeros(generated.shape[0], bool), blocks)
     return jnp.sum(precise), *(jnp.sum(x.reshape(-1)[:n]) for x in rows)

@@ -64,12 +64,7 @@ def choose(
 Conv = partial(nn.Conv, conv_general_dilated=convolve)
 
 
-def max_pool_2x2(x: Array) -> Array:
-    """Pool 2x2 windows, stride 2, without an odd last row or column: [n h//2 w//2 c]."""
-    return max_pool(x, 2, 2)
-
-
-def max_pool(x: Array, window: int, stride: int, padding: int = 0) -> Array:
+def max_pool(x: Array, window: int = 2, stride: int = 2, padding: int = 0) -> Array:
     """Pool window x window pixels every `stride`, as torch's MaxPool2d in floor mode.
 
     An elementwise maximum of shifted slices: on the CPU the gradient of XLA's `reduce_window` costs

@@ -17,6 +17,7 @@ from jaxloop.errors import InputError
 from jaxloop.ops.convolution import Conv, UpConv
 from jaxloop.ops.layers import adaptive_average_pool
 from tests.classifiers import oracles
+from tests.classifiers.networks import drawn, jit_once, pictures, shapes
 
 PARAMETERS = {
     "alexnet": 61_100_840,
@@ -44,9 +45,6 @@ SMALLEST = {
     ("deit_small", "small"): 4,
 }
 
-# Every program here runs once: this halves the time to compile.
-jit_once = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
 
 class Pair(NamedTuple):
     """A network of ours and the oracle with the same random weights."""
@@ -66,22 +64,6 @@ def paired(name: str, num_classes: int = 1000, size: int = 224) -> Pair:
 @pytest.fixture(scope="module", params=PARAMETERS)
 def pair(request) -> Pair:
     return paired(request.param)
-
-
-def pictures(n: int, height: int, width: int) -> np.ndarray:
-    """[n h w 3], each brighter than the last, so that a network tells them apart."""
-    noise = np.random.default_rng(0).normal(size=(n, height, width, 3))
-    return (noise + np.arange(n).reshape(-1, 1, 1, 1)).astype(np.float32)
-
-
-def shapes(name: str, stem: str, *sides: int, width: float = 0.25, num_classes: int = 5):
-    """The variables' shapes, and the shape of the logits of 3 images; nothing is computed."""
-    module = classifiers.create(name, num_classes, stem, width)
-    images = jax.ShapeDtypeStruct((3, *sides, 3), jnp.float32)
-    logits, variables = jax.eval_shape(
-        partial(module.init_with_output, train=False), jax.random.key(0), images
-    )
-    return variables, logits.shape
 
 
 def count(params) -> int:
@@ -144,8 +126,10 @@ def test_the_oracle_refuses_the_same_sizes(pair):
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v3_small"])
 def test_width_is_torchvisions(name):
-    for width in (0.25, 0.5, 1.4):
-        theirs = oracles.build(name, width_mult=width)
+    torch, _, _ = oracles.libraries()
+    for width in (0.25, 1.4):
+        with torch.device("meta"):  # shapes alone
+            theirs = oracles.build(name, width_mult=width)
         ours, _ = shapes(name, "imagenet", 224, 224, width=width, num_classes=1000)
         assert count(ours["params"]) == sum(p.numel() for p in theirs.parameters())
 
@@ -282,6 +266,7 @@ def test_patches_cover_the_image():
             shapes("deit_small", stem, 2 * patch, 3 * patch - 2)
 
 
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("name, stem", SMALLEST)
 def test_shapes_in_training_and_in_evaluation(name, stem):
     side = 64 if (name, stem) == ("alexnet", "imagenet") else 32
@@ -305,29 +290,12 @@ def test_shapes_in_training_and_in_evaluation(name, stem):
     assert len(heads) == 1 and features.shape == (2, len(heads[0]))
 
 
-def drawn(shapes):
-    """Random weights of these shapes; the modules' init takes much longer to compile."""
-    random = np.random.default_rng(0)
-
-    def draw(path, leaf):
-        if path[-1] == "kernel":
-            return random.normal(0, (2 * leaf.shape[-1] / leaf.size) ** 0.5, leaf.shape).astype(
-                np.float32
-            )
-        return (np.ones if path[-1] in ("scale", "var") else np.zeros)(leaf.shape, np.float32)
-
-    return traverse_util.path_aware_map(draw, shapes)
-
-
-MANY_LAYERS = ("vgg19", "resnet50", "mobilenet_v3_large")
-
-
 @pytest.mark.usefixtures("standard_promotion")
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(x, marks=[pytest.mark.slow] * (x in MANY_LAYERS)) for x in classifiers.NAMES],
-)
-def test_bfloat16_computes_nearly_the_same(name):
+@pytest.mark.parametrize("depth", ["shallow", pytest.param("whole", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", classifiers.NAMES)
+def test_bfloat16_computes_nearly_the_same(name, depth, request):
+    if depth == "shallow":
+        request.getfixturevalue("shallow")
     dtypes = (jnp.bfloat16, jnp.float32)
     half, full = (classifiers.create(name, 5, "small", 0.25, dtype) for dtype in dtypes)
     variables, images = drawn(classifiers.shapes(half, 32)), pictures(3, 32, 32)

@@ -6,7 +6,7 @@ from scipy.stats import entropy, rankdata
 
 from jaxloop import filters
 from jaxloop.errors import InputError
-from jaxloop.filters import scores, select
+from jaxloop.filters import select
 from jaxloop.spec import Filter
 
 CLASSES = 5
@@ -83,7 +83,7 @@ def test_combined_score_is_the_weighted_mean_of_ranks():
     # a weight of 0 leaves the other expert's order
     alone = filters.score(combined("all", (0.0, 2.0)), None, given, CLASSES, ALIVE).score
     np.testing.assert_array_equal(
-        np.argsort(alone), np.argsort(scores.negative_entropy(given.logits))
+        np.argsort(alone), np.argsort(filters.negative_entropy(given.logits))
     )
 
 
@@ -144,7 +144,7 @@ def test_entropy_equals_scipy():
     probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     # float32 against float64: seven terms of order one
     np.testing.assert_allclose(
-        scores.negative_entropy(jnp.asarray(logits, jnp.float32)),
+        filters.negative_entropy(jnp.asarray(logits, jnp.float32)),
         -entropy(probability, axis=1),
         atol=2e-6,
     )
@@ -152,12 +152,13 @@ def test_entropy_equals_scipy():
 
 def test_entropy_at_its_ends():
     certain, lost = jnp.asarray([[1e4, 0.0, 0.0]]), jnp.zeros((1, 3))
-    assert float(scores.negative_entropy(certain)[0]) == 0.0
-    assert float(scores.negative_entropy(lost)[0]) == pytest.approx(-np.log(3), rel=1e-6)
+    assert float(filters.negative_entropy(certain)[0]) == 0.0
+    assert float(filters.negative_entropy(lost)[0]) == pytest.approx(-np.log(3), rel=1e-6)
 
 
 def test_random_control_depends_on_the_key_alone():
-    a, b = scores.at_random(jax.random.key(0), 1000), scores.at_random(jax.random.key(1), 1000)
+    given = filters.Evidence(None, jnp.zeros(1000, jnp.int32))
+    a, b = (filters.EXPERTS["random"].score(jax.random.key(seed), given) for seed in (0, 1))
     assert not np.array_equal(a, b)
     assert abs(float(a.mean()) - 0.5) < 0.05  # five standard errors of a uniform mean
 

@@ -52,15 +52,6 @@ def test_label_out_of_range_is_in_no_cell():
     assert int(got.total.sum()) == 0 and int(got.all_total) == 2
 
 
-def test_masked_rows_are_counted_nowhere():
-    correct, label, group = images(0, 50, 3, 2)
-    mask = np.arange(50) < 31
-    assert_same(
-        C.count(correct, label, group, 3, 2, mask),
-        by_hand(correct[:31], label[:31], group[:31], 3, 2),
-    )
-
-
 def test_narrow_integers_do_not_overflow():
     got = C.count(np.ones(1, bool), np.array([99], np.uint8), np.array([4], np.int8), 100, 5)
     assert int(got.total[99, 4]) == 1
@@ -99,37 +90,18 @@ def test_vmap_over_seeds_equals_one_by_one():
 
 
 FLAGS, NUMBERS = np.ones(3, bool), np.zeros(3, int)
-GOOD = {"correct": FLAGS, "label": NUMBERS, "group": NUMBERS, "mask": FLAGS}
+GOOD = {"correct": FLAGS, "label": NUMBERS, "group": NUMBERS}
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [("correct", FLAGS[:, None], "correct must be a vector"),
      ("label", NUMBERS[:, None], "label must be a vector"), ("group", NUMBERS[:2], "group must be"),
-     ("mask", FLAGS[:2], "mask must be a vector"), ("correct", NUMBERS, "correct must be bool"),
-     ("mask", NUMBERS, "mask must be bool")],
+     ("correct", NUMBERS, "correct must be bool")],
 )  # fmt: skip
 def test_refusals_name_the_argument(name, value, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         C.count(**(GOOD | {name: value}), num_classes=1, num_groups=1)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_predictions_give_the_counts_of_the_loop(seed):
-    correct, label, group = images(seed, 60, 4, 3)
-    predicted = np.where(correct, label, (label + 1) % 4)
-    assert_same(
-        C.from_predictions(predicted, label, group, 4, 3), C.count(correct, label, group, 4, 3)
-    )
-    seeds = jax.vmap(lambda x: C.from_predictions(x, label, group, 4, 3))(np.stack([predicted] * 2))
-    assert_same(jax.tree.map(lambda x: x[1], seeds), C.count(correct, label, group, 4, 3))
-
-
-def test_predictions_of_a_diverged_classifier_are_counted_nowhere():
-    _, label, group = images(0, 20, 3, 2)
-    assert_same(C.from_predictions(np.full(20, -1), label, group, 3, 2), C.empty(3, 2))
-    with pytest.raises(ValueError, match="^label must be a vector"):
-        C.from_predictions(np.full(20, -1), label[:3], group, 3, 2)
 
 
 def test_empty_refuses_no_groups():

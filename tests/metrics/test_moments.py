@@ -90,20 +90,16 @@ def test_the_order_of_many_batches_does_not_matter():
 
 
 def test_rows_spread_over_devices_give_the_same():
-    """One reduction over eight devices, each with an eighth of the rows, the last ones padding."""
+    """One reduction over eight devices, each with an eighth of the rows."""
     mesh = devices.make_mesh(1)
     assert mesh.shape[devices.DATA] == 8
-    x, used = (
-        np.pad(features(3, n=203, offset=10.0), ((0, 5), (0, 0)), constant_values=np.nan),
-        np.arange(208) < 203,
-    )
-    rows = NamedSharding(mesh, PartitionSpec(devices.DATA))
-    spread = jax.device_put(x, rows)
+    x = features(3, n=208, offset=10.0)
+    spread = jax.device_put(x, NamedSharding(mesh, PartitionSpec(devices.DATA)))
     assert len(spread.sharding.device_set) == 8 and spread.addressable_shards[0].data.shape == (
         26,
         5,
     )
-    assert_same(M.from_batch(spread, jax.device_put(used, rows)), M.from_batch(x[:203]))
+    assert_same(M.from_batch(spread), M.from_batch(x))
 
 
 def test_large_counts_do_not_overflow():
@@ -131,12 +127,6 @@ def test_empty_is_neutral():
     assert jnp.isfinite(M.merge(M.empty(5), M.empty(5)).mean).all()
 
 
-def test_padding_does_not_count_even_if_nan():
-    x = features(2, n=20)
-    padded = np.concatenate([x, np.full((6, 5), np.nan, np.float32)])
-    assert_same(M.from_batch(padded, np.arange(26) < 20), M.from_batch(x))
-
-
 def test_vmap_equals_one_by_one():
     x = np.stack([features(seed, n=30) for seed in range(3)])
     together = jax.vmap(M.from_batch)(x)
@@ -147,7 +137,5 @@ def test_vmap_equals_one_by_one():
 def test_refusals():
     with pytest.raises(ValueError, match="^features must be"):
         M.from_batch(np.zeros(3, np.float32))
-    with pytest.raises(ValueError, match="^mask must be"):
-        M.from_batch(np.zeros((3, 2), np.float32), np.ones(2, bool))
     with pytest.raises(ValueError, match="differ in d"):
         M.merge(M.empty(2), M.empty(3))
