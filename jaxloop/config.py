@@ -14,7 +14,7 @@ from typing import Any
 import ml_collections
 from ml_collections import config_dict
 
-from jaxloop import classifiers, filters, generators
+from jaxloop import classifiers, data, filters, generators
 from jaxloop.errors import InputError
 from jaxloop.spec import Generator, Spec
 
@@ -99,11 +99,12 @@ def table() -> str:
     return "\n".join(rows)
 
 
+_COLORED = " or ".join(data.COLORED)
 # Field -> (whether the chosen parts read it, under which condition they do). A field that they do
 # not read must stay at its default.
 _READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
-    "data.color": (lambda s: s.data.name in COLORED, "where data.name is digits or mnist"),
-    "data.test_color": (lambda s: s.data.name in COLORED, "where data.name is digits or mnist"),
+    "data.color": (lambda s: s.data.name in data.COLORED, f"where data.name is {_COLORED}"),
+    "data.test_color": (lambda s: s.data.name in data.COLORED, f"where data.name is {_COLORED}"),
     "data.path": (lambda s: s.data.name != "digits", "where data.name is not digits"),
     "loop.fresh": (lambda s: s.loop.real == "fresh", "where loop.real is fresh"),
     "loop.capacity": (lambda s: s.loop.policy == "fifo", "where loop.policy is fifo"),
@@ -125,7 +126,6 @@ _READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
     "measure.inception": (lambda s: s.measure.fid, "where measure.fid is True"),
     "measure.resize": (lambda s: s.measure.fid, "where measure.fid is True"),
 }
-COLORED = ("digits", "mnist")
 
 
 def _refuse_unread(spec: Spec) -> None:

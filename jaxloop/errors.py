@@ -1,6 +1,7 @@
 """The exceptions that `main` turns into one line and an exit code."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 EXIT_CODE = 2
 
@@ -22,6 +23,27 @@ class InputError(Exception):
         self.field, self.value, self.allowed = field, value, allowed
         line = f"{field}={value!r} is refused; allowed: {allowed}"
         super().__init__(" ".join(line.split()))
+
+
+@contextlib.contextmanager
+def refusing(
+    field: str,
+    value: object,
+    allowed: str,
+    kinds: type[Exception] | tuple[type[Exception], ...] = Exception,
+) -> Iterator[None]:
+    """Turn an exception of these kinds into an InputError that ends with its first line.
+
+    For libraries that may raise anything where a file is bad, and add pages of advice.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except kinds as error:
+        line = (str(error).strip().splitlines() or [""])[0][:300]
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {line}"
+        raise InputError(field, value, f"{allowed} ({reason})") from error
 
 
 class Waiting(Exception):

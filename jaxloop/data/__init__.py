@@ -11,9 +11,11 @@ from jaxloop.errors import InputError
 from jaxloop.spec import Data
 from jaxloop.types import Dataset
 
-SOURCES: dict[str, Callable[[Data], Dataset]] = {
-    "digits": digits.load, "mnist": mnist.load, "cifar": cifar.load, "folder": folder.load
-}  # fmt: skip
+Load = Callable[[Data], Dataset]
+
+# Those that read `data.color` and `data.test_color`.
+COLORED: dict[str, Load] = {"digits": digits.load, "mnist": mnist.load}
+SOURCES: dict[str, Load] = {**COLORED, "cifar": cifar.load, "folder": folder.load}
 NAMES = SOURCES.keys()  # a view: what is registered later is in it
 
 

@@ -6,7 +6,6 @@ As torchvision's RandomCrop(side, padding=side // 8) and RandomHorizontalFlip, u
 import jax
 import jax.numpy as jnp
 
-from jaxloop.errors import InputError
 from jaxloop.keys import parts
 from jaxloop.types import AnyArray, Array
 
@@ -15,14 +14,11 @@ _PADDING = 8  # black pixels added on each side, as a fraction of it: 4 at 32
 
 
 def augment(key: Array, image: AnyArray, how: str) -> AnyArray:
-    """Shift, and with "crop_flip" mirror, every image by its own draw. Pure and jit-able.
+    """Shift, and with "crop_flip" mirror, every image by its own draw: uint8 [n s s c]. Jit-able.
 
-    image: uint8 [n s s c]; so is the result. how: "none" gives `image` itself; "crop" moves it by
-    -s // 8 to s // 8 pixels along each axis and fills up with black; "crop_flip" then mirrors left
-    to right with probability 1/2.
+    how: of `NAMES`. "none" gives `image` itself; "crop" moves it by -s // 8 to s // 8 pixels along
+    each axis and fills up with black; "crop_flip" then mirrors it with probability 1/2.
     """
-    if how not in NAMES:
-        raise InputError("config.classifier.augment", how, NAMES)
     if how == "none":
         return image
     n, side = image.shape[:2]

@@ -12,9 +12,9 @@ from jaxloop.types import Array, Samples
 
 
 def epoch_order(key: Array, valid: Array) -> Array:
-    """Return a uniformly random order of the valid indices, followed by the others.
+    """Return a uniformly random order of the indices that are `valid`, bool [N]: int32 [N].
 
-    valid: bool [N]. The result is int32 [N]; only its first `sum(valid)` entries are to be used.
+    The others follow; only the first `sum(valid)` entries are to be used.
     """
     # 32 random bits rarely tie, and a tie only orders two images; a float32 has 23 of them.
     return jnp.lexsort((jax.random.bits(key, valid.shape), ~valid)).astype(jnp.int32)
@@ -29,10 +29,7 @@ def num_batches(count, batch_size: int):
 
 
 def take(real: Source, queue: Samples, index: Array) -> Samples:
-    """Return the images of one batch: those of `index`, int32 [b], in [0, n + slots).
-
-    real: n >= 1 images. queue: any number of slots (static), of pictures of the same shape.
-    """
+    """Return the images of `index`, int32 [b] in [0, n + slots); n > 0, slots may be 0."""
     n, slots = len(real.label), len(queue.label)
     if slots == 0:  # nothing to gather from
         return Samples(real.take(index), real.label[index], real.group[index])

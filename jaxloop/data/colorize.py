@@ -3,8 +3,6 @@
 As in Kim et al., "Learning not to learn" (CVPR 2019), the foreground is coloured and black stays.
 """
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +16,9 @@ COLORS = ("red", "green", "blue")  # group k is channel k
 MAJORITY = 0.5  # the share of the light that a channel must exceed to be an image's colour
 _CHUNK = 4096  # images at a time: 60,000 of 28x28 would take 0.4 GB as float64
 
+Matrix = tuple[tuple[float, ...], ...]  # of `data.color`
+Part = tuple[np.ndarray, np.ndarray]  # grey images, real [n h h] in [0, 255]; label int [n]
+
 
 def colorize(
     grey: np.ndarray, label: np.ndarray, probability: np.ndarray, seed: int, split: str
@@ -27,14 +28,10 @@ def colorize(
     The colours are a function of (seed, split), the labels and the matrix: not of the run seed, nor
     of the machine. A change of the matrix recolours as few images as it can.
 
-    Args:
-      grey: uint8 [n h w].
-      label: int [n], in [0, L).
-      probability: real [L 3], rows that sum to 1.
+    grey: uint8 [n h w]. label: int [n], in [0, L). probability: real [L 3], rows that sum to 1.
 
-    Returns:
-      uint8 [n h w 3], `grey` in the channel of its group and 0 in the others; and the group, int32
-      [n], an index into COLORS.
+    Returns uint8 [n h w 3], `grey` in the channel of its group and 0 in the others; and the group,
+    int32 [n], an index into COLORS.
     """
     cumulative = np.cumsum(probability, axis=1)
     cumulative /= cumulative[:, -1:]  # ends at 1: a colour of probability 0 is never drawn
@@ -45,17 +42,17 @@ def colorize(
 
 
 def image_group(image: AnyArray) -> Array:
-    """Read the colour off the pixels, of real and of generated images alike. Jit-able.
+    """Read the colour off the pixels of uint8 [n h w 3], real and generated alike. Jit-able.
 
-    Returns, for uint8 [n h w 3], int32 [n]: the channel that holds more than MAJORITY of the sum
-    over all channels, else UNKNOWN_GROUP (black, grey, white and evenly mixed images).
+    Returns int32 [n]: the channel that holds more than MAJORITY of the sum over all channels, else
+    UNKNOWN_GROUP (black, grey, white and evenly mixed images).
     """
     light = jnp.sum(image, axis=(1, 2), dtype=jnp.int32).astype(jnp.float32)
     known = jnp.max(light, axis=1) > MAJORITY * jnp.sum(light, axis=1)
     return jnp.where(known, jnp.argmax(light, axis=1).astype(jnp.int32), UNKNOWN_GROUP)
 
 
-def probabilities(color: Sequence[Sequence[float]], num_classes: int) -> np.ndarray:
+def probabilities(color: Matrix, num_classes: int) -> np.ndarray:
     """Return `data.color`, whose rows the config has checked, as float64 [L 3]; empty: 1/3 each."""
     if not color:
         return np.full((num_classes, len(COLORS)), 1 / len(COLORS))
@@ -65,14 +62,13 @@ def probabilities(color: Sequence[Sequence[float]], num_classes: int) -> np.ndar
     return np.asarray(color, np.float64)
 
 
-def biased(num_classes: int, share: float = 0.8) -> tuple[tuple[float, ...], ...]:
-    """Return `data.color` in which class c has colour c % 3 with probability `share`."""
-    other = round((1 - share) / 2, 12)  # a config should read 0.1, not 0.09999999999999998
-    row = (share, other, other)
-    return tuple(row[-c % 3 :] + row[: -c % 3] for c in range(num_classes))
+def biased(num_classes: int) -> Matrix:
+    """Return `data.color` in which class c has colour c % 3 with probability 0.8."""
+    rows = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)
+    return tuple(rows[c % 3] for c in range(num_classes))
 
 
-def colors_of(variant: str, num_classes: int) -> tuple[tuple[float, ...], ...]:
+def colors_of(variant: str, num_classes: int) -> Matrix:
     """Return `data.color` of a config's variant: "unbiased" (1/3 each) or "biased"."""
     variants = {"unbiased": (), "biased": biased(num_classes)}
     if variant not in variants:
@@ -81,18 +77,10 @@ def colors_of(variant: str, num_classes: int) -> tuple[tuple[float, ...], ...]:
 
 
 def colored(
-    data: Data,
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    class_names: tuple[str, ...],
-    notes: tuple[str, ...],
+    data: Data, train: Part, test: Part, class_names: tuple[str, ...], note: str
 ) -> Dataset:
-    """Resize and colour grey images as `data` asks.
-
-    train, test: (grey images, real [n h h] in [0, 255]; label int [n]). notes: what the source has
-    to say; sentences on size and colours follow.
-    """
-    size, source_size = data.image_size, train[0].shape[1]
+    """Resize and colour grey images as `data` asks. Notes on both follow the source's `note`."""
+    size, source_size, notes = data.image_size, train[0].shape[1], (note,)
     training = probabilities(data.color, len(class_names))
     testing = probabilities((), len(class_names)) if data.test_color == "uniform" else training
     if size != source_size:
@@ -122,13 +110,11 @@ def colored(
 
 
 def resized(grey: np.ndarray, size: int) -> np.ndarray:
-    """Resize as `jax.image.resize(method="cubic")` does (antialiased when it shrinks), and round.
+    """Resize real [n h w] in [0, 255] to uint8 [n size size]; what overshoots is clipped.
 
-    It is a product with one matrix an axis, the resized identity; taken in float64 on the host, so
-    that the accelerator does not decide how a pixel is rounded.
-
-    grey: real [n h w], in [0, 255]. The result is uint8 [n size size]; cubic interpolation
-    overshoots, and is clipped.
+    As `jax.image.resize(method="cubic")` does, which antialiases when it shrinks: a product with
+    one matrix an axis, the resized identity; taken in float64 on the host, so that the accelerator
+    does not decide how a pixel is rounded.
     """
     n, height, width = grey.shape
     if grey.dtype == np.uint8 and height == width == size:
@@ -143,7 +129,5 @@ def resized(grey: np.ndarray, size: int) -> np.ndarray:
 
 def _weights(old: int, new: int) -> np.ndarray:
     """Return float64 [old new]: column j holds the weights of the old pixels in new pixel j."""
-    if old == new:
-        return np.eye(old)
     identity = np.eye(old, dtype=np.float32)
     return np.asarray(jax.image.resize(identity, (old, new), "cubic"), np.float64)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from jaxloop.data.colorize import colored
-from jaxloop.data.paths import require
 from jaxloop.spec import Data
 from jaxloop.types import Dataset
 
@@ -15,7 +14,6 @@ def load(data: Data) -> Dataset:
     """Return 1,437 training and 360 test images, uint8 [n s s 3]; 10 classes, 3 colours."""
     from sklearn.datasets import load_digits  # takes a second to import
 
-    require(not data.path, data.path, "empty: the digits come with scikit-learn")
     pixels, label = map(np.asarray, load_digits(return_X_y=True))
     grey = pixels.reshape(-1, 8, 8) * (255 / _LEVELS)
     is_test = np.arange(len(label)) % _TEST_EVERY == 0
@@ -25,4 +23,4 @@ def load(data: Data) -> Dataset:
         "both, so accuracy says nothing about new writers."
     )
     train, test = ((grey[part], label[part]) for part in (~is_test, is_test))
-    return colored(data, train, test, class_names=tuple("0123456789"), notes=(note,))
+    return colored(data, train, test, tuple("0123456789"), note)

@@ -7,9 +7,9 @@ above the folders of pictures, and a note lists them.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from jaxloop.data import augment, npz, paths, pictures
@@ -22,8 +22,6 @@ _SPLITS = ("train", "test")
 _LAYOUT = "ROOT/{train,test}/CLASS/SUBGROUP/PICTURE.{png,jpg,jpeg}"
 _JUNK = ("thumbs.db", "desktop.ini", "__macosx")  # what desktops leave, like hidden files
 _LEVELS = ("class folders", "subgroup folders (one will do)")  # of a split, of a class
-
-Classes = dict[str, dict[str, dict[str, Path]]]  # class -> subgroup -> name -> picture
 
 
 def load(data: Data) -> Dataset:
@@ -43,27 +41,25 @@ def load(data: Data) -> Dataset:
 
 
 def _from_tree(root: Path, size: int) -> Dataset:
-    splits, others = _scan(root)
-    class_names = tuple(splits["train"])
+    files, others = _scan(root)
+    columns = ["split", "class", "subgroup"]
+    table = pd.DataFrame([path.parts[-4:-1] for path in files], columns=columns)
+    classes = table.groupby("class")["subgroup"]
+    class_names, rows = tuple(map(str, classes.groups)), tuple(map(tuple, classes.unique()))
     allowed = f"a folder with two or more classes ({_LAYOUT})"
     paths.require(len(class_names) > 1, root, allowed)
-    files, cells = [], []
-    for split, classes in splits.items():
-        for label, subgroups in enumerate(classes.values()):
-            for group, cell_files in enumerate(subgroups.values()):
-                files += cell_files.values()
-                cells += [(label, group, split == "test")] * len(cell_files)
-    label, group, is_test = np.array(cells, np.int32).T.copy()
-    rows = tuple(tuple(subgroups) for subgroups in splits["train"].values())
+    label = classes.ngroup().to_numpy(np.int32)
+    group = classes.transform(lambda names: pd.factorize(names)[0]).to_numpy(np.int32)
+    is_test = (table["split"] == "test").to_numpy()
     group_names = tuple(f"subgroup {k + 1}" for k in range(max(map(len, rows))))
     if len(set(rows)) == 1:
         group_names, rows = rows[0], ()
     names = [paths.escaped(str(path.relative_to(root))) for path in others]
     images = pictures.read(files, size)
-    return _dataset(images, label, group, is_test == 1, class_names, group_names, rows, names)
+    return _dataset(images, label, group, is_test, class_names, group_names, rows, names)
 
 
-def _scan(root: Path) -> tuple[dict[str, Classes], list[Path]]:
+def _scan(root: Path) -> tuple[list[Path], list[Path]]:
     """List the pictures, of the same subgroups in both splits, and the other files; open none.
 
     InputError names the first file or folder that does not fit the layout.
@@ -73,33 +69,33 @@ def _scan(root: Path) -> tuple[dict[str, Classes], list[Path]]:
         if path.name not in _SPLITS:
             _require(os.path.isfile(path), path, "only train/ and test/ at this level")
             others.append(path)
-    classes = {split: _classes(root / split, _LEVELS, others) for split in _SPLITS}
-    train, test = ({(c, s) for c, row in classes[split].items() for s in row} for split in _SPLITS)
+    files = {split: _pictures(root / split, _LEVELS, others) for split in _SPLITS}
+    train, test = ({path.parts[-3:-1] for path in of_split} for of_split in files.values())
     for name, subgroup in sorted(train ^ test):
         present, absent = (root / split / name / subgroup for split in _SPLITS)
         if (name, subgroup) in test:
             present, absent = absent, present
         _require(False, absent, f"a folder with pictures, because {present} is one")
-    return classes, others
+    return [*files["train"], *files["test"]], others
 
 
-def _classes(folder: Path, levels: tuple[str, ...], others: list[Path]) -> dict[str, Any]:
-    """Return {name: content} of a folder, in whose folders there are further `levels`."""
-    content = {}
+def _pictures(folder: Path, levels: tuple[str, ...], others: list[Path]) -> list[Path]:
+    """List the pictures in a folder, in whose folders there are further `levels`, sorted."""
+    files = []
     for path in _entries(folder):
         is_file, suffix = os.path.isfile(path), path.suffix.lower()
         if not levels:
             allowed = f"only pictures ({', '.join(SUFFIXES)}) at this level, each a regular file"
             _require(is_file and suffix in SUFFIXES, path, allowed)
-            content[path.name] = path
+            files.append(path)
         elif is_file and suffix not in Image.registered_extensions():
             others.append(path)
         else:
             _require(os.path.isdir(path), path, f"only {levels[0]} at this level")
             _require(path.name == paths.escaped(path.name), path, "a name in UTF-8")
-            content[path.name] = _classes(path, levels[1:], others)
-    _require(bool(content), folder, f"a folder that holds {levels[0] if levels else 'pictures'}")
-    return content
+            files += _pictures(path, levels[1:], others)
+    _require(bool(files), folder, f"a folder that holds {levels[0] if levels else 'pictures'}")
+    return files
 
 
 def _entries(folder: Path) -> list[Path]:

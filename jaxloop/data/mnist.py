@@ -10,14 +10,14 @@ import math
 import os
 import re
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from jaxloop.data import paths, prepared
-from jaxloop.data.colorize import colored
+from jaxloop.data.colorize import Part, colored
 from jaxloop.data.paths import require
+from jaxloop.errors import refusing
 from jaxloop.spec import Data
 from jaxloop.types import Dataset
 
@@ -28,8 +28,6 @@ _COUNTS = {
     "t10k": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
 }
 _MD5 = {"train": "6bbc9ace898e44ae57da46a324031adb", "t10k": "2646ac647ad5339dbf082846283269ea"}
-
-Part = tuple[np.ndarray, np.ndarray]  # images uint8 [n 28 28], labels int [n]
 
 
 def load(data: Data) -> Dataset:
@@ -42,11 +40,9 @@ def load(data: Data) -> Dataset:
     if data.path:
         parts = _from_folder(Path(data.path))
     else:
-        splits = prepared.read("mnist", ("train", "test"))[0]
-        parts = {
-            part: (split["image"][..., 0], split["label"])
-            for part, split in zip(_COUNTS, splits.values(), strict=True)
-        }
+        splits, _ = prepared.read("mnist", ("train", "test"))
+        named = zip(_COUNTS, splits.values(), strict=True)
+        parts = {part: (split["image"][..., 0], split["label"]) for part, split in named}
     num_classes = 1 + max(int(label.max()) for _, label in parts.values())
     require(num_classes > 1, data.path, "labels of two or more classes")
     is_mnist, title = _title(parts, by_hash=bool(data.path))
@@ -62,7 +58,7 @@ def load(data: Data) -> Dataset:
             f"{len(label) - first:,} test. Figures are not comparable with those of a training set."
         )
     names = tuple(str(c) if is_mnist else f"class {c}" for c in range(num_classes))
-    return colored(data, train, test, class_names=names, notes=(note,))
+    return colored(data, train, test, names, note)
 
 
 def _title(parts: dict[str, Part], by_hash: bool) -> tuple[bool, str]:
@@ -109,11 +105,9 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Read one whole IDX file of unsigned bytes, gzip where its name ends in .gz: uint8."""
     content = paths.read_bytes(path)
     if path.suffix.lower() == ".gz":
-        try:
+        with refusing(paths.FIELD, str(path), "a file that can be unpacked"):
             content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise paths.refusal(path, f"a file that can be unpacked ({error})") from error
-    magic, start = _header((0,) * dimensions)[:4], 4 * (1 + dimensions)
+    magic, start = bytes([0, 0, 8, dimensions]), 4 * (1 + dimensions)
     first = content[:4].hex() or "nothing"
     require(first == magic.hex(), path, f"an IDX file that starts with {magic.hex()}, not {first}")
     end = f"a whole IDX file; this one ends after {len(content)} bytes, inside its header"
@@ -125,11 +119,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _header(shape: tuple[int, ...]) -> bytes:
-    return struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape), *shape)
-
-
-def _md5(array: np.ndarray) -> str:
-    """Return the MD5 of the unpacked file that holds `array`, uint8."""
-    content = _header(array.shape) + array.tobytes()
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+def _md5(image: np.ndarray) -> str:
+    """Return the MD5 of the unpacked file that holds uint8 [n h w]."""
+    header = struct.pack(">4I", 0x803, *image.shape)
+    return hashlib.md5(header + image.tobytes(), usedforsecurity=False).hexdigest()

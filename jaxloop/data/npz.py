@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxloop.data import paths
-from jaxloop.errors import InputError
+from jaxloop.errors import refusing
 
 _REQUIRED = ("image", "label", "group", "split")
 _OPTIONAL = ("class_names", "group_names")
@@ -19,9 +19,8 @@ def read(path: Path) -> Arrays:
     (integers [n]), `split` ("train" or "test", or 0 or 1, [n]), and, where present, `class_names`
     and `group_names` (strings). Nothing is unpickled.
 
-    Returns:
-      image uint8 [n h w c], c = 1 or 3; label and group int32 [n]; is_test bool [n]; the names of
-      L >= 2 classes and of G groups: by default the number, and "subgroup 1" and so on.
+    Returns image uint8 [n h w c], c = 1 or 3; label and group int32 [n]; is_test bool [n]; the
+    names of L >= 2 classes and of G groups: by default the number, "subgroup 1" and so on.
     """
     arrays = _arrays(path)
     image, split = arrays["image"], arrays["split"]
@@ -50,18 +49,14 @@ def read(path: Path) -> Arrays:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    paths.require(zipfile.is_zipfile(path), path, "a .npz file, as numpy.savez writes it")
-    arrays, name, known = {}, "", _REQUIRED + _OPTIONAL
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            for name in file.files:
-                _require(name in known, path, name, f"no such array; only {', '.join(known)}")
+    arrays, known, whole = {}, _REQUIRED + _OPTIONAL, "a .npz file, as numpy.savez writes it"
+    paths.require(zipfile.is_zipfile(path), path, whole)
+    with refusing(paths.FIELD, str(path), whole), np.load(path, allow_pickle=False) as file:
+        for name in file.files:
+            _require(name in known, path, name, f"no such array; only {', '.join(known)}")
+            allowed = f"in array {name!r}: a whole array without Python objects"
+            with refusing(paths.FIELD, str(path), allowed):
                 arrays[name] = file[name]
-    except InputError:
-        raise
-    except Exception as error:  # whatever NumPy or zipfile raises, the person needs one line
-        allowed = f"a whole array without Python objects ({type(error).__name__}: {error})"
-        raise paths.refusal(path, f"in array {name!r}: {allowed}") from error
     for name in _REQUIRED:
         present = ", ".join(arrays) or "none"
         _require(name in arrays, path, name, f"is missing; there are {present}")

@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
-from jaxloop.errors import InputError
+from jaxloop.errors import InputError, refusing
+
+FIELD = "config.data.path"
 
 
 def refusal(where: Path | str, allowed: str) -> InputError:
-    return InputError("config.data.path", str(where), allowed)
+    return InputError(FIELD, str(where), allowed)
 
 
 def require(ok: bool, where: Path | str, allowed: str) -> None:
@@ -22,18 +24,13 @@ def escaped(name: str) -> str:
 
 def entries(folder: Path) -> list[Path]:
     """Return what is in a folder, hidden files and all, sorted by name."""
-    try:
+    with refusing(FIELD, str(folder), "a folder that exists and may be read", OSError):
         return [folder / name for name in sorted(os.listdir(folder))]
-    except OSError as error:
-        allowed = f"a folder that exists and may be read ({error.strerror})"
-        raise refusal(folder, allowed) from error
 
 
 def read_bytes(path: Path) -> bytes:
     """Return the content of a regular file; a FIFO, socket or device is refused unopened."""
     regular = os.path.isfile(path) or not os.path.exists(path)
     require(regular, path, "a regular file: no folder, FIFO, socket or device")
-    try:
+    with refusing(FIELD, str(path), "a file that can be read", OSError):
         return path.read_bytes()
-    except OSError as error:
-        raise refusal(path, f"a file that can be read ({error.strerror})") from error

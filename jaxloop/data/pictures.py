@@ -60,10 +60,8 @@ def read(paths: Sequence[Path], size: int) -> Pictures:
     """Decode n PNG and JPEG files, turn them upright, make them RGB, crop and resize them.
 
     Values of 16 bits are scaled by the largest of all files. Several pictures at a time: Pillow
-    works outside the interpreter lock. In memory are the result and one picture a thread.
-
-    Raises:
-      InputError: a file that cannot be read or decoded, or is animated: the first such of `paths`.
+    works outside the interpreter lock. In memory are the result and one picture a thread. Raises
+    InputError for the first of `paths` that cannot be read or decoded, or is animated.
     """
     pictures = _squares(lambda i: _decode(paths[i]), len(paths), size)
     bits, deep = pictures.bits(), np.flatnonzero(pictures.peak >= 0)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxloop.data.paths import refusal
-from jaxloop.errors import InputError
+from jaxloop.data.paths import FIELD, refusal
+from jaxloop.errors import refusing
 
 # What tensorflow-datasets needs to prepare a data set, and does not declare.
 _PREPARES = ("tensorflow", "importlib_resources")
@@ -26,44 +26,30 @@ def read(
 
     data_dir: where prepared data sets lie; None: TFDS_DATA_DIR, or the library's default folder.
 
-    Returns:
-      {split: arrays}, in the library's order, not that of the published files; and the names of the
-      classes of each feature that has some.
-
-    Raises:
-      InputError: of the field `data.path`, because a path is the way round it.
+    Returns {split: arrays}, in the library's order, not that of the published files; and the names
+    of the classes of each feature that has some. Raises InputError of the field `data.path`,
+    because a path is the way round it.
     """
-    if importlib.util.find_spec("tensorflow_datasets") is None:
-        raise _refusal(name, "pip install tensorflow-datasets")
     import tensorflow_datasets as tfds
 
-    attempt = "a readable data set; tensorflow-datasets says"
-    try:  # array_record is the format that can be read without TensorFlow
+    instead = f"or give data.path, a folder with the published files of {name!r}"
+    with refusing(FIELD, "", f"a data set that tensorflow-datasets can read; {instead}"):
+        # array_record is the format that can be read without TensorFlow
         builder: Any = tfds.builder(name, data_dir=data_dir, file_format="array_record")
-        where = f"a whole prepared data set in {builder.data_dir}"
-        if not builder.is_prepared():
-            missing = [module for module in _PREPARES if importlib.util.find_spec(module) is None]
-            if missing:
-                needs = f"preparing it needs {' and '.join(missing)}: {_INSTALL}"
-                raise _refusal(name, f"{where}; {needs}")
-            attempt = "a data set that can be downloaded; it failed"
+    where = f"a whole prepared data set in {builder.data_dir}"
+    if not builder.is_prepared():
+        missing = [module for module in _PREPARES if importlib.util.find_spec(module) is None]
+        if missing:
+            needs = f"preparing it needs {' and '.join(missing)}: {_INSTALL}"
+            raise refusal("", f"{where}; {needs}; {instead}")
+        with refusing(FIELD, "", f"a data set that can be downloaded; {instead}"):
             builder.download_and_prepare()
-        attempt = f"{where}; reading this one failed"
+    with refusing(FIELD, "", f"{where}; {instead}"):
         features = builder.info.features.items()
         names = {key: tuple(f.names) for key, f in features if hasattr(f, "names")}
         return {split: _stack(builder.as_data_source(split)) for split in splits}, names
-    except InputError:
-        raise
-    except Exception as error:  # whatever the library or the file system raises
-        line = (str(error).strip().splitlines() or [""])[0][:300]  # libraries add pages of advice
-        raise _refusal(name, f"{attempt}: {type(error).__name__}: {line}") from error
 
 
 def _stack(source) -> Split:
     examples = [source[i] for i in range(len(source))]
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
-
-
-def _refusal(name: str, allowed: str) -> InputError:
-    instead = "give data.path, a folder with the data set's own files"
-    return refusal("", f"{allowed}; or {instead} (data set {name!r})")

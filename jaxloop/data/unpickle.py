@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxloop.data import paths
+from jaxloop.errors import refusing
 
 
 def read(path: Path) -> object:
@@ -16,11 +17,8 @@ def read(path: Path) -> object:
     A class or function that is not admitted is refused, and not even imported.
     """
     content = paths.read_bytes(path)
-    try:
+    with refusing(paths.FIELD, str(path), "a whole pickle of byte arrays, text and numbers"):
         return _Unpickler(io.BytesIO(content), encoding="bytes").load()
-    except Exception as error:  # a broken pickle can raise anything; the person needs one line
-        allowed = "a whole pickle of byte arrays, text and numbers"
-        raise paths.refusal(path, f"{allowed} ({type(error).__name__}: {error})") from error
 
 
 def _dtype(name, *_):

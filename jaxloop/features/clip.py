@@ -6,7 +6,7 @@ that are missing at random.
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from flax import serialization
 
-from jaxloop.errors import InputError
+from jaxloop.errors import InputError, refusing
 from jaxloop.features import clip_preprocessing
 from jaxloop.features.clip_preprocessing import Preprocessing
 from jaxloop.features.network import Network
@@ -25,12 +25,9 @@ from jaxloop.weights import files, hub, state_dict
 FIELD = "config.measure.clip"
 FOLDER = "a folder that exists"
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-# The first that there is is read.
-WEIGHTS = ("model.safetensors", "flax_model.msgpack", "pytorch_model.bin")
+WEIGHTS = ("model.safetensors", "flax_model.msgpack", "pytorch_model.bin")  # the first is read
 # What images go through, and what the module wants beside.
 IMAGE = ("vision_model", "visual_projection", "logit_scale")
-
-Refuse = Callable[[str], InputError]  # what is allowed -> the error
 
 
 class Clip(NamedTuple):
@@ -39,7 +36,6 @@ class Clip(NamedTuple):
     field, path: what it was given in, and as. Errors name both.
     folder, weights: of its files, and the file of `WEIGHTS` in it.
     model: transformers' FlaxCLIPModel, without weights.
-    preprocessing: how images come to its size.
     """
 
     field: str
@@ -51,10 +47,7 @@ class Clip(NamedTuple):
 
 
 def load(path: str | os.PathLike) -> Network:
-    """Return the network of CLIP's image features, d = projection_dim, not of length 1.
-
-    Raises InputError as `find` and `params` do.
-    """
+    """Return the network of CLIP's image features, d = projection_dim, not of length 1."""
     clip = find(path)
     dim, sha256 = clip.model.config.projection_dim, files.sha256(clip.weights)
     apply = partial(image_features, clip.model, clip.preprocessing)
@@ -84,11 +77,9 @@ def settings(clip: Clip) -> str:
 def find(path: str | os.PathLike, field: str = FIELD, others: Sequence[str] = ()) -> Clip:
     """Find a model and read all but its weights, which `params` reads.
 
-    Args:
-      path: a folder with config.json and one of `WEIGHTS`, or a hub name, as
-        openai/clip-vit-base-patch32. Without preprocessor_config.json, OpenAI's values hold.
-      field: what the path was given in.
-      others: names of further files to fetch of a hub name.
+    path: a folder with config.json and one of `WEIGHTS`, or a hub name, as
+      openai/clip-vit-base-patch32. Without preprocessor_config.json, OpenAI's values hold.
+    field: what the path was given in. others: names of further files to fetch of a hub name.
 
     Raises InputError: neither, no CLIP, an unreadable file, preprocessing of another kind.
     """
@@ -101,11 +92,12 @@ def find(path: str | os.PathLike, field: str = FIELD, others: Sequence[str] = ()
     weights = [folder / name for name in WEIGHTS if (folder / name).is_file()]
     if not weights:
         raise refuse(f"a folder that holds the weights, as one of {', '.join(WEIGHTS)}")
-    config = _json(folder / CONFIG, refuse)
+    config = _json(folder / CONFIG, field, path)
     if config.get("model_type") != "clip":
         raise refuse(f"a CLIP; the {CONFIG} of this one is of a {config.get('model_type')!r}")
-    model = module(config, refuse)
-    options = _json(folder / PREPROCESSOR, refuse) if (folder / PREPROCESSOR).exists() else {}
+    model = module(config, field, path)
+    told = (folder / PREPROCESSOR).exists()
+    options = _json(folder / PREPROCESSOR, field, path) if told else {}
     side = model.config.vision_config.image_size
     preprocessing = clip_preprocessing.parse(options, side, refuse)
     return Clip(field, path, folder, weights[0], model, preprocessing)
@@ -120,10 +112,8 @@ def params(clip: Clip) -> PyTree:
     refusal = (field, path, f"weights of this CLIP in {file.name}")
     wanted = files.flat(clip.model.params_shape_tree)
     if file.suffix == ".msgpack":
-        try:
+        with refusing(field, path, f"a whole {file.name}"):
             params = files.flat(serialization.msgpack_restore(file.read_bytes()))
-        except Exception as error:  # of any kind, for the bytes may be anything
-            raise InputError(field, path, f"a whole {file.name} ({type(error).__name__})") from None
     else:
         is_torch = file.suffix != files.SUFFIX
         metadata, state = ({}, {}) if is_torch else files.read_safetensors(file, field, path)
@@ -136,23 +126,18 @@ def params(clip: Clip) -> PyTree:
     return files.nested({name: np.asarray(x, np.float32) for name, x in params.items()})
 
 
-def _json(path: Path, refuse: Refuse) -> dict:
-    try:
+def _json(path: Path, field: str, value: str) -> dict:
+    with refusing(field, value, f"a folder whose {path.name} can be read"):
         content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise refuse(f"a folder whose {path.name} can be read ({error})") from None
     if not isinstance(content, dict):
-        raise refuse(f"a folder whose {path.name} is an object")
+        raise InputError(field, value, f"a folder whose {path.name} is an object")
     return content
 
 
-def module(config: dict, refuse: Refuse) -> Any:
+def module(config: dict, field: str = "", value: str = "") -> Any:
     """Return the FlaxCLIPModel of a configuration, without weights."""
     import transformers  # here, because its import takes seconds
 
     transformers.logging.set_verbosity_error()  # it warns that its Flax classes end with version 4
-    try:
+    with refusing(field, value, "a CLIP that transformers can build"):
         return transformers.FlaxCLIPModel(transformers.CLIPConfig.from_dict(config), _do_init=False)
-    except Exception as error:  # of any kind, for a configuration may say anything
-        reason = f"{type(error).__name__}: {error}"
-        raise refuse(f"a CLIP that transformers can build ({reason})") from None

@@ -33,7 +33,7 @@ class Preprocessing(NamedTuple):
 def parse(options: Mapping, side: int, refuse: Callable[[str], InputError]) -> Preprocessing:
     """Read a preprocessor_config.json, {} where there is none, for images of `side` pixels.
 
-    Raises what `refuse` makes of what is allowed, if it asks for something else.
+    Raises InputError, by `refuse`, if it asks for something else.
     """
     square = {"height": side, "width": side}
     size: Any = options.get("size", side)
@@ -67,8 +67,8 @@ def preprocess(how: Preprocessing, image: Array | np.ndarray) -> Array:
     """Resize, crop and normalise uint8 [n h w 3]: float32 [n side side 3]."""
     h, w = image.shape[1:3]
     rows, columns = (_filter(old, int(how.shorter * old / min(h, w)), how.side) for old in (h, w))
-    pixels = _whole(resizing.along_columns(columns, jnp.asarray(image, jnp.float32)))
-    return normalized(_whole(resizing.along_rows(rows, pixels)), how.mean, how.deviation)
+    pixels = resizing.apply(rows, columns, jnp.asarray(image, jnp.float32), _whole)
+    return normalized(pixels, how.mean, how.deviation)
 
 
 def _filter(old: int, new: int, side: int) -> np.ndarray:

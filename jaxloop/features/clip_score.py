@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloop.errors import InputError
+from jaxloop.errors import InputError, refusing
 from jaxloop.features import clip
 from jaxloop.features.clip import Clip
 from jaxloop.features.clip_preprocessing import Preprocessing
@@ -26,8 +25,7 @@ SPECIAL = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.jso
 HIGHEST_ENDS = 2
 
 
-@dataclass(frozen=True, eq=False)
-class ClipScore:
+class ClipScore(NamedTuple):
     """A CLIP that scores images against one text a class.
 
     sha256: of the published file of weights.
@@ -44,14 +42,10 @@ class ClipScore:
 
 
 def load(path: str | os.PathLike, texts: Sequence[str]) -> ClipScore:
-    """Return the score of a model; the texts go through it here.
+    """Return the score of a model against texts, one a class; they go through it here.
 
-    Args:
-      path: as `clip.find` takes it, a folder with the model's tokenizer too.
-      texts: one a class, in the order of the classes.
-
-    Raises:
-      InputError: as `clip.find`, `tokens` and, at the end, `clip.params` do.
+    path: as `clip.find` takes it, a folder with the model's tokenizer too.
+    Raises InputError as `clip.find`, `tokens` and, at the end, `clip.params` do.
     """
     model = clip.find(path, FIELD, TOKENIZER + SPECIAL)
     token = tokens(model, texts)
@@ -109,13 +103,9 @@ def tokenizer(model: Clip) -> Any:
     """Return transformers' CLIPTokenizerFast of a model's folder. Raises InputError."""
     import transformers  # here, because its import takes seconds
 
-    refuse = partial(InputError, model.field, model.path)
     whole, *parts = ((model.folder / name).is_file() for name in TOKENIZER)
     if not whole and not all(parts):
         allowed = "a folder that holds the tokenizer too, as {} or as {} and {}"
-        raise refuse(allowed.format(*TOKENIZER))
-    try:
+        raise InputError(model.field, model.path, allowed.format(*TOKENIZER))
+    with refusing(model.field, model.path, "a CLIP whose tokenizer transformers can read"):
         return transformers.CLIPTokenizerFast.from_pretrained(model.folder, local_files_only=True)
-    except Exception as error:  # of any kind, for the files may say anything
-        reason = f"{type(error).__name__}: {error}"
-        raise refuse(f"a CLIP whose tokenizer transformers can read ({reason})") from None

@@ -9,7 +9,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,6 @@ URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{F
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 COMMAND = "python -m jaxloop.features.inception convert"
 NETWORK = "weights of this Inception-V3"
-# The head is not read, but tells it from torchvision's network of other weights and 1000 classes.
-HEAD, CLASSES = "params/fc/kernel", 1008
 RESIZES = {"tf": resizing.tensorflow1, "clean": resizing.bicubic}
 IGNORED = r"fc\.bias|AuxLogits\..*|.*\.num_batches_tracked"
 
@@ -45,12 +43,10 @@ def load(path: str | os.PathLike, resize: str = "tf") -> Network:
     resize: "tf", as torch-fidelity and the first FID: TensorFlow 1's bilinear interpolation to
       299x299. "clean", as clean-fid (Parmar et al. 2022, arXiv:2104.11222): PIL's antialiased
       bicubic filter to 299x299, a channel at a time in float32, clipped to [0, 255] and not
-      rounded. After either, (pixel - 128) / 128. Raises ValueError for another.
+      rounded. After either, (pixel - 128) / 128.
 
     Raises InputError: no file, or none that `convert` made, whole and of this network.
     """
-    if resize not in RESIZES:
-        raise ValueError(f"resize={resize!r}: one of {', '.join(RESIZES)}")
     path = str(path)
     if not path.endswith(files.SUFFIX) or not Path(path).is_file():
         target = Path(path).with_suffix(files.SUFFIX) if path else "inception.safetensors"
@@ -83,25 +79,20 @@ def shapes() -> PyTree:
     return jax.eval_shape(lambda: InceptionV3().init(keys.root_key(0), image))
 
 
-def from_torch(state: Mapping[str, np.ndarray], source: str) -> PyTree:
-    """Return the variables, NumPy float32, of pytorch-fid's or torch-fidelity's, without heads.
+def convert(source: Path, target: Path) -> str:
+    """Convert pytorch-fid's file or torch-fidelity's, write `target`, and return a line about it.
 
-    Raises InputError: names the first tensor that is missing, misshapen or none of the network's.
+    Raises InputError: a file that cannot be read or written; the first tensor that is missing,
+    misshapen or none of the network's.
     """
-    wanted = files.flat(shapes()) | {HEAD: jax.ShapeDtypeStruct((DIM, CLASSES), np.float32)}
+    # The head, of 1008 classes, is not kept: it tells the network from torchvision's of 1000.
+    head = jax.ShapeDtypeStruct((DIM, 1008), np.float32)
+    wanted = files.flat(shapes()) | {"params/fc/kernel": head}
     names = {path: state_dict.key(path.partition("/")[2]) for path in wanted}
-    refusal = ("IN", source, NETWORK)
+    refusal = "IN", str(source), NETWORK
+    state = state_dict.read(source)
     variables = state_dict.to_variables(state, names, wanted, refusal, IGNORED)
     del variables["params"]["fc"]
-    return variables
-
-
-def convert(source: Path, target: Path) -> str:
-    """Convert the published file `source`, write `target`, and return a line about it.
-
-    Raises InputError as `state_dict.read`, `from_torch` and `files.write` do.
-    """
-    variables = from_torch(state_dict.read(source), str(source))
     sha256 = files.sha256(source)
     files.write(target, {"format": FORMAT, "source": source.name, "sha256": sha256}, variables)
     other = f"other weights than the published ones, whose sha256 is {SHA256}"

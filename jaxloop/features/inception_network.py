@@ -16,6 +16,9 @@ from jaxloop.ops.layers import BatchNorm
 from jaxloop.types import Array
 
 SIDE, DIM = 299, 2048  # of the images that the network sees, in pixels; of its features
+HALVE = ((3, 3), 2, "VALID")  # kernel, stride and padding of a unit that halves the side
+
+average_pool = partial(nn.avg_pool, window_shape=(3, 3), padding="SAME", count_include_pad=False)
 
 
 class Unit(nn.Module):
@@ -41,76 +44,56 @@ def branch(x: Array, name: str, *layers: tuple) -> Array:
     return x
 
 
-def average_pool(x: Array) -> Array:
-    """Average 3x3 pixels, stride 1, without counting the padding."""
-    return nn.avg_pool(x, (3, 3), padding="SAME", count_include_pad=False)
+class Mixed(nn.Module):
+    """A block: the outputs of `branches`, one of the functions below, concatenated."""
 
-
-class MixedA(nn.Module):
-    """Mixed_5: [n 35 35 c] -> [n 35 35 224+pool]."""
-
-    pool: int
+    branches: Callable[[Array], list[Array]]
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        one = Unit(64, name="branch1x1")(x)
-        five = branch(x, "branch5x5", (48,), (64, (5, 5)))
-        double = branch(x, "branch3x3dbl", (64,), (96, (3, 3)), (96, (3, 3)))
-        pooled = Unit(self.pool, name="branch_pool")(average_pool(x))
-        return jnp.concatenate([one, five, double, pooled], axis=-1)
+        return jnp.concatenate(self.branches(x), axis=-1)
 
 
-class MixedB(nn.Module):
-    """Mixed_6a: [n 35 35 c] -> [n 17 17 480+c]."""
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        three = Unit(384, (3, 3), 2, "VALID", name="branch3x3")(x)
-        double = branch(x, "branch3x3dbl", (64,), (96, (3, 3)), (96, (3, 3), 2, "VALID"))
-        return jnp.concatenate([three, double, max_pool(x, 3, 2)], axis=-1)
+def mixed_5(x: Array, pool: int) -> list[Array]:
+    """Mixed_5b to 5d: [n 35 35 c] -> [n 35 35 224+pool]."""
+    one = Unit(64, name="branch1x1")(x)
+    five = branch(x, "branch5x5", (48,), (64, (5, 5)))
+    double = branch(x, "branch3x3dbl", (64,), (96, (3, 3)), (96, (3, 3)))
+    return [one, five, double, Unit(pool, name="branch_pool")(average_pool(x))]
 
 
-class MixedC(nn.Module):
+def mixed_6a(x: Array) -> list[Array]:
+    """[n 35 35 c] -> [n 17 17 480+c]."""
+    three = Unit(384, *HALVE, name="branch3x3")(x)
+    double = branch(x, "branch3x3dbl", (64,), (96, (3, 3)), (96, *HALVE))
+    return [three, double, max_pool(x, 3, 2)]
+
+
+def mixed_6(x: Array, inner: int) -> list[Array]:
     """Mixed_6b to 6e: [n 17 17 c] -> [n 17 17 768]."""
-
-    inner: int
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        first, wide, high = (self.inner,), (self.inner, (1, 7)), (self.inner, (7, 1))
-        one = Unit(192, name="branch1x1")(x)
-        seven = branch(x, "branch7x7", first, wide, (192, (7, 1)))
-        double = branch(x, "branch7x7dbl", first, high, wide, high, (192, (1, 7)))
-        pooled = Unit(192, name="branch_pool")(average_pool(x))
-        return jnp.concatenate([one, seven, double, pooled], axis=-1)
+    first, wide, high = (inner,), (inner, (1, 7)), (inner, (7, 1))
+    one = Unit(192, name="branch1x1")(x)
+    seven = branch(x, "branch7x7", first, wide, (192, (7, 1)))
+    double = branch(x, "branch7x7dbl", first, high, wide, high, (192, (1, 7)))
+    return [one, seven, double, Unit(192, name="branch_pool")(average_pool(x))]
 
 
-class MixedD(nn.Module):
-    """Mixed_7a: [n 17 17 c] -> [n 8 8 512+c]."""
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        last = ((3, 3), 2, "VALID")
-        three = branch(x, "branch3x3", (192,), (320, *last))
-        seven = branch(x, "branch7x7x3", (192,), (192, (1, 7)), (192, (7, 1)), (192, *last))
-        return jnp.concatenate([three, seven, max_pool(x, 3, 2)], axis=-1)
+def mixed_7a(x: Array) -> list[Array]:
+    """[n 17 17 c] -> [n 8 8 512+c]."""
+    three = branch(x, "branch3x3", (192,), (320, *HALVE))
+    seven = branch(x, "branch7x7x3", (192,), (192, (1, 7)), (192, (7, 1)), (192, *HALVE))
+    return [three, seven, max_pool(x, 3, 2)]
 
 
-class MixedE(nn.Module):
-    """Mixed_7b and 7c: [n 8 8 c] -> [n 8 8 2048]. `pool`: of the last branch."""
-
-    pool: Callable[[Array], Array]
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        wide, high = partial(Unit, 384, (1, 3)), partial(Unit, 384, (3, 1))
-        outputs = [Unit(320, name="branch1x1")(x)]
-        three = branch(x, "branch3x3", (384,))
-        outputs += [wide(name="branch3x3_2a")(three), high(name="branch3x3_2b")(three)]
-        double = branch(x, "branch3x3dbl", (448,), (384, (3, 3)))
-        outputs += [wide(name="branch3x3dbl_3a")(double), high(name="branch3x3dbl_3b")(double)]
-        outputs += [Unit(192, name="branch_pool")(self.pool(x))]
-        return jnp.concatenate(outputs, axis=-1)
+def mixed_7(x: Array, pool: Callable[[Array], Array]) -> list[Array]:
+    """Mixed_7b and 7c: [n 8 8 c] -> [n 8 8 2048]."""
+    wide, high = partial(Unit, 384, (1, 3)), partial(Unit, 384, (3, 1))
+    outputs = [Unit(320, name="branch1x1")(x)]
+    three = branch(x, "branch3x3", (384,))
+    outputs += [wide(name="branch3x3_2a")(three), high(name="branch3x3_2b")(three)]
+    double = branch(x, "branch3x3dbl", (448,), (384, (3, 3)))
+    outputs += [wide(name="branch3x3dbl_3a")(double), high(name="branch3x3dbl_3b")(double)]
+    return [*outputs, Unit(192, name="branch_pool")(pool(x))]
 
 
 class InceptionV3(nn.Module):
@@ -118,7 +101,7 @@ class InceptionV3(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        x = Unit(32, (3, 3), 2, "VALID", name="Conv2d_1a_3x3")(x)
+        x = Unit(32, *HALVE, name="Conv2d_1a_3x3")(x)
         x = Unit(32, (3, 3), padding="VALID", name="Conv2d_2a_3x3")(x)
         x = Unit(64, (3, 3), name="Conv2d_2b_3x3")(x)
         x = max_pool(x, 3, 2)
@@ -126,11 +109,12 @@ class InceptionV3(nn.Module):
         x = Unit(192, (3, 3), padding="VALID", name="Conv2d_4a_3x3")(x)
         x = max_pool(x, 3, 2)
         for letter, pool in zip("bcd", (32, 64, 64), strict=True):
-            x = MixedA(pool, name=f"Mixed_5{letter}")(x)
-        x = MixedB(name="Mixed_6a")(x)
+            x = Mixed(partial(mixed_5, pool=pool), name=f"Mixed_5{letter}")(x)
+        x = Mixed(mixed_6a, name="Mixed_6a")(x)
         for letter, inner in zip("bcde", (128, 160, 160, 192), strict=True):
-            x = MixedC(inner, name=f"Mixed_6{letter}")(x)
-        x = MixedD(name="Mixed_7a")(x)
-        x = MixedE(average_pool, name="Mixed_7b")(x)
-        x = MixedE(partial(max_pool, window=3, stride=1, padding=1), name="Mixed_7c")(x)
+            x = Mixed(partial(mixed_6, inner=inner), name=f"Mixed_6{letter}")(x)
+        x = Mixed(mixed_7a, name="Mixed_7a")(x)
+        maximum = partial(max_pool, window=3, stride=1, padding=1)
+        for letter, pool in (("b", average_pool), ("c", maximum)):
+            x = Mixed(partial(mixed_7, pool=pool), name=f"Mixed_7{letter}")(x)
         return x.mean(axis=(1, 2))

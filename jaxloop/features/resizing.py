@@ -4,6 +4,7 @@ The matrices are made on the host in the precision of the program that they foll
 """
 
 import functools
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,19 +15,14 @@ from jaxloop.types import Array
 _product = functools.partial(jnp.einsum, precision="highest")
 
 
-def apply(rows: np.ndarray, columns: np.ndarray, image: Array) -> Array:
-    """Resize float32 [n h w c] to [n h' w' c] by rows [h' h] and columns [w' w]."""
-    return along_rows(rows, along_columns(columns, image))
+def apply(
+    rows: np.ndarray, columns: np.ndarray, image: Array, after: Callable = lambda x: x
+) -> Array:
+    """Resize float32 [n h w c] to [n h' w' c] by columns [w' w], then by rows [h' h].
 
-
-def along_columns(columns: np.ndarray, image: Array) -> Array:
-    """Resize the width: float32 [n h w c] -> [n h w' c], with columns [w' w]."""
-    return _product("jw,nhwc->nhjc", columns, image)
-
-
-def along_rows(rows: np.ndarray, image: Array) -> Array:
-    """Resize the height: float32 [n h w c] -> [n h' w c], with rows [h' h]."""
-    return _product("ih,nhwc->niwc", rows, image)
+    after: applied to the result of each.
+    """
+    return after(_product("ih,nhwc->niwc", rows, after(_product("jw,nhwc->nhjc", columns, image))))
 
 
 @functools.cache

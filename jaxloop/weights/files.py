@@ -19,7 +19,7 @@ import safetensors
 import safetensors.numpy
 from flax import traverse_util
 
-from jaxloop.errors import EXIT_CODE, InputError
+from jaxloop.errors import EXIT_CODE, InputError, refusing
 from jaxloop.files import write_atomic
 from jaxloop.types import PyTree
 
@@ -27,6 +27,7 @@ ENTRY = "jaxloop"  # of a converted file's metadata
 SUFFIX = ".safetensors"
 SHA256 = re.compile("[0-9a-f]{64}")
 NAMES_SHOWN = 3  # of what a refused file holds
+_FILE_ERRORS = OSError, safetensors.SafetensorError
 
 
 def flat(variables: PyTree) -> dict[str, Any]:
@@ -43,13 +44,12 @@ def read_safetensors(
     path: str | os.PathLike, field: str, value: object, tensors: bool = True
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """Return (metadata, tensors) of a file. Raises InputError for the `value` of `field`."""
-    try:
-        with safetensors.safe_open(path, "np") as file:
-            return file.metadata() or {}, file.get_tensors() if tensors else {}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(field, str(value), f"a whole .safetensors file ({error})") from None
-    except (TypeError, AttributeError) as error:  # NumPy's errors for bfloat16 and float8
-        raise InputError(field, str(value), f"tensors of a type that NumPy has ({error})") from None
+    name = str(value)
+    whole = refusing(field, name, "a whole .safetensors file", _FILE_ERRORS)
+    # NumPy's errors for bfloat16 and float8
+    typed = refusing(field, name, "tensors of a type that NumPy has", (TypeError, AttributeError))
+    with whole, typed, safetensors.safe_open(path, "np") as file:
+        return file.metadata() or {}, file.get_tensors() if tensors else {}
 
 
 def sha256(path: str | os.PathLike) -> str:
@@ -62,11 +62,9 @@ def write(path: Path, description: Mapping[str, object], variables: PyTree) -> N
     """Write a converted file, whole or not at all. Raises InputError for OUT if it cannot be."""
     # safetensors copies memory as it lies, and would write a transposed view wrongly.
     tensors = {k: np.ascontiguousarray(x, np.float32) for k, x in flat(variables).items()}
-    try:
+    with refusing("OUT", str(path), "a file that can be written", _FILE_ERRORS):
         # Several entries of metadata would be written in any order: other bytes of the same source.
         write_atomic(path, safetensors.numpy.save(tensors, {ENTRY: json.dumps(description)}))
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError("OUT", str(path), f"a file that can be written ({error})") from None
 
 
 def describe(
@@ -76,13 +74,10 @@ def describe(
     format_name: str,
     checks: Mapping[str, Callable[[object], bool]],
 ) -> dict[str, Any]:
-    """Return the description in a converted file; reads its first bytes only.
+    """Return the description in a file that `command` made; reads its first bytes only.
 
-    Args:
-      command: the command that makes such files.
-      format_name: the value that "format" must have; it is not returned.
-      checks: name of a value beside "source" and "sha256" -> whether it is valid.
-
+    format_name: the value that "format" must have; it is not returned.
+    checks: name of a value beside "source" and "sha256" -> whether it is valid.
     Raises InputError for the `path` that was given as `field`.
     """
     metadata, _ = read_safetensors(path, field, path, tensors=False)
@@ -118,7 +113,6 @@ def check_tensors(
     """Refuse the first tensor that is missing, misshapen, or none of the network's.
 
     network: what weights were expected, in words. given, wanted: whatever has a shape, by name.
-
     Raises InputError for the `value` of `field`.
     """
     for name in (*wanted, *given):
@@ -150,27 +144,27 @@ def convert_command(
 ) -> int:
     """Run `python -m MODULE convert [NAME] IN OUT`, the `command`; return the exit code, 0 or 2.
 
-    Args:
-      convert: (NAME where there are `names`, IN, OUT) -> the line to print; raises InputError.
-      source: what IN is, for the help.
+    convert: (NAME where there are `names`, IN, OUT) -> the line to print; raises InputError.
+    source: what IN is, for the help.
     """
-    about = "convert a published file of weights to Linen variables"
-    parser = _Parser(prog=command.removesuffix(" convert"), description="Weights for jaxloop.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    positional = commands.add_parser("convert", help=about, description=about).add_argument
+    about = "Convert a published file of weights to Linen variables."
+    parser = _Parser(prog=command.removesuffix(" convert"), description=about)
+    positional = parser.add_argument
+    positional("command", metavar="COMMAND", choices=["convert"], help="convert")
     if names:
         positional("name", metavar="NAME", help=", ".join(names))
     positional("source", metavar="IN", type=Path, help=source)
     positional("target", metavar="OUT", type=Path, help="a .safetensors file, replaced")
     try:
-        arguments = parser.parse_args(argv)
-        target = arguments.target
-        if names and arguments.name not in names:
-            raise InputError("NAME", arguments.name, names)
-        if target.suffix != SUFFIX or target.resolve() == arguments.source.resolve():
+        arguments = vars(parser.parse_args(argv))
+        del arguments["command"]
+        target = arguments["target"]
+        if names and arguments["name"] not in names:
+            raise InputError("NAME", arguments["name"], names)
+        if target.suffix != SUFFIX or target.resolve() == arguments["source"].resolve():
             allowed = "a path that ends in .safetensors and is not IN"
             raise InputError("OUT", str(target), allowed)
-        print(convert(**vars(arguments)))
+        print(convert(**arguments))
     except (InputError, OSError) as error:
         print(f"jaxloop: {error}", file=sys.stderr)
         return EXIT_CODE

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxloop.errors import InputError
+from jaxloop.errors import InputError, refusing
 
 FIELD = "config.classifier.pretrained"
 FILE = "model.safetensors"
@@ -21,6 +21,12 @@ ARCHITECTURES = {
 OTHERWISE_NORMALISED = ("miil_in21k", "miil_in21k_ft_in1k", "ra4_e3600_r224_in1k")
 
 
+def require(ok: bool, entry: str, allowed: str) -> None:
+    """Raise InputError for an entry of `FIELD` unless `ok`."""
+    if not ok:
+        raise InputError(FIELD, entry, allowed)
+
+
 def is_name(entry: str) -> bool:
     """Return whether an entry reads as owner/name, and not as a file."""
     suffixes = (".safetensors", ".pth", ".pt")
@@ -31,12 +37,10 @@ def is_name(entry: str) -> bool:
 def architecture(entry: str) -> str:
     """Return the network of a hub name. Raises InputError before anything is fetched."""
     name, _, tag = entry.partition("/")[2].partition(".")
-    if name not in ARCHITECTURES:
-        allowed = f"files that exist, or hub names of timm's {', '.join(ARCHITECTURES)}"
-        raise InputError(FIELD, entry, allowed)
-    if tag in OTHERWISE_NORMALISED:
-        allowed = f"weights trained on images normalised as ImageNet's; {tag}'s were not"
-        raise InputError(FIELD, entry, allowed)
+    names = ", ".join(ARCHITECTURES)
+    require(name in ARCHITECTURES, entry, f"files that exist, or hub names of timm's {names}")
+    allowed = f"weights trained on images normalised as ImageNet's; {tag}'s were not"
+    require(tag not in OTHERWISE_NORMALISED, entry, allowed)
     return ARCHITECTURES[name]
 
 
@@ -45,10 +49,9 @@ def fetch(
 ) -> Path:
     """Fetch files of a hub name into the hub's cache, unless they are there; return the folder.
 
-    Args:
-      alternative: what else than a hub name the `field` takes, in words.
-      weights: names of files; the first that exists is fetched, as each may be gigabytes.
-      others: names of files that are fetched where they exist.
+    alternative: what else than a hub name the `field` takes, in words.
+    weights: names of files; the first that exists is fetched, as each may be gigabytes.
+    others: names of files that are fetched where they exist.
 
     Raises InputError for the `name` that was given as `field`.
     """
@@ -56,14 +59,11 @@ def fetch(
 
     huggingface_hub.logging.set_verbosity_error()  # it warns of every retry
     folder = Path()
-    try:
+    # Errors are of three libraries' kinds: no network, no such name, a full disk.
+    with refusing(field, name, f"{alternative}, or a hub name whose files can be fetched"):
         for file in weights:
             patterns = [*others, file]
             folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
             if (folder / file).exists():
                 break
-    except Exception as error:  # of three libraries' kinds: no network, no such name, a full disk
-        reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-        allowed = f"{alternative}, or a hub name whose files can be fetched ({reason})"
-        raise InputError(field, name, allowed) from None
     return folder

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +28,23 @@ def read(source: Path, field: str = "IN") -> dict[str, np.ndarray]:
     """
     if source.suffix == files.SUFFIX:
         return without_prefix(files.read_safetensors(source, field, source)[1])
+    refuse = partial(InputError, field, str(source))
     try:
         import torch
+
+        content = torch.load(source, map_location="cpu", weights_only=True)
     except ImportError:
         install = "pip install 'jaxloop-experiments[convert]'"
-        allowed = f"torch to read it ({install}), or a .safetensors file"
-        raise InputError(field, str(source), allowed) from None
-    try:
-        content = torch.load(source, map_location="cpu", weights_only=True)
+        raise refuse(f"torch to read it ({install}), or a .safetensors file") from None
     except OSError as error:
-        raise InputError(field, str(source), f"a file that can be read ({error})") from None
-    except Exception as error:  # of any kind, for the bytes may be anything
-        allowed = f"a file of tensors, saved by torch ({type(error).__name__})"
-        raise InputError(field, str(source), allowed) from None
+        raise refuse(f"a file that can be read ({error})") from None
+    except Exception as error:  # torch's message advises to run the file's code
+        raise refuse(f"a file of tensors, saved by torch ({type(error).__name__})") from None
     state = unwrapped(content)
     if state is None:
         names = list(content)[: files.NAMES_SHOWN] if isinstance(content, Mapping) else []
         held = ", ".join(map(repr, names)) or type(content).__name__
-        allowed = f"a file that holds one state dict, of names and tensors; it holds {held}"
-        raise InputError(field, str(source), allowed)
+        raise refuse(f"a file that holds one state dict, of names and tensors; it holds {held}")
     return without_prefix({str(k): x.detach().float().numpy() for k, x in state.items()})
 
 
@@ -101,13 +100,12 @@ def to_variables(
 
     A dense layer may be published as a convolution over all pixels.
 
-    Args:
-      keys: flat name of a variable, as "params/conv1/kernel" -> its key in `state`.
-      shapes: flat name of a variable -> whatever has its shape.
-      refusal: field, value and network, as `files.check_tensors` takes them; it refuses.
-      ignored: a pattern of other keys that `state` may have.
-      grid: side of the grid of pixels that is flattened before "params/Dense_0". Torch flattens
-        [c grid grid], Linen [grid grid c].
+    keys: flat name of a variable, as "params/conv1/kernel" -> its key in `state`.
+    shapes: flat name of a variable -> whatever has its shape.
+    refusal: field, value and network, as `files.check_tensors` takes them; it refuses.
+    ignored: a pattern of other keys that `state` may have.
+    grid: side of the grid of pixels that is flattened before "params/Dense_0". Torch flattens
+      [c grid grid], Linen [grid grid c].
     """
     given = {k: x for k, x in state.items() if k in keys.values() or not re.fullmatch(ignored, k)}
     wanted = {}

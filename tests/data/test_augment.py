@@ -6,7 +6,6 @@ import pytest
 
 from jaxloop import config, keys
 from jaxloop.data.augment import NAMES, augment
-from jaxloop.errors import InputError
 
 N, SIDE, PADDING = 600, 16, 2  # padding = side // 8
 IMAGE = np.random.default_rng(0).integers(
@@ -93,13 +92,6 @@ def test_is_the_same_in_a_loop():
     for step in range(3):
         stepped = jitted(key(step), stepped, "crop_flip")
     np.testing.assert_array_equal(loop(batch), stepped)
-
-
-def test_an_unknown_name_is_refused():
-    with pytest.raises(
-        InputError, match=r"config.classifier.augment='flip'.*none, crop, crop_flip"
-    ):
-        augment(key(), IMAGE[None], "flip")
 
 
 def test_every_name_is_one_that_the_config_admits():

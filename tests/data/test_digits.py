@@ -67,8 +67,6 @@ def test_the_data_set_is_a_function_of_its_settings(digits):
 def test_refusals():
     with pytest.raises(InputError, match=r"config.data.name='digit'.*digits, mnist"):
         data.load(Data(name="digit"))
-    with pytest.raises(InputError, match=r"config.data.path"):
-        data.load(Data(name="digits", path="/somewhere"))
     with pytest.raises(InputError, match=r"config.data.color"):
         data.load(Data(name="digits", color=biased(4)))
 

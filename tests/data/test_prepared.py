@@ -103,13 +103,13 @@ print(dataset.train.image.shape, dataset.test.image.shape, dataset.notes[0])
 def test_a_broken_prepared_set_is_refused(data_dir):
     (shard,) = Path(data_dir).rglob("mnist-train.array_record*")
     shard.write_bytes(b"not an array record")
-    with pytest.raises(InputError, match=r"config.data.path=''.*reading this one failed") as caught:
+    with pytest.raises(InputError, match=r"config.data.path=''.*a whole prepared") as caught:
         prepared.read("mnist", ("train", "test"), data_dir)
     assert data_dir in str(caught.value)
 
 
 def test_a_missing_split_is_refused(data_dir):
-    with pytest.raises(InputError, match=r"reading this one failed.*extra"):
+    with pytest.raises(InputError, match=r"a whole prepared data set.*extra"):
         prepared.read("mnist", ("train", "extra"), data_dir)
 
 
@@ -138,7 +138,7 @@ def test_a_download_that_fails_is_refused_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     monkeypatch.setattr(MNIST, "download_and_prepare", no_network)
     with pytest.raises(
-        InputError, match=r"it failed: ConnectionError: cannot reach the host; or give"
+        InputError, match=r"downloaded; or give .*\(ConnectionError: cannot reach the host\)$"
     ) as caught:
         prepared.read("mnist", ("train", "test"), str(tmp_path))
     assert "advice" not in str(caught.value)

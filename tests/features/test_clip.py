@@ -1,4 +1,3 @@
-import functools
 import hashlib
 import json
 import sys
@@ -43,9 +42,7 @@ def random_params(config=CONFIG):
             random.normal(size=leaf.shape) / np.sqrt(fan_in if leaf.ndim > 1 else 4), np.float32
         )
 
-    return jax.tree.map(
-        draw, clip.module(config, functools.partial(InputError, "", "")).params_shape_tree
-    )
+    return jax.tree.map(draw, clip.module(config).params_shape_tree)
 
 
 @pytest.fixture(scope="module")

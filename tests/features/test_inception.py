@@ -189,11 +189,6 @@ def test_other_files_are_refused(tmp_path):
         inception.load(path)
 
 
-def test_another_resize_is_the_programmers_mistake():
-    with pytest.raises(ValueError, match="resize='bicubic': one of tf, clean"):
-        inception.load("", "bicubic")
-
-
 # Against torch-fidelity's and pytorch-fid's network
 
 
