@@ -6,6 +6,6 @@ one table of all generated images, and their pictures.
 sheets        pictures in PNGs, losslessly, and the hash that names a picture
 store         config.json, provenance/ and images/ of a workdir
 votes         votes.jsonl: appended vote by vote, and which votes stand
-study         agreement of raters, detection of generated images, bins by score
+study         agreement of raters, detection of generated images
 image_table   the table
 """

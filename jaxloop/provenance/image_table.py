@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from jaxloop.errors import InputError
+from jaxloop.errors import InputError, refusing
 from jaxloop.files import write_atomic
 from jaxloop.provenance import sheets, store, votes
 
@@ -28,6 +28,7 @@ KINDS = {
     "votes_keep": "int64", "votes_drop": "int64", "raters": "int64",
     "blind_keep": "int64", "blind_drop": "int64", "picture": "string",
 }  # fmt: skip
+COUNTS = ("votes_keep", "votes_drop", "blind_keep", "blind_drop")
 
 
 def write(workdir: str | os.PathLike, out: str | os.PathLike, format: str = "jsonl") -> Path:
@@ -48,65 +49,51 @@ def write(workdir: str | os.PathLike, out: str | os.PathLike, format: str = "jso
     is_inside = out.resolve().is_relative_to(workdir.resolve())
     if is_run or is_inside or (out.exists() and not out.is_dir()):
         raise InputError("--out", str(out), "a folder, and none that is a run's own or in it")
-    data, votes_on = store.config(workdir)["data"], _votes_on(workdir)
+    data, tally = store.config(workdir)["data"], votes.tally(workdir)
+    num_raters = Counter(
+        (f"{kind}_{vote.verdict}", *key[1:])
+        for kind, part in (("votes", tally.standing), ("blind", tally.blind))
+        for key, vote in part.items()
+    )
     arms = {"main": workdir, "control": workdir / "control"}
     batches = [(arm, (arms[arm], *pair)) for arm in arms for pair in store.pairs(arms[arm])]
     experts = {name for _, at in batches for line in store.lines(*at) for name in line["scores"]}
     columns = [*KINDS, *(f"score_{name}" for name in sorted(experts))]
-    try:
+    with refusing("--out", str(out), "a folder that can be created", OSError):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        allowed = f"a folder that can be created ({error.strerror})"
-        raise InputError("--out", str(out), allowed) from None
     # One batch at a time: a run may have millions of images.
-    rows = ([*_rows(arm, at, data, votes_on, out)] for arm, at in batches)
+    rows = ([*_rows(arm, at, data, num_raters, out)] for arm, at in batches)
     table = out / f"images.{format}"
     write_atomic(table, FORMATS[format](rows, columns))
     return table
 
 
-def _votes_on(workdir: Path) -> Counter:
-    """Return {("votes" or "blind", sha256, class, "keep" or "drop"): number of raters}."""
-    tally = votes.tally(workdir)
-    kinds = {"votes": tally.standing, "blind": tally.blind}
-    return Counter(
-        (kind, *key[1:], vote.verdict) for kind in kinds for key, vote in kinds[kind].items()
-    )
+def _rows(arm: str, at: Sequence, data: dict, num_raters: Counter, out: Path) -> Iterator[dict]:
+    """Yield rows, each after its picture is written.
 
-
-def _rows(arm: str, at: Sequence, data: dict, votes_on: Counter, out: Path) -> Iterator[dict]:
-    """Yield rows, each after its picture is written. at: folder of the arm, generation, seed."""
-    lines = store.lines(*at)
-    for line, picture in zip(lines, _pictures(arm, at, lines, out), strict=True):
-        class_, group = line["class"], line.get("group", -1)
+    Args:
+      at: folder of the arm, generation, seed.
+      num_raters: {("votes_keep", "blind_drop" ..., sha256, class): number of raters}.
+    """
+    lines, sheet = store.lines(*at), store.sheet(*at)
+    images = store.pictures(*at) if sheet.exists() else [None] * len(lines)
+    for line, image in zip(lines, images, strict=True):
+        class_, sha256, path = line["class"], line["sha256"], None
+        if image is not None:
+            if sheets.sha256(image) != sha256:
+                allowed = f"the pictures of its lines; picture {line['index']} is another"
+                raise InputError(sheet.name, str(sheet), allowed)
+            path = f"pictures/{arm}/{sheet.stem}/{line['index']:05d}.png"
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            (out / path).write_bytes(sheets.png(image))
         group_names = _at(data.get("subgroup_names"), class_) or data.get("group_names")
-        counts = {
-            f"{kind}_{verdict}": votes_on[kind, line["sha256"], class_, verdict]
-            for kind in ("votes", "blind") for verdict in ("keep", "drop")
-        }  # fmt: skip
+        counts = {name: num_raters[name, sha256, class_] for name in COUNTS}
         yield {
-            "arm": arm, **line, **counts, "picture": picture,
-            "raters": counts["votes_keep"] + counts["votes_drop"],
-            "class_name": _at(data["class_names"], class_), "group_name": _at(group_names, group),
+            "arm": arm, **line, **counts, "raters": counts["votes_keep"] + counts["votes_drop"],
+            "class_name": _at(data["class_names"], class_),
+            "group_name": _at(group_names, line.get("group", -1)), "picture": path,
             **{f"score_{expert}": score for expert, score in line["scores"].items()},
         }  # fmt: skip
-
-
-def _pictures(arm: str, at: Sequence, lines: list[dict], out: Path) -> Iterator[str | None]:
-    """Write each picture, and yield its path within `out`; None where there is no sheet."""
-    sheet = store.sheet(*at)
-    if not sheet.exists():
-        yield from [None] * len(lines)
-        return
-    folder = Path("pictures", arm, sheet.stem)
-    (out / folder).mkdir(parents=True, exist_ok=True)
-    for line, image in zip(lines, store.pictures(*at), strict=True):
-        if sheets.sha256(image) != line["sha256"]:
-            allowed = f"the pictures of its lines; picture {line['index']} is another"
-            raise InputError(sheet.name, str(sheet), allowed)
-        path = folder / f"{line['index']:05d}.png"
-        (out / path).write_bytes(sheets.png(image))
-        yield path.as_posix()
 
 
 def _at(names: Sequence | None, number: int):

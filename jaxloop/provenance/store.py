@@ -2,6 +2,8 @@
 
 A line of provenance/ has the fields of `GENERATED` and "group". "born" is its generation, "kept" is
 null before the filter has chosen, and "reason" is a code of `REASONS`.
+
+What reads a file raises InputError naming it, or its line, if it is missing, torn or no run's.
 """
 
 import json
@@ -13,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxloop import files
-from jaxloop.errors import InputError
+from jaxloop.errors import InputError, refusing
 from jaxloop.provenance import sheets
 
 LAYOUT = 2  # of a workdir, as in its config.json
@@ -28,20 +30,13 @@ GENERATED = REAL | {
 
 
 def config(workdir: str | os.PathLike) -> dict:
-    """Return config.json: "config", "data" and the rest.
-
-    Raises InputError if it cannot be read, or if another version of jaxloop wrote it.
-    """
+    """Return config.json: "config", "data" and the rest. Another version's is refused."""
     path = Path(workdir, "config.json")
-    try:
+    wrong = (OSError, ValueError, LookupError, TypeError)
+    with refusing(path.name, str(path), "the configuration that a run wrote", wrong):
         content = files.parsed(path.read_bytes())
         spec = content["config"]
         _ = spec["filter"]["name"], spec["loop"]["generations"], content["data"]["class_names"]
-    except OSError as error:
-        raise InputError(path.name, str(path), f"a readable file ({error.strerror})") from None
-    except (ValueError, LookupError, TypeError) as error:
-        allowed = f"the configuration that a run wrote ({error!r})"
-        raise InputError(path.name, str(path), allowed) from None
     if content.get("layout") != LAYOUT:
         allowed = f'a run of this version of jaxloop ("layout": {LAYOUT} in its config.json)'
         raise InputError("WORKDIR", str(workdir), allowed)
@@ -61,10 +56,7 @@ def pairs(workdir: str | os.PathLike) -> list[tuple[int, int]]:
 
 
 def lines(workdir: str | os.PathLike, generation: int, seed: int) -> list[dict]:
-    """Return the lines of a generation and seed, in index order.
-
-    Raises InputError if the file is missing, or naming a line that is not of an image.
-    """
+    """Return the lines of a generation and seed, in index order."""
     return _lines(Path(workdir, "provenance", f"{name(generation, seed)}.jsonl"), GENERATED)
 
 
@@ -74,18 +66,12 @@ def sheet(workdir: str | os.PathLike, generation: int, seed: int) -> Path:
 
 
 def pictures(workdir: str | os.PathLike, generation: int, seed: int) -> np.ndarray:
-    """Return the images of a generation and seed in index order: uint8 [n h w 3].
-
-    Raises InputError naming the file if it is missing, torn, or has not a picture for each line.
-    """
+    """Return the images of a generation and seed, one for each line: uint8 [n h w 3]."""
     return _pictures(sheet(workdir, generation, seed), len(lines(workdir, generation, seed)))
 
 
 def real(workdir: str | os.PathLike) -> tuple[list[dict], np.ndarray]:
-    """Return the lines and images, uint8 [m h w 3], of real training images; m = 0 without any.
-
-    Raises InputError as `lines` and `pictures` do.
-    """
+    """Return the lines and images, uint8 [m h w 3], of real training images; m = 0 without any."""
     path = Path(workdir, "images", "real.png")
     if not path.exists():
         return [], np.zeros((0, 0, 0, 3), np.uint8)
@@ -114,12 +100,8 @@ def _lines(path: Path, kinds: dict) -> list[dict]:
 
 
 def _pictures(path: Path, num: int) -> np.ndarray:
-    try:
+    with refusing(path.name, str(path), "a whole sheet of pictures", (OSError, ValueError)):
         image = sheets.decode(path.read_bytes())
-    except OSError as error:
-        raise InputError(path.name, str(path), f"a readable file ({error.strerror})") from None
-    except ValueError as error:
-        raise InputError(path.name, str(path), f"a whole sheet of pictures ({error})") from None
     if len(image) != num:
         allowed = f"a sheet of {num} pictures, one for each line; it has {len(image)}"
         raise InputError(path.name, str(path), allowed)

@@ -1,4 +1,4 @@
-"""What votes amount to: agreement of raters, detection of generated images; and bins by score.
+"""What votes amount to: agreement of raters, detection of generated images.
 
 All is computed from standing votes. Take `votes.blind`: who has seen the audit or the summary no
 longer judges a picture by its looks, nor apart from others. Intervals are two-sided, of 95 %. A
@@ -8,8 +8,6 @@ value that does not exist is None, and `why` says so in a sentence; else it is "
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from jaxloop.provenance.votes import Key, Vote, grouped
 from jaxloop.statistics import newcombe
@@ -72,24 +70,6 @@ def detection(standing: Mapping[Key, Vote]) -> list[Detection]:
     by_rater = grouped((vote.rater, vote) for vote in standing.values())
     raters = [_detection(rater, votes) for rater, votes in sorted(by_rater.items())]
     return [*raters, _detection(None, list(standing.values()))]
-
-
-def bins(score: np.ndarray, label: np.ndarray | None = None, num: int = 10) -> np.ndarray:
-    """Return bins of equal size by score, as the paper's appendix C: int [n], -1 where NaN.
-
-    Bin 0 has the lowest scores. Sizes differ by one at most. Of equal scores the first comes first.
-
-    Args:
-      label: int [n]; each class is then binned alone.
-    """
-    score = np.asarray(score)
-    label = np.zeros(len(score), int) if label is None else np.asarray(label)
-    number = np.full(len(score), -1)
-    for class_ in np.unique(label):
-        ranked = np.flatnonzero((label == class_) & ~np.isnan(score))
-        ranked = ranked[np.argsort(score[ranked], kind="stable")]
-        number[ranked] = np.arange(len(ranked)) * num // len(ranked)
-    return number
 
 
 def _unequal(values: Counter) -> int:

@@ -12,7 +12,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,23 +94,24 @@ def append(workdir: str | os.PathLike, vote: Vote) -> None:
 
 
 def read(workdir: str | os.PathLike) -> list[Vote]:
-    """Return all whole votes in file order. Raises InputError naming a line that is no vote."""
+    """Return all whole votes in file order. Raises InputError as `tally` does."""
     return tally(workdir).votes
 
 
 def tally(workdir: str | os.PathLike, earlier: Tally = EMPTY) -> Tally:
     """Return all that the file holds; after `earlier`, only what was appended since is parsed.
 
-    Raises InputError as `read` does.
+    Raises InputError naming a line that is no vote.
     """
     path = Path(workdir, FILE)
     content, size = files.tail(path, earlier.end)
     if size < earlier.end:  # another file
         earlier, (content, _) = EMPTY, files.tail(path)
-    if not content:
-        return earlier._replace(torn=earlier.torn - earlier.open, open=False)
     whole, torn = files.whole_lines(content, earlier.line + 1)
-    new = [_vote(fields, f"{path}:{number}") for number, fields in whole]
+    for number, fields in whole:
+        if not _is_vote(fields):
+            raise InputError(f"{path}:{number}", files.shortened(json.dumps(fields)), SHAPE)
+    new = [Vote(*(fields[name] for name in KINDS)) for _, fields in whole]
     line = earlier.line + content.count(b"\n")
     is_open = line + 1 in torn
     return Tally(
@@ -155,17 +156,17 @@ def score(votes: Iterable[Vote], sha256: Sequence[str], class_: Sequence[int]) -
     return np.array([means.get(picture, np.nan) for picture in pictures], np.float32)
 
 
-def progress(scores: Sequence[np.ndarray], reviewed: float) -> Progress:
+def progress(is_voted: Collection[Sequence[bool]], reviewed: float) -> Progress:
     """Return how far people are with the images of a generation.
 
     Args:
-      scores: of each seed's images, as `score`; NaN where nobody voted.
+      is_voted: of each seed's images whether anybody's vote on it stands.
       reviewed: share in [0, 1] of each seed's images that must have a vote.
     """
-    voted = [int(np.isfinite(column).sum()) for column in scores]
-    needed = [math.ceil(reviewed * len(column)) for column in scores]
+    voted = [int(sum(seed)) for seed in is_voted]
+    needed = [math.ceil(reviewed * len(seed)) for seed in is_voted]
     enough = all(have >= must for have, must in zip(voted, needed, strict=True))
-    return Progress(sum(voted), sum(map(len, scores)), sum(needed), enough)
+    return Progress(sum(voted), sum(map(len, is_voted)), sum(needed), enough)
 
 
 def grouped(pairs: Iterable[tuple]) -> dict[Any, list]:
@@ -183,15 +184,9 @@ def _fields(vote: Vote) -> dict:
     return fields
 
 
-def _vote(fields: Any, place: str) -> Vote:
-    if not _is_vote(fields):
-        raise InputError(place, files.shortened(json.dumps(fields)), SHAPE)
-    return Vote(*(fields[name] for name in KINDS))
-
-
 def _is_vote(fields: Any) -> bool:
     if not isinstance(fields, dict) or fields.keys() != KINDS.keys():
         return False
     origin = dict.fromkeys(("generation", "seed"), type(None) if fields["real"] is True else int)
-    kinds = (KINDS | origin).items()
-    return fields["verdict"] in VERDICTS and all(type(fields[name]) is kind for name, kind in kinds)
+    kinds = {name: type(value) for name, value in fields.items()}
+    return fields["verdict"] in VERDICTS and kinds == KINDS | origin

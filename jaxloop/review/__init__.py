@@ -3,13 +3,11 @@
 This room reads a workdir, appends to its votes.jsonl and choices.jsonl, and never imports the loop
 (nor JAX). `python -m jaxloop.review WORKDIR` serves one generation to this machine alone.
 
-deck, material     which pictures a rater sees, in which order; one generation of a workdir
+material, deck     one generation of a workdir; which pictures a rater sees, in which order
 score_bins         a generation in bins by an expert's score
 choices            choices.jsonl: the drop rates that people choose, and when blind votes end
-guard              which requests are answered
-context            what every route answers from
-routes             the pages, and what they send
-app, server        the application around the routes; its socket
+context, routes    what every route answers from; the pages, and what they send
+app                the application around the routes: which requests are answered, the server
 templates, static  the pages, their style and scripts, which load nothing from elsewhere
 
 Raters vote blind: real images are mixed in, and nothing that a browser is sent tells which. Others'

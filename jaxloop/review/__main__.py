@@ -6,6 +6,7 @@ its own command once enough is voted on.
 """
 
 import argparse
+import math
 import sys
 
 from jaxloop import files
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         files.say(f"jaxloop: {error}", sys.stderr)
         return EXIT_CODE
     except KeyboardInterrupt:
-        pass
+        pass  # before the server, which takes it for its end
     files.say("jaxloop: the server has ended; the votes are in the workdir", sys.stderr)
     return 0
 
@@ -43,9 +44,9 @@ def main(argv: list[str] | None = None) -> int:
 def _serve(arguments: argparse.Namespace) -> None:
     generation = arguments.generation
     if generation is not None:
-        generation = _number("--generation", generation, int, lambda number: number >= 0, ">= 0")
-    share = _number("--real", arguments.real, float, lambda share: 0 <= share <= 0.9, "in [0, 0.9]")
-    port = _number("--port", arguments.port, int, lambda port: 0 <= port < 2**16, "in [0, 65535]")
+        generation = _number("--generation", generation, int, 0, math.inf, "an integer >= 0")
+    share = _number("--real", arguments.real, float, 0, 0.9, "a number in [0, 0.9]")
+    port = _number("--port", arguments.port, int, 0, 65535, "an integer in [0, 65535]")
     try:
         from jaxloop.review import app, material
     except ModuleNotFoundError as error:
@@ -58,14 +59,14 @@ def _serve(arguments: argparse.Namespace) -> None:
     app.serve(material.load(workdir, generation, share), port, arguments.rater)
 
 
-def _number(flag: str, text: str, kind: type, is_allowed, allowed: str):
+def _number(flag: str, text: str, kind: type, low: float, high: float, allowed: str):
     try:
         number = kind(text)
+        if low <= number <= high:
+            return number
     except ValueError:
-        number = None
-    if number is None or not is_allowed(number):
-        raise InputError(flag, text, f"{'an integer' if kind is int else 'a number'} {allowed}")
-    return number
+        pass
+    raise InputError(flag, text, allowed)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,53 @@
-"""The application, with what comes before and after every route; and the server around it."""
+"""The application, with what comes before and after every route; and the server around it.
 
-import os
+Any page that is open in the same browser can send requests to 127.0.0.1. So a request must name
+this server as its host (a foreign name that resolves to 127.0.0.1 does not), and a vote must come
+from a page that this very process served. A page of another origin may link here, but load nothing
+from here into itself, which would count as seen.
+
+There are no passwords: whoever has an account on this machine can reach the server, and vote under
+any name.
+"""
+
+import hmac
 import socket
-import urllib.parse
 
 import flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from jaxloop import files
-from jaxloop.errors import InputError
-from jaxloop.review import guard, routes
+from jaxloop.errors import InputError, refusing
+from jaxloop.review import routes
 from jaxloop.review.context import Review, Visit, sent
-from jaxloop.review.guard import ADDRESS
 from jaxloop.review.material import Material
+
+ADDRESS = "127.0.0.1"
+TOKEN = "X-Review-Token"  # another origin's page cannot send it unless the server agrees
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 
 
 def serve(material: Material, port: int, rater: str | None) -> None:
     """Serve until an interrupt. port: 0 = any free one. Raises InputError on a bad port or name."""
-    try:
+    with refusing("--port", port, "a free port, or 0 for any", OSError):
         listener = socket.create_server((ADDRESS, port), backlog=128)
-    except OSError as error:
-        allowed = f"a free port, or 0 for any ({os.strerror(error.errno or 0)})"
-        raise InputError("--port", port, allowed) from None
     with listener:
         port = listener.getsockname()[1]
         app = create(material, port, rater)
         # By its file descriptor: werkzeug's own bind would end the process where the port is taken.
         quiet = type("Quiet", (WSGIRequestHandler,), {"log_request": lambda *_: None})
         server = make_server(ADDRESS, port, app, True, 1, quiet, fd=listener.fileno())
-        torn = app.extensions["review"].tally().torn
+        torn = app.extensions["review"].tally.torn
         files.say(f"{described(material, torn)} at http://{ADDRESS}:{port}/")
         server.serve_forever()
 
@@ -50,7 +68,7 @@ def create(material: Material, port: int, rater: str | None = None) -> flask.Fla
     """
     if rater is not None and not routes.cleaned(rater):
         raise InputError("--rater", rater, routes.NAME)
-    app = flask.Flask(__name__, static_folder=None)
+    app = flask.Flask(__name__)
     app.url_map.merge_slashes = False  # what is not served is not found, and not sent elsewhere
     app.config["MAX_CONTENT_LENGTH"] = 10_000
     app.extensions["review"] = Review(material, port, routes.cleaned(rater))
@@ -62,14 +80,33 @@ def create(material: Material, port: int, rater: str | None = None) -> flask.Fla
     return app
 
 
+def refusal(method: str, headers, port: int, token: str) -> tuple[int, str] | None:
+    """Return (HTTP status, sentence) of a request that is refused; None for one to be answered."""
+    host = headers.get("Host", "")
+    if host not in (f"{ADDRESS}:{port}", f"localhost:{port}"):
+        return 403, f"this server answers as http://{ADDRESS}:{port}/ only"
+    if method not in ("GET", "POST"):
+        return 405, "only GET and POST are answered"
+    is_same_site = headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+    if method == "GET" and not is_same_site and headers.get("Sec-Fetch-Dest") != "document":
+        return 403, "this is asked for by a page of another site"
+    if method == "POST":
+        if headers.get("Origin", f"http://{host}") != f"http://{host}":
+            return 403, "this comes from a page of another origin"
+        if not is_same_site:
+            return 403, "this comes from a page of another site"
+        if not hmac.compare_digest(headers.get(TOKEN, "").encode(), token.encode()):
+            return 403, "this page is of an earlier start of the server; load it again"
+    return None
+
+
 def _admit():
     """Refuse a request from elsewhere, of nobody, or of the page of another rater."""
     request, review = flask.request, flask.current_app.extensions["review"]
-    refusal = guard.refusal(request.method, request.headers, review.port, review.token)
-    if refusal:
-        flask.abort(*refusal)
-    cookie = urllib.parse.unquote(request.cookies.get(f"rater_{review.port}", ""))
-    rater = review.rater or routes.cleaned(cookie)
+    refused = refusal(request.method, request.headers, review.port, review.token)
+    if refused:
+        flask.abort(*refused)
+    rater = review.rater or routes.cleaned(request.cookies.get(review.cookie))
     flask.g.visit = Visit(rater)
     if not request.endpoint or request.endpoint in routes.OPEN:
         return None
@@ -83,7 +120,7 @@ def _admit():
 
 
 def _harden(response: flask.Response) -> flask.Response:
-    response.headers.update(guard.HEADERS)
+    response.headers.update(HEADERS)
     return response
 
 

@@ -14,6 +14,7 @@ from jaxloop import files
 from jaxloop.errors import InputError
 
 FILE = "choices.jsonl"
+KINDS = {"time": str, "rater": str, "generation": int}
 
 
 def append(workdir: str | os.PathLike, line: Mapping) -> None:
@@ -28,28 +29,19 @@ def opened(workdir: str | os.PathLike, rater: str, generation: int) -> bool:
     return any("opened" in line for line in _lines(workdir, rater, generation))
 
 
-def chosen(
-    workdir: str | os.PathLike, rater: str, generation: int, score: str | None
-) -> float | None:
-    """Return the rate that a rater chose last for a generation by a score, if any."""
+def chosen(workdir: str | os.PathLike, rater: str, generation: int) -> dict[str, float]:
+    """Return {score: the rate that a rater chose last by it} for a generation."""
     lines = _lines(workdir, rater, generation)
-    rates = [line["drop"] for line in lines if "drop" in line and line["score"] == score]
-    return rates[-1] if rates else None
+    return {line["score"]: line["drop"] for line in lines if "opened" not in line}
 
 
 def _lines(workdir: str | os.PathLike, rater: str, generation: int) -> list[dict]:
     path = Path(workdir, FILE)
     lines, _ = files.appended(path)
     for number, line in lines:
-        if not _is_choice(line):
+        fields = line if isinstance(line, dict) else {}
+        content = {"opened": str} if "opened" in fields else {"score": str, "drop": float}
+        if not all(isinstance(fields.get(name), kind) for name, kind in (KINDS | content).items()):
             text = files.shortened(json.dumps(line))
             raise InputError(f"{path}:{number}", text, "a line that the review page wrote")
     return [line for _, line in lines if (line["rater"], line["generation"]) == (rater, generation)]
-
-
-def _is_choice(line: object) -> bool:
-    if not isinstance(line, dict):
-        return False
-    content = {"opened": str} if "opened" in line else {"score": str, "drop": float}
-    kinds = {"time": str, "rater": str, "generation": int} | content
-    return all(isinstance(line.get(name), kind) for name, kind in kinds.items())

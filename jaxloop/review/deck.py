@@ -6,14 +6,12 @@ run that waits needs votes too.
 """
 
 import hashlib
-import hmac
 import itertools
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from jaxloop.provenance.votes import Key, Vote, grouped
+from jaxloop.provenance.votes import grouped
 
 PAGE = 40  # pictures a page
 
@@ -29,20 +27,12 @@ class Picture(NamedTuple):
     index: int
 
 
-class Deck(NamedTuple):
-    """What one rater sees, in the rater's order."""
+class Page(NamedTuple):
+    """One page of what a rater sees."""
 
-    block: list[Picture]
-    remainder: list[Picture]
-
-    @property
-    def pages(self) -> list[Sequence[Picture]]:
-        """Return the pages of the block, then of the remainder."""
-        return [*pages(self.block), *pages(self.remainder)]
-
-    def page(self, picture: Picture) -> int:
-        """Return the number of the page, from 1, that a picture is on."""
-        return next(number for number, page in enumerate(self.pages, start=1) if picture in page)
+    number: int  # from 1, through both parts
+    is_rest: bool  # whether it is of the remainder, and not of the block
+    pictures: list[Picture]
 
 
 def generated(lines: Iterable[Mapping]) -> list[Picture]:
@@ -54,53 +44,42 @@ def generated(lines: Iterable[Mapping]) -> list[Picture]:
     return list(first.values())
 
 
-def real(
-    lines: Sequence[Mapping], beside: Sequence[Picture], share: float, generation: int, last: int
+def block(
+    generated: Iterable[Picture], real: Sequence[Mapping], share: float, generation: int, last: int
 ) -> list[Picture]:
-    """Return real pictures to mix in: of each class as many as make `share` in [0, 1) of all.
+    """Return what every rater is to see: of each class a `share` in [0, 1) of real pictures.
 
-    The real pictures are dealt to generations 1 to `last`, so that no rater meets one again.
-    A generation has no more than its part, which may be less than the share.
+    The real pictures are dealt to generations 1 to `last`, so that no rater meets one again. Where
+    a generation's part of a class is too small for all of `generated`, fewer of these are chosen.
+
+    Args:
+      real: lines of real pictures.
     """
-    pictures = {(line["sha256"], line["class"]): line["index"] for line in reversed(lines)}
-    for picture in beside:
+    by_class = grouped((picture.class_, picture) for picture in generated)
+    pictures = {(line["sha256"], line["class"]): line["index"] for line in reversed(real)}
+    for picture in itertools.chain(*by_class.values()):
         pictures.pop(picture[:2], None)  # a generated picture may be a copy, to the bit
     stock = grouped((k[1], Picture(*k, True, None, None, i)) for k, i in pictures.items())
     chosen = []
-    for class_, count in sorted(Counter(picture.class_ for picture in beside).items()):
-        part = shuffled(stock.get(class_, []), "real")[generation - 1 :: last]
-        chosen += part[: _num_real(count, share)]
-    return chosen
-
-
-def block(generated: Sequence[Picture], real: Sequence[Picture], share: float) -> list[Picture]:
-    """Return what every rater is to see: `real`, and as many of `generated` as leave it its share.
-
-    All of `generated` are in it where there is no real picture at all, or where a class has enough.
-
-    Args:
-      real: as `real` gives them for the same share.
-    """
-    num_real = Counter(picture.class_ for picture in real)
-    chosen = list(real)
-    for class_, pictures in sorted(grouped((p.class_, p) for p in generated).items()):
-        if real and num_real[class_] < _num_real(len(pictures), share):
-            num = math.floor(num_real[class_] * (1 - share) / share + 0.5)
-            pictures = _evenly(pictures, num)
-        chosen += pictures
+    for class_, beside in sorted(by_class.items()):
+        num = math.floor(len(beside) * share / (1 - share) + 0.5)
+        part = shuffled(stock.get(class_, []), "real")[generation - 1 :: last][:num]
+        if len(part) < num:
+            beside = _evenly(beside, math.floor(len(part) * (1 - share) / share + 0.5))
+        chosen += part + beside
     return chosen
 
 
 def dealt(
-    block: Iterable[Picture], remainder: Iterable[Picture], generation: int, rater: str
-) -> Deck:
-    """Return the deck of a rater."""
-    return Deck(shuffled(block, rater, generation), shuffled(remainder, rater, generation))
-
-
-def _num_real(count: int, share: float) -> int:
-    """Return how many real pictures make `share` beside `count` others."""
-    return math.floor(count * share / (1 - share) + 0.5)
+    block: Sequence[Picture], remainder: Sequence[Picture], generation: int, rater: str
+) -> list[Page]:
+    """Return the pages of a rater, in the rater's order: those of the block, then the others."""
+    pages = []
+    for part, is_rest in ((block, False), (remainder, True)):
+        order = shuffled(part, rater, generation)
+        for start in range(0, len(order), PAGE):
+            pages.append(Page(len(pages) + 1, is_rest, order[start : start + PAGE]))
+    return pages
 
 
 def _evenly(pictures: Iterable[Picture], num: int) -> list[Picture]:
@@ -117,20 +96,3 @@ def shuffled(pictures: Iterable[Picture], *salt: object) -> list[Picture]:
         return hashlib.sha256(repr((*salt, picture.class_, picture.sha256)).encode()).digest()
 
     return sorted(pictures, key=place)
-
-
-def pages(pictures: Sequence[Picture]) -> list[Sequence[Picture]]:
-    """Return consecutive pages of pictures."""
-    return [pictures[start : start + PAGE] for start in range(0, len(pictures), PAGE)]
-
-
-def identity(secret: bytes, picture: Picture) -> str:
-    """Return a picture's name for the browser, which tells nothing without the secret."""
-    text = f"{picture.class_} {picture.sha256}".encode()
-    return hmac.new(secret, text, "sha256").hexdigest()[:32]
-
-
-def latest(standing: dict[Key, Vote], rater: str, pictures: Iterable[Picture]) -> Picture | None:
-    """Return the picture of the rater's latest standing vote among `pictures`, if any."""
-    by_key = {(rater, *picture[:2]): picture for picture in pictures}
-    return next((by_key[key] for key in reversed(standing) if key in by_key), None)

@@ -1,20 +1,16 @@
 """The pages of the study and of the audit, and what they send."""
 
-import urllib.parse
 from collections import Counter
-from pathlib import Path
 
 import flask
 
 from jaxloop.provenance import sheets, study, votes
-from jaxloop.review import choices, deck, material, score_bins
+from jaxloop.review import choices, score_bins
 from jaxloop.review.context import sent, visit
 
 review = flask.Blueprint("review", __name__)
-OPEN = {"review.name", "review.take_name", "review.static_file"}  # answered to who has no name yet
-STATIC = {path.name: path.read_bytes() for path in Path(__file__).with_name("static").iterdir()}
+OPEN = {"review.name", "review.take_name", "static"}  # answered to who has no name yet
 NAME = "a name of 1 to 40 letters"
-TYPES = {".css": "text/css", ".js": "text/javascript"}
 
 
 def cleaned(name: object) -> str:
@@ -34,17 +30,9 @@ def take_name():
     chosen = cleaned(sent("name"))
     if not chosen:
         flask.abort(400, f"a rater has {NAME}")
-    answer, value = flask.jsonify(rater=chosen), urllib.parse.quote(chosen)
-    kept = {"max_age": 31_536_000, "httponly": True, "samesite": "Strict"}
-    answer.set_cookie(f"rater_{visit().review.port}", value, **kept)  # cookies do not know ports
+    answer, cookie = flask.jsonify(rater=chosen), visit().review.cookie
+    answer.set_cookie(cookie, chosen, max_age=31_536_000, httponly=True, samesite="Strict")
     return answer
-
-
-@review.get("/static/<file>")
-def static_file(file: str):
-    if file not in STATIC:
-        flask.abort(404)
-    return flask.Response(STATIC[file], mimetype=TYPES[Path(file).suffix])
 
 
 @review.get("/")
@@ -54,31 +42,27 @@ def resume():
     is_rest = flask.request.path == "/rest"
     if is_rest and not visit().done:
         return flask.redirect("/")
-    num_block = len(deck.pages(visit().deck.block))
-    pages = list(enumerate(visit().deck.pages, start=1))
-    for number, page in pages[num_block:] if is_rest else pages[:num_block]:
-        if visit().num_voted(page) < len(page):
-            return flask.redirect(f"/page/{number}")
+    for page in visit().pages:
+        if page.is_rest == is_rest and visit().num_voted(page.pictures) < len(page.pictures):
+            return flask.redirect(f"/page/{page.number}")
     return flask.redirect("/summary")
 
 
 @review.get("/page/<int:number>")
 def page(number: int):
-    """Show a page of the deck; of the remainder only to who is done with the block."""
-    shown = visit().deck
-    pages, num_block = shown.pages, len(deck.pages(shown.block))
+    """Show a page; of the remainder only to who is done with the block."""
+    run, pages = visit().run, visit().pages
     if not 1 <= number <= len(pages):
         flask.abort(404)
-    is_rest = number > num_block
+    _, is_rest, pictures = pages[number - 1]
     if is_rest and not visit().done:
         return flask.redirect("/")  # who sees that all of it is generated knows how that looks
-    part, first, last = shown.block, 1, num_block
-    if is_rest:
-        part, first, last = shown.remainder, num_block + 1, len(pages)
-    after = f"/page/{number + 1}" if number < last else "/rest" if is_rest else "/"
+    part = run.remainder if is_rest else run.block
+    numbers = [page.number for page in pages if page.is_rest == is_rest]
+    after = f"/page/{number + 1}" if number < numbers[-1] else "/rest" if is_rest else "/"
     return visit().page(
-        "study.html", is_rest=is_rest, number=number - first + 1, num_pages=last - first + 1,
-        tiles=visit().tiles(pages[number - 1]), num=len(part), voted=visit().num_voted(part),
+        "study.html", is_rest=is_rest, number=numbers.index(number) + 1, num_pages=len(numbers),
+        tiles=visit().tiles(pictures), num=len(part), voted=visit().num_voted(part),
         after=after, before=f"/page/{number - 1}" if number > 1 else None,
     )  # fmt: skip
 
@@ -87,7 +71,7 @@ def page(number: int):
 def picture(identity: str):
     picture = visit().review.picture.get(identity) or flask.abort(404)
     # Not packed: real and generated pictures pack differently well, and a browser sees the length.
-    image = visit().material.sheets[picture.seed][picture.index]
+    image = visit().run.sheets[picture.seed][picture.index]
     return flask.Response(sheets.png(image, packed=False), mimetype="image/png")
 
 
@@ -99,27 +83,31 @@ def vote():
         flask.abort(404, "there is no such picture")
     if verdict not in ("keep", "drop"):
         flask.abort(400, "a vote is keep or drop")
-    votes.append(visit().material.workdir, visit().vote(picture, verdict))
+    votes.append(visit().run.workdir, visit().vote(picture, verdict))
     return flask.jsonify(verdict=verdict)
 
 
 @review.post("/undo")
 def undo():
     """Take the rater's latest standing vote back, and answer which page it is on."""
-    review, pictures = visit().review, visit().material.pictures
-    # Decided on what is on the disk while nobody else writes, be it by another server.
-    with votes.appending(visit().material.workdir) as append:
-        picture = deck.latest(review.tally().standing, visit().rater, pictures)
-        if picture is None:
+    review = visit().review
+    # Decided on what is on the disk while nobody else writes, be it by another server: a visit
+    # reads the votes when it first asks for them, which is here.
+    with votes.appending(visit().run.workdir) as append:
+        voted = [key for key in visit().verdicts if key in review.name]
+        if not voted:
             flask.abort(409, "there is no vote to take back")
+        name = review.name[voted[-1]]
+        picture = review.picture[name]
         append(visit().vote(picture, "undo"))
-    return flask.jsonify(picture=review.identity(picture), page=visit().deck.page(picture))
+    number = next(page.number for page in visit().pages if picture in page.pictures)
+    return flask.jsonify(picture=name, page=number)
 
 
 @review.get("/summary")
 def summary():
     """Show what the votes on the block amount to; before the rater is done, only own numbers."""
-    run, tally, rater = visit().material, visit().tally, visit().rater
+    run, tally, rater = visit().run, visit().tally, visit().rater
     keys = {picture[:2] for picture in run.block}
     standing, blind = (
         {key: vote for key, vote in part.items() if key[1:] in keys}
@@ -134,7 +122,7 @@ def summary():
     return visit().page(
         "summary.html", rater_count=counts[rater], counts=sorted(counts.items()), torn=tally.torn,
         num_blind=Counter(vote.rater for vote in blind.values()),
-        progress=material.progress(run, tally.standing), detection=study.detection(blind),
+        progress=run.progress(tally.standing), detection=study.detection(blind),
         agreement=study.agreement(blind), num_rest=visit().num_voted(run.remainder),
     )  # fmt: skip
 
@@ -142,7 +130,7 @@ def summary():
 @review.get("/audit")
 def audit():
     """Show the bins of a score; before the rater is done, only after saying what that costs."""
-    run, scores = visit().material, visit().review.scores
+    run, scores = visit().run, visit().review.scores
     score = flask.request.args.get("score", next(iter(scores), None))
     if score is not None and score not in scores:
         flask.abort(404)
@@ -152,9 +140,9 @@ def audit():
     if bins:
         visit().choose(opened="audit")
     return visit().page(
-        "audit.html", bins=bins, scores=scores, score=score, last=score_bins.NUM_BINS,
-        num_scored=sum(b.size for b in bins), outcomes=score_bins.outcomes(run.lines),
-        chosen=choices.chosen(run.workdir, visit().rater, run.generation, score),
+        "audit.html", bins=bins, scores=list(scores), score=score, last=score_bins.NUM_BINS,
+        outcomes=Counter(line["reason"] for line in run.lines),
+        chosen=choices.chosen(run.workdir, visit().rater, run.generation).get(score or ""),
     )  # fmt: skip
 
 

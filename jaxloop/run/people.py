@@ -27,7 +27,7 @@ def votes_of(experiment: Experiment, state: LoopState, workdir: Path) -> np.ndar
         for samples in to_host(state.samples)
     ])  # fmt: skip
     alive = scores[~np.array(to_host(state.generator_diverged))]
-    progress = votes.progress(list(alive), experiment.spec.filter.reviewed)
+    progress = votes.progress(np.isfinite(alive), experiment.spec.filter.reviewed)
     if not progress.enough:
         each = f", {progress.needed // len(alive)} of each seed" if len(alive) > 1 else ""
         raise Waiting(

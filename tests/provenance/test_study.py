@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
-from jaxloop.provenance.study import agreement, alpha, bins, detection
+from jaxloop.provenance.study import agreement, alpha, detection
 from jaxloop.provenance.votes import standing
 from jaxloop.statistics import newcombe
 from tests.provenance.fake import vote
@@ -136,35 +136,3 @@ def test_detections_interval_covers_at_its_level():
             sum(weight[k] for k, (low, high) in outcomes.items() if low <= p - q <= high)
         )
     assert 0.94 < np.mean(covered) < 0.97 and min(covered) > 0.92
-
-
-def test_bins_are_pandas_quantile_bins():
-    pandas = pytest.importorskip("pandas")
-    score = np.random.default_rng(0).normal(size=100)
-    np.testing.assert_array_equal(bins(score), pandas.qcut(score, 10, labels=False))
-
-
-def test_bins_are_equal_in_number_leave_out_nan_and_keep_the_order_of_ties():
-    score = np.random.default_rng(0).normal(size=47).round(1)
-    score[::9] = np.nan
-    found = bins(score, num=4)
-    assert set(np.flatnonzero(found == -1)) == set(range(0, 47, 9))
-    sizes = np.bincount(found[found >= 0])
-    assert len(sizes) == 4 and sizes.sum() == 41 and sizes.max() - sizes.min() == 1
-    present = [i for i in range(47) if not np.isnan(score[i])]
-    ordered = sorted(present, key=lambda i: score[i])  # Python's sort is stable
-    assert list(found[ordered]) == sorted(found[ordered])
-    assert list(bins(np.zeros(5), num=5)) == [0, 1, 2, 3, 4]
-    assert list(bins(np.array([3.0, np.nan, 1.0]))) == [5, -1, 0] and list(bins(np.array([]))) == []
-    assert list(bins(np.array([np.inf, 0, -np.inf]), num=3)) == [2, 1, 0]
-
-
-def test_bins_within_each_class():
-    rng = np.random.default_rng(2)
-    label = rng.integers(0, 3, 60)
-    score = rng.normal(size=60) + 100 * label  # without the label, bins would be classes
-    score[7] = np.nan
-    found = bins(score, label, num=5)
-    for class_ in range(3):
-        np.testing.assert_array_equal(found[label == class_], bins(score[label == class_], num=5))
-    assert found[7] == -1 and set(bins(score[label == 1], num=5)) >= set(range(5))

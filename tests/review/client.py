@@ -2,7 +2,7 @@
 
 import re
 
-from jaxloop.review import guard
+from jaxloop.review import app
 
 PORT = 5000
 BASE = f"http://127.0.0.1:{PORT}"
@@ -19,10 +19,10 @@ class Client:
             assert self.post("/name", name=rater).status_code == 200
 
     def get(self, path: str, **headers):
-        return self._client.get(path, base_url=BASE, headers=headers)
+        return self._client.get(path, base_url=BASE, headers=headers, buffered=True)
 
     def post(self, path: str, **body):
-        headers = {guard.TOKEN: self.served.token, "Origin": BASE}
+        headers = {app.TOKEN: self.served.token, "Origin": BASE}
         return self._client.post(
             path, base_url=BASE, json={"rater": self.rater} | body, headers=headers
         )

@@ -145,6 +145,19 @@ def test_undo_takes_the_last_vote_back_and_says_where_it_was(client):
     assert client.post("/undo").status_code == 409
 
 
+def test_undo_is_of_the_rater_s_own_votes_on_the_generation_that_is_shown(client, make):
+    picture = client.served.material.pictures[0]
+    client.vote(picture)
+    Client(make(), rater="bob").vote(picture)
+    other = Client(make(generation=1))
+    other.vote(other.served.material.pictures[-1])
+    assert client.served.picture[client.post("/undo").json["picture"]] == picture
+    assert client.post("/undo").status_code == 409
+    assert {key[0] for key in votes.standing(votes.read(client.served.material.workdir))} == {
+        "ada", "bob"
+    }  # fmt: skip
+
+
 def test_the_summary_opens_when_all_is_voted_on(client, make):
     hits = {
         p for p in client.served.material.pictures if not p.real and p.index < 15

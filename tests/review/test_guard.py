@@ -2,19 +2,14 @@
 
 import pytest
 
-from jaxloop.review import guard
+from jaxloop.review import app
 
 HOST, TOKEN = "127.0.0.1:8642", "the token"
-POST = {
-    "Host": HOST,
-    "Origin": f"http://{HOST}",
-    "Sec-Fetch-Site": "same-origin",
-    guard.TOKEN: TOKEN,
-}
+POST = {"Host": HOST, "Origin": f"http://{HOST}", "Sec-Fetch-Site": "same-origin", app.TOKEN: TOKEN}
 
 
 def status(method: str, headers: dict) -> int:
-    refused = guard.refusal(method, headers, 8642, TOKEN)
+    refused = app.refusal(method, headers, 8642, TOKEN)
     return refused[0] if refused else 200
 
 
@@ -42,7 +37,7 @@ def test_other_hosts_are_refused(host):
      {"Origin": "https://127.0.0.1:8642"}, {"Origin": "http://localhost:8642"},
      {"Origin": f"http://{HOST}.evil.example"},
      {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": ""},
-     {guard.TOKEN: ""}, {guard.TOKEN: "the toke"}, {guard.TOKEN: "ä"}],
+     {app.TOKEN: ""}, {app.TOKEN: "the toke"}, {app.TOKEN: "ä"}],
 )  # fmt: skip
 def test_a_vote_from_elsewhere_is_refused(change):
     assert status("POST", POST | change) == 403
@@ -51,7 +46,7 @@ def test_a_vote_from_elsewhere_is_refused(change):
 def test_a_vote_needs_the_token_and_only_that():
     assert status("POST", {"Host": HOST}) == 403
     assert (
-        status("POST", {"Host": HOST, guard.TOKEN: TOKEN}) == 200
+        status("POST", {"Host": HOST, app.TOKEN: TOKEN}) == 200
     )  # old browsers send neither Origin nor Sec-Fetch-Site
     assert status("POST", POST | {"Sec-Fetch-Site": "none"}) == 200
 

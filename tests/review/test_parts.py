@@ -28,15 +28,16 @@ def said(client, path: str) -> str:
 
 def test_raters_vote_on_the_same_block_first_each_in_an_own_order(few, make):
     ada, bob = (Client(make(few), rater) for rater in ("ada", "bob"))
-    decks = [client.served.deck(client.rater) for client in (ada, bob)]
-    assert sorted(decks[0].block) == sorted(decks[1].block) and decks[0].block != decks[1].block
-    assert len(decks[0].block) == 20 and sum(p.real for p in decks[0].block) == 4
-    assert len(decks[0].remainder) == 44 and not any(p.real for p in decks[0].remainder)
-    assert ada.served.deck("ada") is decks[0]  # shuffled once
-    for client, deck in zip((ada, bob), decks, strict=True):
-        assert [
-            picture for picture, _ in client.shown()
-        ] == deck.block  # and no page of the rest yet
+    pages = [client.served.pages(client.rater) for client in (ada, bob)]
+    blocks = [own[0].pictures for own in pages]
+    assert sorted(blocks[0]) == sorted(blocks[1]) and blocks[0] != blocks[1]
+    assert len(blocks[0]) == 20 and sum(p.real for p in blocks[0]) == 4
+    rest = [p for page in pages[0][1:] for p in page.pictures]
+    assert len(rest) == 44 and not any(p.real for p in rest)
+    assert ada.served.pages("ada") is pages[0]  # shuffled once
+    for client, block in zip((ada, bob), blocks, strict=True):
+        # and no page of the rest yet
+        assert [picture for picture, _ in client.shown()] == block
         assert client.get("/rest").location == client.get("/page/2").location == "/"
         assert "Part 1 of 2, the study: 20 pictures, the same for everybody" in said(
             client, "/page/1"
@@ -80,7 +81,7 @@ def test_the_study_is_done_with_the_block_and_the_rest_waits_with_the_run(few, m
         and 'data-pages="2"' in client.get("/page/2").text
     )
 
-    for picture in client.served.deck("ada").remainder[:40]:
+    for picture in client.served.pages("ada")[1].pictures:
         client.vote(picture)
     assert client.get("/rest").location == "/page/3"
     assert [vote.blind for vote in votes.read(few)][-40:] == [False] * 40
@@ -148,7 +149,7 @@ def test_a_summary_of_many_votes_takes_no_longer_than_to_look_at_each(client):
 def test_nobody_waits_for_votes_on_what_a_diverged_generator_made(tmp_path):
     run = fake.write(tmp_path / "run", name="human")
     of = material.load(run, 2, 0.0)
-    assert material.progress(of, []) == (0, 60, 30, False)
+    assert of.progress([]) == (0, 60, 30, False)
     file = run / "provenance" / "g02_s1.jsonl"
     file.write_text(file.read_text().replace('"kept": null', '"kept": false'))
-    assert material.progress(material.load(run, 2, 0.0), []) == (0, 30, 15, False)
+    assert material.load(run, 2, 0.0).progress([]) == (0, 30, 15, False)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxloop.provenance import votes
-from jaxloop.review import app, guard
+from jaxloop.review import app
 from tests.review.client import BASE, Client
 
 
@@ -39,7 +39,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_written(client, path, body, 
 
 @pytest.mark.parametrize("path", ["/vote", "/undo", "/choice", "/name"])
 def test_brackets_within_brackets_are_refused(client, path):
-    headers = {guard.TOKEN: client.served.token, "Content-Type": "application/json"}
+    headers = {app.TOKEN: client.served.token, "Content-Type": "application/json"}
     body = "[" * 5000 + "]" * 4999
     answer = client._client.post(path, base_url=BASE, data=body, headers=headers)
     assert (answer.status_code, list(answer.json)) == (400, ["error"])
@@ -66,7 +66,7 @@ def test_a_page_of_another_rater_writes_nothing(client):
 
 def test_a_form_or_a_foreign_page_writes_nothing(client):
     identity, raw = next(iter(client.served.picture)), client._client
-    body, token = {"picture": identity, "verdict": "drop"}, {guard.TOKEN: client.served.token}
+    body, token = {"picture": identity, "verdict": "drop"}, {app.TOKEN: client.served.token}
     answers = [
         raw.post("/vote", base_url=BASE, data=body),
         raw.post(

@@ -2,12 +2,14 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 
 from jaxloop.provenance import store
 from jaxloop.review import choices, score_bins
+from tests.review.client import Client
 
 
 def lines(score, classes=1, **fields) -> list[dict]:
@@ -32,15 +34,20 @@ def test_scores_are_those_that_exist_the_filter_s_own_first():
     assert list(found) == ["uncertainty", "clip"]
     np.testing.assert_array_equal(found["uncertainty"], [1.0, math.nan])
     np.testing.assert_array_equal(found["clip"], [3.0, 3.0])
-    assert score_bins.scores(lines([None, None]), "human") == {}
+    assert list(score_bins.scores(lines([None, None]), "human")) == []
 
 
-def test_every_reason_has_words_and_the_audit_shows_them(client):
-    assert set(score_bins.REASONS) == set(store.REASONS)
-    reasons = [{"reason": "worst"}, {"reason": "best"}, {"reason": "worst"}]
-    assert [num for _, num in score_bins.outcomes(reasons)] == [1, 2]
-    text = " ".join(client.get("/audit?open=yes").text.split())
-    assert "the 60 pictures: 60 kept, among the best by the filter’s score." in text
+def test_the_audit_has_words_for_every_reason(workdir, make):
+    path = workdir / "provenance" / "g02_s0.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line, reason in zip(lines, store.REASONS, strict=False):
+        line["reason"] = reason
+    store.write_lines(path, lines)
+    text = " ".join(Client(make()).get("/audit?open=yes").text.split())
+    outcomes = re.search("the 60 pictures: (.*?)\\.</p>", text)[1].split("; ")
+    assert len(outcomes) == len(store.REASONS) == 7
+    assert outcomes[1] == "54 kept, among the best by the filter’s score"
+    assert sum(int(outcome.split()[0]) for outcome in outcomes) == 60
 
 
 def test_bins_are_tenths_lowest_first_with_ten_pictures_of_their_own():
@@ -112,6 +119,15 @@ def test_a_bin_is_parted_from_those_above_where_no_score_lies_on_both_sides(by_c
     assert (True in expected[:-1], False in expected[:-1]) == (values > 3, values < 10**6)
 
 
+def test_of_equal_scores_the_earlier_are_lower_and_infinite_ones_are_at_the_ends():
+    bins = score_bins.bins(lines(np.zeros(23)), np.zeros(23), by_class=False)
+    order = [i for b in bins for i in sorted(p.index for p in b.pictures)]
+    assert order == list(range(23)) and {b.size for b in bins} == {2, 3}
+    ends = np.array([np.inf, np.nan, 0.0, -np.inf])
+    found = score_bins.bins(lines(ends), ends, by_class=False)
+    assert [(b.number, b.low) for b in found] == [(1, -np.inf), (4, 0.0), (7, np.inf)]
+
+
 def test_few_pictures_leave_bins_out_and_a_twin_is_shown_once():
     score = np.array([3.0, 1.0, 2.0])
     assert [(b.low, b.high, b.size) for b in score_bins.bins(lines(score), score, False)] == [
@@ -126,7 +142,7 @@ def test_few_pictures_leave_bins_out_and_a_twin_is_shown_once():
 
 
 def test_the_last_choice_of_a_rater_counts(tmp_path):
-    assert choices.chosen(tmp_path, "ada", 1, "clip") is None
+    assert choices.chosen(tmp_path, "ada", 1) == {}
     choice = {"time": "now", "rater": "ada", "generation": 1, "score": "clip", "drop": 0.2}
     for change in (
         {},
@@ -135,11 +151,11 @@ def test_the_last_choice_of_a_rater_counts(tmp_path):
         {"generation": 2, "drop": 0.8},
     ):
         choices.append(tmp_path, choice | change)
-    assert choices.chosen(tmp_path, "ada", 1, "clip") == 0.4
-    assert choices.chosen(tmp_path, "ada", 1, "uncertainty") is None
+    assert choices.chosen(tmp_path, "ada", 1) == {"clip": 0.4}
     assert not choices.opened(tmp_path, "ada", 1)
     choices.append(tmp_path, {"time": "now", "rater": "ada", "generation": 1, "opened": "audit"})
-    assert choices.opened(tmp_path, "ada", 1) and choices.chosen(tmp_path, "ada", 1, "clip") == 0.4
+    assert choices.opened(tmp_path, "ada", 1) and choices.chosen(tmp_path, "ada", 1) == {
+        "clip": 0.4
+    }
     assert not choices.opened(tmp_path, "bob", 1) and not choices.opened(tmp_path, "ada", 2)
-    assert choices.chosen(tmp_path, "ada", 1, None) is None  # where nothing is scored
     assert json.loads((tmp_path / "choices.jsonl").read_text().splitlines()[0]) == choice

@@ -14,14 +14,14 @@ from tests.review.process import ROOT
 # Takes votes of ada back, once it is told to begin, and says which.
 UNDOER = """
 import sys
-from jaxloop.review import app, guard, material
+from jaxloop.review import app, material
 application = app.create(material.load(sys.argv[1], None, 0.2), 5000, "ada")
 client, review = application.test_client(), application.extensions["review"]
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(30):
     answer = client.post("/undo", base_url="http://127.0.0.1:5000", json={"rater": "ada"},
-                         headers={guard.TOKEN: review.token})
+                         headers={app.TOKEN: review.token})
     print(*review.picture[answer.json["picture"]][:2])
 """
 
