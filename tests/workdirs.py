@@ -62,8 +62,8 @@ def config(**changes) -> dict:
             "notes": ["The split is <odd>."],
             "num_train": 1294, "num_validation": 143, "num_test": 360,
         },
-        "reference": "lenet", "notes": ["AlexNet runs at width 0.25."],
-        "samples_per_generation": 260,
+        "reference": "lenet",
+        "generation": {"generated": 290, "kept": 260, "capacity": 780, "fresh": 259},
     }  # fmt: skip
     base["config"] |= changes
     return base

@@ -8,7 +8,8 @@ numbers, as a run and its control arm do, seeds are paired (see `filter_arms`).
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import pandas as pd
 
@@ -24,37 +25,30 @@ def compare(runs: Sequence[Run]) -> list[Comparison]:
 
     Classifiers and measures that a pair lacks are left out.
     """
-    names, comparisons = labels(runs), []
-    for other, name in zip(runs[1:], names[1:], strict=True):
-        for subject in _shared(runs[0], other):
-            for measure in COMPARED:
-                first, second = (contrasts.turned(r, subject, measure) for r in (runs[0], other))
-                comparisons += contrasts.compared(
-                    (names[0], name), subject, measure, (first, second), (LEVEL, SLOPE)
-                )
+    comparisons = []
+    for pair, subject in _pairs(runs):
+        for measure in COMPARED:
+            comparisons += contrasts.compared(pair, subject, measure, (LEVEL, SLOPE))
     return contrasts.decided(comparisons)
 
 
 def left_out(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> list[str]:
     """Return sentences on what both runs of a pair should have and one has no value of."""
-    sentences, names = [], labels(runs)
+    subjects = defaultdict(list)
     have = {(c.other_run, c.subject, c.measure, c.part) for c in comparisons}
-    for other, name in zip(runs[1:], names[1:], strict=True):
-        subjects = defaultdict(list)
-        for subject in _shared(runs[0], other):
-            lacking = tuple(
-                m.title
-                for m in COMPARED
-                if not {(name, subject, m, part) for part in (LEVEL, SLOPE)} <= have
-            )
-            subjects[lacking].append(subject)
-        sentences += [
-            f"{name} against {names[0]}: a run lacks values to compare "
-            f"{listed_words(list(lacking))} of {listed_words(classifiers)}."
-            for lacking, classifiers in subjects.items()
-            if lacking
-        ]
-    return sentences
+    for (first, other), subject in _pairs(runs):
+        lacking = tuple(
+            m.title
+            for m in COMPARED
+            if not {(other, subject, m, part) for part in (LEVEL, SLOPE)} <= have
+        )
+        subjects[first, other, lacking].append(subject)
+    return [
+        f"{other} against {first}: a run lacks values to compare "
+        f"{listed_words(list(lacking))} of {listed_words(classifiers)}."
+        for (first, other, lacking), classifiers in subjects.items()
+        if lacking
+    ]
 
 
 def sentences(comparisons: Sequence[Comparison]) -> list[str]:
@@ -75,11 +69,14 @@ def tables(comparisons: Sequence[Comparison]) -> dict[str, list[pd.DataFrame]]:
 
 
 def _by_pair(comparisons: Sequence[Comparison]) -> dict[str, list[Comparison]]:
-    pairs = defaultdict(list)
-    for c in comparisons:
-        pairs[f"{c.other_run} against {c.first_run}"].append(c)
-    return pairs
+    pairs = groupby(comparisons, lambda c: f"{c.other_run} against {c.first_run}")
+    return {pair: list(group) for pair, group in pairs}
 
 
-def _shared(first: Run, other: Run) -> list[str]:
-    return [subject for subject in first.classifiers if subject in other.classifiers]
+def _pairs(runs: Sequence[Run]) -> Iterator[tuple[dict[str, Run], str]]:
+    """Yield {label: run} of the first run and another, with each classifier that both have."""
+    first, *names = labels(runs)
+    for name, other in zip(names, runs[1:], strict=True):
+        for subject in runs[0].classifiers:
+            if subject in other.classifiers:
+                yield {first: runs[0], name: other}, subject

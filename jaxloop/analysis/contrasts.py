@@ -2,20 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from jaxloop import statistics
-from jaxloop.analysis import frames
+from jaxloop.analysis import frames, shares
 from jaxloop.analysis.answer import ENOUGH_SEEDS
 from jaxloop.analysis.measures import BIASES, Bias, Name
 from jaxloop.analysis.run_folder import Run
 from jaxloop.statistics import HIGHER, LOWER, NO_SPREAD, Decision, Difference, Estimate
 
-ACCURACY = Bias("accuracy", Name("", "accuracy"))
-COMPARED = (ACCURACY, *BIASES)
+COMPARED = (Bias("accuracy", Name("", "accuracy")), *BIASES)
+IMBALANCE = Bias("imbalance u of subgroups", Name("", "imbalance"))  # made of recorded shares
 MEAN, LEVEL, SLOPE = "mean", "level", "slope"
 _PART = {MEAN: "average ", LEVEL: "", SLOPE: "slope of "}
 MOST_NAMED = 6  # differences that a sentence names one by one
@@ -47,10 +47,11 @@ class Comparison(NamedTuple):
         return self.measure.name(self.subject)
 
 
-def turned(run: Run, subject: str, measure: Bias) -> pd.DataFrame:
-    """Return `Run.table` of a measure, turned as the measure says."""
-    table = run.table(measure.name(subject))
-    return 1 - table if measure.complement else table
+def table_of(run: Run, subject: str, measure: Bias) -> pd.DataFrame:
+    """Return a measure by seed and generation, turned as it says."""
+    if measure == IMBALANCE:
+        return shares.imbalances(run).table
+    return run.table(measure.name(subject), measure.complement)
 
 
 def difference(
@@ -65,49 +66,45 @@ def difference(
     Returns:
       (last common generation, estimates of both, difference); None if a side has no value.
     """
-    shared, *at = np.intersect1d(first.columns, other.columns, return_indices=True)
-    if not len(shared):
+    first, other = first.align(other, join="inner", axis="columns")
+    if first.empty:
         return None
-    tables = [side.to_numpy()[:, i] for side, i in zip((first, other), at, strict=True)]
     if paired:
-        both = np.isfinite(tables[0]) & np.isfinite(tables[1])
-        tables = [np.where(both, table, np.nan) for table in tables]
-    sides = [summarized(table, shared, part) for table in tables]
-    a, b = (statistics.estimate(side) for side in sides)
+        both = np.isfinite(first) & np.isfinite(other)
+        first, other = first.where(both), other.where(both)
+    sides = summarized(first, part), summarized(other, part)
+    a, b = map(statistics.estimate, sides)
     if a.mean is None or b.mean is None:
         return None
-    return int(shared[-1]), a, b, (statistics.paired if paired else statistics.welch)(*sides)
+    test = statistics.paired if paired else statistics.welch
+    return int(first.columns[-1]), a, b, test(*sides)
 
 
-def summarized(table: np.ndarray, generations: np.ndarray, part: str) -> list[float | None]:
-    """Return what each row comes to over the generations of the columns; None or NaN: no value."""
+def summarized(table: pd.DataFrame, part: str) -> list[float | None]:
+    """Return what each seed comes to over the generations; None or NaN: no value."""
     if part == LEVEL:
-        return table[:, -1].tolist()
+        return table.iloc[:, -1].tolist()
     if part == SLOPE:
-        rows = [dict(zip(generations.tolist(), row, strict=True)) for row in table.tolist()]
-        return [statistics.slope(row) for row in rows]
-    return [statistics.estimate(row).mean for row in table[:, generations > 0].tolist()]
+        return [statistics.slope(row) for row in table.to_dict("index").values()]
+    generated = table.loc[:, table.columns > 0].to_numpy()
+    return [statistics.estimate(row).mean for row in generated.tolist()]
 
 
 def compared(
-    names: tuple[str, str],
-    subject: str,
-    measure: Bias,
-    sides: tuple[pd.DataFrame, pd.DataFrame],
-    parts: Sequence[str],
-    paired: bool = False,
+    runs: dict[str, Run], subject: str, measure: Bias, parts: Sequence[str], paired: bool = False
 ) -> list[Comparison]:
-    """Return the comparisons of two tables, as in `difference`, that exist; not yet decided."""
-    results = [(part, difference(*sides, part, paired)) for part in parts]
+    """Return the comparisons, as in `difference`, of two named runs that exist; not yet decided."""
+    first, other = runs
+    tables = {name: table_of(run, subject, measure) for name, run in runs.items()}
     return [
-        Comparison(*names, subject, measure, part, *result, paired=paired)
-        for part, result in results
-        if result
+        Comparison(first, other, subject, measure, part, *result, paired=paired)
+        for part in parts
+        if (result := difference(tables[first], tables[other], part, paired))
     ]
 
 
-def decided(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Return them with their verdicts, as one family."""
+def decided(comparisons: Sequence[Any]) -> list[Any]:
+    """Return what has a `difference` each with its `decision`, as one family."""
     family = [(c.difference.estimate, c.difference.p) for c in comparisons]
     decisions = statistics.decide(family, HIGHER, LOWER)
     return [c._replace(decision=d) for c, d in zip(comparisons, decisions, strict=True)]
@@ -116,7 +113,7 @@ def decided(comparisons: Sequence[Comparison]) -> list[Comparison]:
 def outcome(comparisons: Sequence[Comparison]) -> str:
     """Return the end of a sentence on the comparisons of a pair of runs."""
     num, sure = len(comparisons), [c for c in comparisons if c.decision.word in (HIGHER, LOWER)]
-    untested, few = no_spread([c.decision for c in comparisons]), _few(comparisons)
+    untested, few = no_spread(comparisons), _few(comparisons)
     if not sure:
         return f"in none of {num} comparisons can a difference be told{few}.{untested}"
     unclear = num - len(sure)
@@ -138,24 +135,24 @@ def _named(sure: Sequence[Comparison]) -> str:
     )
 
 
-def few_pairs(differences: Sequence[Difference]) -> str:
+def few_pairs(comparisons: Sequence[Any]) -> str:
     """ " with 2 to 3 seeds", as many as paired differences rest on; "" where these are enough."""
-    nums = [d.estimate.num for d in differences]
+    nums = [c.difference.estimate.num for c in comparisons]
     low, high = min(nums), max(nums)
     if low >= ENOUGH_SEEDS:
         return ""
     return f" with {low if low == high else f'{low} to {high}'} seed{'s' * (high > 1)}"
 
 
-def no_spread(decisions: Sequence[Decision]) -> str:
+def no_spread(comparisons: Sequence[Any]) -> str:
     """Return a sentence on those that were not tested for want of spread, or ""."""
-    num = sum(d.word == NO_SPREAD for d in decisions)
-    return f" Not tested, since seeds show no spread: {num} of {len(decisions)}." if num else ""
+    num = sum(c.decision.word == NO_SPREAD for c in comparisons)
+    return f" Not tested, since seeds show no spread: {num} of {len(comparisons)}." if num else ""
 
 
 def _few(comparisons: Sequence[Comparison]) -> str:
     if comparisons[0].paired:
-        return few_pairs([c.difference for c in comparisons])
+        return few_pairs(comparisons)
     first, other = (max(getattr(c, side).num for c in comparisons) for side in ("first", "other"))
     if min(first, other) >= ENOUGH_SEEDS:
         return ""
@@ -164,23 +161,21 @@ def _few(comparisons: Sequence[Comparison]) -> str:
 
 def table(comparisons: Sequence[Comparison], family: Sequence[Comparison]) -> pd.DataFrame:
     """Return comparisons of one pair of runs and one part, out of a family of verdicts."""
-    num = sum(c.decision.p is not None for c in family)
-    first, other, part, paired = (
-        getattr(comparisons[0], field) for field in ("first_run", "other_run", "part", "paired")
-    )
+    one, num = comparisons[0], sum(c.decision.p is not None for c in family)
     at = " or ".join(map(str, sorted({c.generation for c in comparisons})))
     what = {
         MEAN: f"Mean over generations 1 to {at}",
         LEVEL: f"Generation {at}",
         SLOPE: f"Slope per generation, up to generation {at}",
-    }[part]
-    test = "95% t interval over seeds, paired" if paired else "95% Welch interval over seeds"
+    }[one.part]
+    test = "95% t interval over seeds, paired" if one.paired else "95% Welch interval over seeds"
     note = (
         f"uncorrected {test}; {frames.holm_note(num)}"
         if num
         else "neither interval nor test: one seed alone, or no spread over seeds"
     )
-    columns = ["classifier", "measure", "verdict", first, other, "difference", "95% interval", "p"]
+    sides, differences = [one.first_run, one.other_run], ["difference", "95% interval"]
+    columns = ["classifier", "measure", "verdict", *sides, *differences, "p", "pairs"]
     rows = [
         [
             c.subject, c.measure.title, c.decision.word, c.first.mean, c.other.mean, e.mean,
@@ -188,9 +183,7 @@ def table(comparisons: Sequence[Comparison], family: Sequence[Comparison]) -> pd
         ]
         for c in comparisons for e in [c.difference.estimate]
     ]  # fmt: skip
-    signed = ["difference", "95% interval", *((first, other) if part == SLOPE else ())]
-    frame = frames.for_people(
-        f"{what}: “{other}” against “{first}”; {note}",
-        [*columns, "pairs"], rows, 3, 4 if part == SLOPE else 3, signed,
-    )  # fmt: skip
-    return frame if paired else frame.iloc[:, :-1]
+    caption = f"{what}: “{one.other_run}” against “{one.first_run}”; {note}"
+    digits, signed = (4, sides + differences) if one.part == SLOPE else (3, differences)
+    frame = frames.for_people(caption, columns, rows, 3, digits, signed)
+    return frame if one.paired else frame.iloc[:, :-1]

@@ -12,17 +12,16 @@ owes to the number of its images is in the records, as a Wilson interval. That o
 conservative: it takes images as dropped independently, and r and rounding fix the number dropped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from jaxloop import statistics
 from jaxloop.analysis import contrasts, frames, measures, results
-from jaxloop.analysis.answer import listed_words
 from jaxloop.analysis.measures import Name
 from jaxloop.analysis.run_folder import Run
-from jaxloop.statistics import HIGHER, LOWER, Decision, Difference, Estimate
+from jaxloop.statistics import Decision, Difference, Estimate
 
 ALL = Name("filter", "drop_rate")
 _TESTED = ["verdict", "drop rate", "less overall", "95% interval", "p", "seeds"]
@@ -39,14 +38,12 @@ class Rate(NamedTuple):
     name: Name
     rate: Estimate
     difference: Difference
-    decision: Decision
+    decision: Decision = Decision("", None)
 
 
 def overall(run: Run) -> Estimate:
     """Return the rate over all images; its mean is None where no generation has one."""
-    table = run.table(ALL)
-    means = contrasts.summarized(table.to_numpy(), table.columns.to_numpy(), contrasts.MEAN)
-    return statistics.estimate(means)
+    return statistics.estimate(contrasts.summarized(run.table(ALL), contrasts.MEAN))
 
 
 def asked(run: Run) -> float | None:
@@ -57,30 +54,24 @@ def asked(run: Run) -> float | None:
 
 def by_group(run: Run) -> list[Rate]:
     """Return that of each subgroup, and of the k-th rarest of all classes together; one family."""
-    return _rates(run, _groups(run), lambda name: ALL)
+    return _rates(run, _groups(run))
 
 
 def by_class(run: Run) -> list[Rate]:
     """Return that of each class; one family, not tested where images are ranked within classes."""
     names = [n for n in _names(run) if n.class_ is not None and n.group is None]
-    rates = _rates(run, names, lambda name: ALL)
-    return _not_tested(rates) if fixed_by_class(run) else rates
+    return _rates(run, names, tested=not fixed_by_class(run))
 
 
 def by_cell(run: Run) -> list[Rate]:
     """Return that of each subgroup within each class, less that class's; never tested."""
     names = [n for n in _names(run) if n.class_ is not None and n.group is not None]
-    return _not_tested(_rates(run, names, lambda name: name._replace(group=None)))
+    return _rates(run, names, tested=False)
 
 
 def fixed_by_class(run: Run) -> bool:
     """Whether the same share of every class is dropped, whatever the scores."""
     return run.spec.get("filter", {}).get("ranking", "class") == "class"
-
-
-def _not_tested(rates: Sequence[Rate]) -> list[Rate]:
-    none = Decision("", None)
-    return [r._replace(difference=r.difference._replace(p=None), decision=none) for r in rates]
 
 
 def _names(run: Run) -> list[Name]:
@@ -91,61 +82,22 @@ def _groups(run: Run) -> list[Name]:
     return [n for n in _names(run) if n.class_ is None and n != ALL]
 
 
-def _rates(run: Run, names: Sequence[Name], whole: Callable[[Name], Name]) -> list[Rate]:
+def _rates(run: Run, names: Sequence[Name], tested: bool = True) -> list[Rate]:
     """Compare each with its whole, as one family; names without any value are left out."""
-    compared = {}
+    rates = []
     for name in names:
-        first, other = run.table(whole(name)), run.table(name)
-        if contrast := contrasts.difference(first, other, contrasts.MEAN, paired=True):
-            compared[name] = contrast
-    family = [(c[3].estimate, c[3].p) for c in compared.values()]
-    decisions = statistics.decide(family, HIGHER, LOWER)
-    return [
-        Rate(name, rate, difference, decision)
-        for (name, (*_, rate, difference)), decision in zip(
-            compared.items(), decisions, strict=True
-        )
-    ]
+        whole = ALL if name.group is None else name._replace(group=None)
+        pair = run.table(whole), run.table(name)
+        if contrast := contrasts.difference(*pair, contrasts.MEAN, paired=True):
+            _, _, rate, gap = contrast
+            rates.append(Rate(name, rate, gap if tested else gap._replace(p=None)))
+    return contrasts.decided(rates) if tested else rates
 
 
-def sentences(run: Run, groups: Sequence[Rate]) -> list[str]:
-    """Say what was dropped of the whole, and of which subgroups (of `by_group`) more or less."""
-    e, r = overall(run), asked(run)
-    if e.mean is None:
-        return ["No generation has a drop rate: what the filter dropped is not known."]
-    start = "The filter" if r is None else f"Asked to drop a share r = {r:g}, the filter"
-    if e.mean == 0:
-        none = "dropped none of the generated images: there are no drop rates to compare"
-        return [f"{start} {none}."]
-    by = "" if r is None else ": r and rounding to whole images set this rate, not the scores"
-    share = f"{e.mean:.3f}" + (f" ± {e.half_width:.3f}" if e.half_width else "")
-    said = [f"{start} dropped {share} of the generated images{by}."]
-    if fixed_by_class(run):
-        said.append(
-            "Images are ranked within their class: the rates of classes are the same by design, "
-            "and are not tested."
-        )
-    if not groups:
-        unknown = "the subgroup of a generated image is not known"
-        return [*said, f"No drop rate by subgroup has a value: {unknown}."]
+def lacking(run: Run, groups: Sequence[Rate]) -> list[str]:
+    """Return the subgroups with a record and without any rate (of `by_group`)."""
     known = {rate.name for rate in groups}
-    if lacking := [_group(run, n) for n in _groups(run) if n not in known]:
-        said.append(f"Of {listed_words(lacking)} no drop rate has a value.")
-    return [*said, _of_groups(run, groups)]
-
-
-def _of_groups(run: Run, groups: Sequence[Rate]) -> str:
-    num = len(groups)
-    few = contrasts.few_pairs([g.difference for g in groups])
-    untested = contrasts.no_spread([g.decision for g in groups])
-    words = [(_group(run, g.name), g.decision.word) for g in groups]
-    sure = [f"{name} {word}" for name, word in words if word in (HIGHER, LOWER)]
-    if not sure:
-        unclear = "can the drop rate be told from that of all images"
-        return f"In none of {num} subgroups {unclear}{few}.{untested}"
-    others = f" In the other {num - len(sure)} it cannot be told{few}." if len(sure) < num else ""
-    start = f"In {len(sure)} of {num} subgroups the drop rate is another than that of all images"
-    return f"{start}: {'; '.join(sure)}.{others}{untested}"
+    return [group_name(run, name) for name in _groups(run) if name not in known]
 
 
 def group_table(run: Run, rates: Sequence[Rate]) -> pd.DataFrame | None:
@@ -155,7 +107,7 @@ def group_table(run: Run, rates: Sequence[Rate]) -> pd.DataFrame | None:
     r = asked(run)
     whole = [("all images", overall(run)), *([] if r is None else [("asked for (r)", float(r))])]
     rows = [[what, "", rate, None, None, None, None] for what, rate in whole]
-    rows += [[_group(run, rate.name), *_cells(rate)] for rate in rates]
+    rows += [[group_name(run, rate.name), *_cells(rate)] for rate in rates]
     caption = f"Drop rate by subgroup, {_averaged(run, rates)}"
     return frames.for_people(caption, ["subgroup", *_TESTED], rows, 2, signed=_SIGNED)
 
@@ -174,7 +126,7 @@ def class_table(run: Run, rates: Sequence[Rate]) -> pd.DataFrame | None:
 def cell_table(run: Run, rates: Sequence[Rate]) -> pd.DataFrame | None:
     """Return each of `by_cell`; None without rates."""
     rows = [
-        [results.class_name(run, r.name.class_), _group(run, r.name), r.rate, r.rate.num]
+        [results.class_name(run, r.name.class_), group_name(run, r.name), r.rate, r.rate.num]
         for r in rates
     ]
     caption = (
@@ -197,7 +149,7 @@ def within_seed_table(run: Run) -> pd.DataFrame | None:
         within = run.rows(name).query("generation == @last").set_index("seed")
         if within.low.notna().any():
             cells = within[["value", "low", "high"]].reindex(run.seeds).to_numpy().tolist()
-            what = "all images" if name == ALL else _group(run, name)
+            what = "all images" if name == ALL else group_name(run, name)
             rows.append([what, *(None if cell[0] != cell[0] else tuple(cell) for cell in cells)])
     caption = (
         f"Drop rate within each seed, generation {last}: value and its 95% Wilson interval over "
@@ -225,7 +177,8 @@ def _averaged(run: Run, family: Sequence[Rate]) -> str:
     return f"{over}mean ± half-width of the 95% interval over {e.num} seeds{tested}"
 
 
-def _group(run: Run, name: Name) -> str:
+def group_name(run: Run, name: Name) -> str:
+    """Name the subgroup of a drop rate, or which rarest of its class it is."""
     if name.rarity is None:
         return results.group_name(run, name.group, name.class_)
     return f"{measures.rarity_name(name.rarity, len(run.group_names))} of its class"

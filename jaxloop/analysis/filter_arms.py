@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from jaxloop.analysis import contrasts, measures, results, shares
+from jaxloop.analysis import contrasts, measures, results
 from jaxloop.analysis.answer import listed_words
-from jaxloop.analysis.contrasts import COMPARED, LEVEL, MEAN, SLOPE, Comparison
+from jaxloop.analysis.contrasts import COMPARED, IMBALANCE, LEVEL, MEAN, SLOPE, Comparison
 from jaxloop.analysis.measures import Bias, Name
 from jaxloop.analysis.run_folder import Run
 
@@ -28,7 +28,6 @@ TABLES = (
     (CLASSIFIERS, MEAN), (GENERATED, MEAN), (FURTHER, MEAN),
     *((what, part) for part in (LEVEL, SLOPE) for what in (CLASSIFIERS, GENERATED)),
 )  # fmt: skip
-IMBALANCE = Bias("imbalance u of subgroups", Name("", "imbalance"))
 PER_CLASS = (
     Bias("mean gap per class (1 − MEO)", Name("", "meo_per_class"), True),
     Bias("largest gap per class (MD)", Name("", "md_per_class")),
@@ -54,12 +53,12 @@ def families(run: Run) -> list[Family]:
 
     None before both arms have a generation 1.
     """
-    names = CONTROL, run.spec.get("filter", {}).get("name", "filtered")
+    if run.control is None:
+        return []
+    arms = {CONTROL: run.control, run.spec.get("filter", {}).get("name", "filtered"): run}
     comparisons = defaultdict(list)
     for what, subject, measure in _measured(run):
-        first, other = (_table(arm, subject, measure) for arm in (run.control, run) if arm)
-        parts = _parts(what)
-        for c in contrasts.compared(names, subject, measure, (first, other), parts, paired=True):
+        for c in contrasts.compared(arms, subject, measure, _parts(what), paired=True):
             if c.generation > 0:  # generation 0 is one and the same in both arms
                 comparisons[what, c.part].append(c)
     return [
@@ -84,18 +83,18 @@ def sentence(run: Run, families: Sequence[Family]) -> str:
 
 def left_out(run: Run, families: Sequence[Family]) -> str:
     """Return a sentence on what no seed has in both arms, and so is in no table; or ""."""
-    have = {(f.what, c.subject, c.measure, f.part) for f in families for c in f.comparisons}
+    have = {(c.subject, c.measure, c.part) for f in families for c in f.comparisons}
     titles, subjects = defaultdict(list), defaultdict(list)
     for what, subject, measure in _measured(run):
-        lacking = [p for p in _parts(what) if (what, subject, measure, p) not in have]
-        if lacking:
-            titles[subject, tuple(lacking)].append(measure.title)
+        lacking = tuple(part for part in _parts(what) if (subject, measure, part) not in have)
+        titles[subject, lacking].append(measure.title)
     for (subject, lacking), names in titles.items():
         subjects[lacking, tuple(names)].append(subject)
     parts = [
         f"{listed_words([_WORDS[part] for part in lacking])} of {listed_words(list(names))} "
         f"({listed_words(classifiers)})"
         for (lacking, names), classifiers in subjects.items()
+        if lacking
     ]
     return f"Not compared, since no seed has it in both arms: {'; '.join(parts)}." if parts else ""
 
@@ -114,48 +113,39 @@ def _parts(what: str) -> list[str]:
     return [part for table, part in TABLES if table == what]
 
 
-def _table(arm: Run, subject: str, measure: Bias) -> pd.DataFrame:
-    if measure == IMBALANCE:
-        return shares.imbalances(arm, "real").table
-    return contrasts.turned(arm, subject, measure)
-
-
 def _measured(run: Run) -> Iterator[tuple[str, str, Bias]]:
     """(table, subject, measure) of all that is compared; nothing before both arms began."""
     if run.control is None or min(run.reached, run.control.reached) < 1:
         return
     # With a value in either arm or without; of no class.
     recorded = [n for n in dict.fromkeys(run.names + run.control.names) if n.class_ is None]
+    in_order = sorted(recorded, key=results.order)
     for subject in run.classifiers:
-        further = sorted(
-            (n for n in recorded if n.subject == subject and n != Name(subject, n.metric)),
-            key=results.order,
-        )
         yield from ((CLASSIFIERS, subject, measure) for measure in COMPARED)
         yield from ((FURTHER, subject, measure) for measure in PER_CLASS)
-        for n in further:
-            if n.metric == "accuracy" and (n.rank or 0) > 1:  # the worst is among the biases
-                yield FURTHER, subject, _plain(f"accuracy, rank {n.rank} ↑", n)
-        for n in further:
-            if n.metric == "group_accuracy":
-                title = f"accuracy on {results.group_name(run, n.group)} ↑"
-                yield FURTHER, subject, _plain(title, n)
-    generated = [n for n in recorded if n.subject == GENERATOR]
-    kept = sorted((n for n in generated if n.metric == "subgroup_share"), key=results.order)
-    for n in kept:
-        if n.group is not None:
-            name = results.group_name(run, n.group)
-            yield GENERATED, GENERATOR, _plain(f"share of {name}", n)
-    for n in kept:
-        if n.rarity is not None:
-            name = measures.rarity_name(n.rarity, len(run.group_names))
-            yield GENERATED, GENERATOR, _plain(f"share of the {name} of each class", n)
+        for n in in_order:
+            # The worst rank is among the biases.
+            if n.subject == subject and ((n.rank or 0) > 1 or n.metric == "group_accuracy"):
+                yield FURTHER, subject, _plain(run, n)
+    of_groups = [n for n in in_order if n[:2] == (GENERATOR, "subgroup_share")]
+    others = [Name(GENERATOR, metric) for metric in measures.GENERATOR]
+    others += [n for n in recorded if n.subject == GENERATOR and measures.is_distance(n.metric)]
+    yield from ((GENERATED, GENERATOR, _plain(run, n)) for n in of_groups)
     yield GENERATED, GENERATOR, IMBALANCE
-    distances = [n for n in generated if measures.is_distance(n.metric)]
-    for n in (*(Name(GENERATOR, metric) for metric in measures.GENERATOR), *distances):
-        yield GENERATED, GENERATOR, _plain(measures.measure(n).title, n)
+    yield from ((GENERATED, GENERATOR, _plain(run, n)) for n in others)
 
 
-def _plain(title: str, name: Name) -> Bias:
+def _plain(run: Run, n: Name) -> Bias:
     """What is as it was measured: of an accuracy higher is better, as its title says."""
-    return Bias(title, name._replace(subject=""))
+    if n.metric == "group_accuracy":
+        title = f"accuracy on {results.group_name(run, n.group)} ↑"
+    elif n.rank is not None:
+        title = f"accuracy, rank {n.rank} ↑"
+    elif n.group is not None:
+        title = f"share of {results.group_name(run, n.group)}"
+    elif n.rarity is not None:
+        rarity = measures.rarity_name(n.rarity, len(run.group_names))
+        title = f"share of the {rarity} of each class"
+    else:
+        title = measures.measure(n).title
+    return Bias(title, n._replace(subject=""))

@@ -8,27 +8,29 @@ from jaxloop.analysis.answer import listed_words
 from jaxloop.analysis.run_folder import Run
 
 MNIST, CIFAR, HARD_IMAGENET, BREEDS = "mnist", "cifar", "hard_imagenet", "breeds"
+FOLDER, NOT_MNIST = "folder", "not_mnist"
 
 _TITLES = {
-    "digits": "Colorized Digits", MNIST: "Colorized MNIST", CIFAR: "CIFAR-20/100",
-    HARD_IMAGENET: "Hard ImageNet", BREEDS: "BREEDS",
+    "digits": "Colorized Digits", MNIST: "Colorized MNIST", NOT_MNIST: "colorized pictures",
+    CIFAR: "CIFAR-20/100", HARD_IMAGENET: "Hard ImageNet", BREEDS: "BREEDS", FOLDER: "own images",
 }  # fmt: skip
-_COLORED = ("digits", MNIST)
+_COLORED = ("digits", MNIST, NOT_MNIST)
 
 BIASED, UNBIASED, NOT_APPLICABLE = "biased", "unbiased", "N/A"
 PRETRAINED, SCRATCH = "pretrained", "scratch"
 
 
 def data_name(run: Run) -> str:
-    return run.spec.get("data", {}).get("name", "?")
+    """Return `data.name`; NOT_MNIST of other pictures in MNIST's files (see `data.mnist.load`)."""
+    name = run.spec.get("data", {}).get("name", "?")
+    return NOT_MNIST if name == MNIST and run.class_names[:1] == ["class 0"] else name
 
 
 def data_title(run: Run) -> str:
     """Return the data set as the paper calls it; own images by their folder."""
     name, path = data_name(run), run.spec.get("data", {}).get("path")
-    return (
-        f"own images ({Path(path).name})" if name == "folder" and path else _TITLES.get(name, name)
-    )
+    folder = f" ({Path(path).name})" if name in (FOLDER, NOT_MNIST) and path else ""
+    return _TITLES.get(name, name) + folder
 
 
 def initialisation(run: Run) -> str:
@@ -82,14 +84,12 @@ def differences(runs: Sequence[Run]) -> list[str]:
         # A field of one alone is of another version, and not told.
         changed = [f for f in fields if f in other_fields and fields[f] != other_fields[f]]
         parts = [f"configurations differ in {listed_words(changed)}"] if changed else []
-        for what, sides in (
-            ("classifier", (first.classifiers, other.classifiers)),
-            ("seed", (first.seeds, other.seeds)),
-        ):
-            for label, items, others in zip((names[0], name), sides, sides[::-1], strict=True):
+        for what in ("classifiers", "seeds"):
+            for label, run, against in ((names[0], first, other), (name, other, first)):
+                items, others = getattr(run, what), getattr(against, what)
                 if alone := [str(item) for item in items if item not in others]:
-                    plural = "s" * (len(alone) > 1)
-                    parts.append(f"only {label} has {what}{plural} {listed_words(alone)}")
+                    noun = what if len(alone) > 1 else what[:-1]
+                    parts.append(f"only {label} has {noun} {listed_words(alone)}")
         if first.reached != other.reached:
             last = min(first.reached, other.reached)
             parts.append(f"compared up to generation {last}, the last that both have measured")

@@ -33,6 +33,11 @@ class People(NamedTuple):
     def raters(self) -> list[Detection]:
         return self.detections[:-1]
 
+    @property
+    def verdicts(self) -> list[str]:
+        """How raters who voted on both told them: "better" than chance, "worse", "cannot tell"."""
+        return [word for d in self.raters if d.differs is not None and (word := _verdict(d))]
+
 
 def people(run: Run) -> People | None:
     """Read votes.jsonl in a workdir; None where it holds no vote that counts and no torn line.
@@ -46,49 +51,6 @@ def people(run: Run) -> People | None:
     num_not_blind = sum(not vote.blind for vote in given.standing.values())
     nums = len(given.blind) - num_real, num_real, num_not_blind, given.torn
     return People(*nums, study.agreement(given.blind), study.detection(given.blind))
-
-
-def sentences(voted: People) -> list[str]:
-    """Speak of blind votes, then of what is left out of these."""
-    num, pooled = len(voted.raters), voted.detections[-1]
-    said = [
-        f"{num} rater{'s' * (num != 1)}, {voted.num_generated} blind votes on generated and "
-        f"{voted.num_real} on real images.",
-        f"Agreement: {_agreement(voted.agreement)}",
-        f"Generated from real: {pooled.why or _detected(voted.raters)}",
-    ]
-    if num := voted.num_not_blind:
-        votes_stand = "1 vote that stands" if num == 1 else f"{num} votes that stand"
-        were, them = ("was", "it") if num == 1 else ("were", "them")
-        said.append(
-            f"{votes_stand}, given after a look at the audit or the summary, {were} not blind: the "
-            f"filter follows {them}, the lines above do not."
-        )
-    if num := voted.torn:
-        plural, were = ("", "was") if num == 1 else ("s", "were")
-        said.append(f"{num} line{plural} of votes.jsonl {were} not whole and left out.")
-    return said
-
-
-def _agreement(a: Agreement) -> str:
-    if a.share is None:
-        return a.why
-    images = f"{a.num} image{'s' * (a.num > 1)} with votes of two raters or more"
-    share = f"{a.share:.0%} of the pairs of votes on one image agree ({images})."
-    if a.alpha is None:
-        return f"{share} {a.why}"
-    return f"Krippendorff's α = {a.alpha:.2f} (1 = always, 0 = as by chance). {share}"
-
-
-def _detected(raters: list[Detection]) -> str:
-    tested = [_verdict(d) for d in raters if d.differs is not None]
-    if not tested:
-        return "no rater voted on both."
-    plural, worse = "s" * (len(tested) > 1), tested.count("worse")
-    start = f"{tested.count('better')} of {len(tested)} rater{plural} told them apart"
-    return f"{start} better than chance" + (
-        f", and {worse} worse than chance." * (worse > 0) or "."
-    )
 
 
 def _verdict(d: Detection) -> str | None:

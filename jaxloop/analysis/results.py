@@ -27,23 +27,13 @@ class Verdict(NamedTuple):
 
 def curve(run: Run, name: Name, complement: bool = False) -> list[Point]:
     """Return mean and interval over seeds by generation; of 1 - value where `complement`."""
-    table = run.table(name)
-    columns = (1 - table if complement else table).to_numpy().T.tolist()
-    return [
-        Point(generation, statistics.estimate(values))
-        for generation, values in zip(table.columns, columns, strict=True)
-    ]
+    table = run.table(name, complement)
+    return [Point(g, statistics.estimate(values)) for g, values in table.to_dict("list").items()]
 
 
 def trend(run: Run, name: Name, complement: bool = False) -> Trend:
     """Return the trend over the generations that a measure has any record of."""
-    return statistics.trend(values_by_seed(run, name, complement))
-
-
-def values_by_seed(run: Run, name: Name, complement: bool = False) -> list[dict[int, float]]:
-    """Return one {generation: value} a seed, NaN without one; 1 - value where `complement`."""
-    by_seed = run.by_seed(name)
-    return [{g: 1 - v for g, v in values.items()} for values in by_seed] if complement else by_seed
+    return statistics.trend(list(run.table(name, complement).to_dict("index").values()))
 
 
 def verdicts(run: Run) -> list[Verdict]:
@@ -90,11 +80,6 @@ def scalars(run: Run, subject: str) -> list[Name]:
 def distances(run: Run) -> list[Name]:
     """Return the generator's Fréchet distances that have any value."""
     return [name for name in scalars(run, "generator") if measures.is_distance(name.metric)]
-
-
-def ranks(run: Run, subject: str) -> list[Name]:
-    """Return a classifier's accuracies by rank of subgroup, worst first."""
-    return sorted((n for n in scalars(run, subject) if n.rank is not None), key=order)
 
 
 def class_name(run: Run, class_: int | None) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import struct
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -94,16 +95,13 @@ class Run:
         return self.records.epoch.notna() | self.records.split.notna()
 
     @functools.cached_property
-    def _positions(self) -> dict[Name, np.ndarray]:
+    def _positions(self) -> dict[Name, list[int]]:
         """{name: rows of `records`}, in order of record, without training signals."""
-        measured = self.records.loc[~self._is_signal, list(FIELDS)]
-        groups = measured.groupby(list(FIELDS), sort=False, dropna=False).ngroup()
-        firsts = measured[~groups.duplicated()]
-        cells = [[None if pd.isna(cell) else cell for cell in firsts[f].tolist()] for f in FIELDS]
-        order = np.argsort(groups, kind="stable")
-        ends = np.searchsorted(groups.iloc[order], np.arange(1, len(firsts)))
-        rows = np.split(np.flatnonzero(~self._is_signal)[order], ends)
-        return {Name(*name): row for *name, row in zip(*cells, rows, strict=False)}
+        positions = defaultdict(list)
+        rows = np.flatnonzero(~self._is_signal)
+        for name, row in zip(names_of(self.records.iloc[rows]), rows, strict=True):
+            positions[name].append(row)
+        return dict(positions)
 
     @property
     def names(self) -> list[Name]:
@@ -114,32 +112,33 @@ class Run:
         """Return the records of a name."""
         return self.records.iloc[self._positions.get(name, [])]
 
-    def table(self, name: Name) -> pd.DataFrame:
-        """Return values by seed (index) and generation (columns with any record); NaN: none."""
-        columns = self._arrays
-        rows = self._positions.get(name, np.array([], int))
-        generations, at = np.unique(columns["generation"][rows], return_inverse=True)
-        values = np.full((len(self.seeds), len(generations)), np.nan)
-        values[[self.seeds.index(s) for s in columns["seed"][rows]], at] = columns["value"][rows]
-        return pd.DataFrame(values, self.seeds, generations)
+    def table(self, name: Name, complement: bool = False) -> pd.DataFrame:
+        """Return values by seed (index) and generation (columns with any record); NaN: none.
 
-    def by_seed(self, name: Name) -> list[dict[int, float]]:
-        """Return one {generation: value} a seed, over the generations of any; NaN: no value."""
-        table = self.table(name)
-        return [dict(zip(table.columns, row, strict=True)) for row in table.to_numpy().tolist()]
+        1 - value where `complement`.
+        """
+        rows, cells = self._positions.get(name, []), ("seed", "generation", "value")
+        seed, generation, value = (self.records[column].to_numpy()[rows] for column in cells)
+        generations, columns = np.unique(generation, return_inverse=True)
+        values = np.full((len(self.seeds), len(generations)), np.nan)
+        values[[self.seeds.index(s) for s in seed], columns] = 1 - value if complement else value
+        return pd.DataFrame(values, self.seeds, generations)
 
     def has(self, name: Name) -> bool:
         """Tell whether any seed has a value in any generation."""
-        return bool(np.isfinite(self._arrays["value"][self._positions.get(name, [])]).any())
+        values = self.records.value.to_numpy()[self._positions.get(name, [])]
+        return bool(np.isfinite(values).any())
 
     def last(self, subject: str) -> int:
         """Return the last generation of which a subject has any record; -1 if none."""
         generations = self.records.generation[self.records.subject == subject]
         return int(generations.max()) if len(generations) else -1
 
-    @functools.cached_property
-    def _arrays(self) -> dict[str, np.ndarray]:
-        return {name: self.records[name].to_numpy() for name in ("seed", "generation", "value")}
+
+def names_of(rows: pd.DataFrame) -> list[Name]:
+    """Return what each record is of."""
+    cells = rows[list(FIELDS)].astype(object)
+    return [Name(*cell) for cell in cells.where(cells.notna(), None).itertuples(index=False)]
 
 
 def load(workdir: str | os.PathLike) -> Run:

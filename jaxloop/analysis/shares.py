@@ -1,4 +1,4 @@
-"""Imbalance u of the generated images: how far their subgroup shares are from those of others."""
+"""Imbalance u of the generated images: how far their subgroup shares are from the real ones."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 
 from jaxloop.analysis.run_folder import Run
-
-REFERENCES = ("real", "uniform")
 
 
 class Series(NamedTuple):
@@ -21,14 +19,12 @@ class Series(NamedTuple):
     remark: str = ""
 
 
-def imbalances(run: Run, against: str) -> Series:
+def imbalances(run: Run) -> Series:
     """Return u by seed and generation: in [0, 1], NaN where no image's subgroup is known.
 
-    The total variation distance between the subgroup shares of a class, each made to sum to 1 over
-    the known subgroups, as a mean over classes.
-
-    Args:
-      against: one of REFERENCES: the shares of real training images, or uniform ones.
+    The total variation distance between the subgroup shares of a class among generated images and
+    among real training images, each made to sum to 1 over the known subgroups, as a mean over
+    classes.
     """
     tables = {
         (n.subject, n.class_, n.group): run.table(n)
@@ -38,22 +34,21 @@ def imbalances(run: Run, against: str) -> Series:
     generated = [key for key in tables if key[0] == "generator"]
     generations = sorted({g for key in generated for g in tables[key].columns})
     classes = sorted({class_ for _, class_, _ in generated})
-    groups = sorted({group for *_, group in tables} | set(range(len(run.group_names))))
-    distances, leaves_out = [np.empty((0, len(run.seeds), len(generations)))], False
-    for class_ in classes:
-        shares = _stack(run, tables, "generator", class_, groups, generations)
-        if against == "real":
-            wanted = _stack(run, tables, "real", class_, groups, [0])
-        else:
-            names = run.subgroup_names[class_] if run.subgroup_names else run.group_names
-            wanted = np.isin(groups, range(len(names)))[:, None, None].astype(float)
-        leaves_out |= bool((shares.sum(0) < 1 - 1e-4).any())
-        distances.append(np.abs(_normalized(shares) - _normalized(wanted)).sum(0)[None] / 2)
-    distance = np.concatenate(distances)
+    groups = sorted({group for *_, group in tables})
+    # [class, group, seed, generation]; 0 of a subgroup that a class does not have.
+    shares = np.zeros((len(classes), len(groups), len(run.seeds), len(generations)))
+    real = np.zeros((len(classes), len(groups), len(run.seeds), 1))
+    for (subject, class_, group), table in tables.items():
+        if class_ in classes:
+            part, columns = (shares, generations) if subject == "generator" else (real, [0])
+            cell = classes.index(class_), groups.index(group)
+            part[cell] = table.reindex(columns=columns)
+    distance = np.abs(_normalized(shares) - _normalized(real)).sum(1) / 2
     known = np.isfinite(distance).sum(0)
     u = np.where(known > 0, np.nansum(distance, 0) / np.maximum(known, 1), np.nan)
-    remark = f"u compares subgroup shares with {against} ones"
-    remark += ", over the images whose subgroup is known" if leaves_out else ""
+    remark = "u compares subgroup shares with real ones"
+    if (shares.sum(1) < 1 - 1e-4).any():
+        remark += ", over the images whose subgroup is known"
     if blind := int(((known > 0) & (known < len(classes))).sum()):
         remark += (
             f"; in {blind} (generation, seed) pairs it leaves out classes of which no image's "
@@ -62,17 +57,7 @@ def imbalances(run: Run, against: str) -> Series:
     return Series(pd.DataFrame(u, run.seeds, generations), remark=f"{remark}.")
 
 
-def _stack(run: Run, tables: dict, subject: str, class_: int, groups, generations) -> np.ndarray:
-    """Shares [group, seed, generation] of a class; 0 of subgroups that it does not have."""
-    empty = pd.DataFrame(0.0, run.seeds, generations)
-    stacked = [
-        tables.get((subject, class_, group), empty).reindex(columns=generations).to_numpy(float)
-        for group in groups
-    ]
-    return np.stack(stacked)
-
-
 def _normalized(shares: np.ndarray) -> np.ndarray:
-    """Make them sum to 1 over subgroups; NaN where nothing is known."""
-    total = shares.sum(0)
+    """Make shares sum to 1 over subgroups (axis 1); NaN where nothing is known."""
+    total = shares.sum(1, keepdims=True)
     return shares / np.where(total > 0, total, np.nan)

@@ -1,5 +1,7 @@
 """The paper's table 1: distance of generated from real images by generation; its rows, ours."""
 
+import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -50,24 +52,21 @@ def table1(runs: Sequence[Run]) -> Table1:
     The paper's row stands once before those of its data set and kind of colours. A run without any
     distance has no row. Rows of one experiment stand together, in the order of the runs.
     """
-    rows = []
+    experiments = defaultdict(list)
     for run, label in zip(runs, labels.labels(runs), strict=True):
         experiment = labels.data_title(run), labels.initialisation(run)
-        distances = results.distances(run)
-        if distances and (values := PAPERS.get((labels.data_name(run), experiment[1]))):
+        rows, distances = experiments[experiment], results.distances(run)
+        values = PAPERS.get((labels.data_name(run), experiment[1]))
+        if values and distances and not rows:
             points = [Point(g, Estimate(v, None, 0, 0)) for g, v in enumerate(values, start=1)]
             rows.append((*experiment, PAPER, "fid", None, "FID", (), (), points))
         of_record = [name for name in distances if name.metric == "fid"]
         rows += [(*experiment, label, *_measured(run, n)) for n in of_record or distances]
-    frame = pd.DataFrame(rows, columns=_ROWS, dtype=object)
-    repeated = (frame.run == PAPER) & frame.duplicated(["data_set", "initialisation", "run"])
-    frame = frame[~repeated]
-    experiments = frame.groupby(["data_set", "initialisation"], sort=False).ngroup()
-    frame = frame.loc[experiments.sort_values(kind="stable").index].reset_index(drop=True)
+    frame = pd.DataFrame(itertools.chain(*experiments.values()), columns=_ROWS, dtype=object)
     points = [
         (*row[:6], p.generation, e.mean, e.low, e.high, e.half_width, e.num)
-        for row in frame.itertuples(index=False)
-        for p in row.points
+        for *row, curve in frame.itertuples(index=False)
+        for p in curve
         for e in [p.estimate]
     ]
     points = pd.DataFrame(points, columns=_POINTS)

@@ -2,13 +2,7 @@
 
 This room reads a workdir and never imports the loop (nor jax): `python -m jaxloop.report WORKDIR`
 rebuilds the report of a finished or unfinished run in seconds, and `python -m jaxloop.report RUN
-RUN ... --out DIR` compares runs. What the records amount to is worked out in `analysis`.
-
-From the ground up:
-layout, drawing            how tables and figures look
-remarks                    the words of reasons and caveats; what is missing or special
-tables, figures            the tables and the figures of a run
-paper_figures, table1_files  those of the paper, of several runs
-contents, json_export      what is said of a run; its numbers
-rendering, templates/      the text of the pages (page: of a run; compare_page: of several)
+RUN ... --out DIR` compares runs. What the records amount to is worked out in `analysis`; the words
+are in templates/, which `rendering` fills in. `page` is the report of a run, `compare_page` that of
+several. `layout` and `drawing` say how tables and figures look.
 """

@@ -25,10 +25,8 @@ def main(argv: list[str] | None = None) -> int:
         description=(__doc__ or "").partition(": ")[2],
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    folder = "folder with a run's config.json and records.jsonl"
-    parser.add_argument("runs", metavar="RUN", nargs="+", help=folder)
-    target = "folder to write into; it may exist, and is no run's own"
-    parser.add_argument("--out", metavar="DIR", help=target)
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="folder that a run left behind")
+    parser.add_argument("--out", metavar="DIR", help="folder to write into, which is no run's own")
     arguments = parser.parse_args(argv)
     try:
         runs = [expanded(run, "RUN") for run in arguments.runs]

@@ -9,10 +9,12 @@ import itertools
 import math
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -21,27 +23,16 @@ from PIL import Image
 
 from jaxloop.analysis.results import Point
 
-BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-ORANGE, SKY, BLACK, YELLOW = "#E69F00", "#56B4E9", "#000000", "#C9B900"  # yellow darkened
-COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, YELLOW)
+# Okabe and Ito's, by name: a subgroup called "red" that is drawn in blue would mislead.
+COLORS = {
+    "blue": "#0072B2", "red": "#D55E00", "green": "#009E73", "purple": "#CC79A7",
+    "orange": "#E69F00", "sky": "#56B4E9", "black": "#000000", "yellow": "#C9B900",  # darkened
+}  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("solid", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 2, 1, 2)))
-# A subgroup called "red" drawn in blue would mislead; these are the palette's nearest.
-COLOR_WORDS = {
-    "red": VERMILLION, "green": GREEN, "blue": BLUE, "orange": ORANGE, "yellow": YELLOW,
-    "purple": PURPLE, "black": BLACK,
-}  # fmt: skip
 PANEL_INCHES, ROW_INCHES, PAGE_INCHES = 3.0, 2.2, 10.4
-_LOOK = {
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,
-    "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.edgecolor": "#777777", "axes.linewidth": 0.8, "axes.grid": True, "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.7, "axes.axisbelow": True, "xtick.color": "#333333",
-    "ytick.color": "#333333", "text.color": "#111111", "axes.labelcolor": "#333333",
-    "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "jaxloop",
-    "text.parse_math": False,
-}  # fmt: skip
-_LINE: dict[str, Any] = {"linewidth": 1.5, "markersize": 4.5}
+PNG_DPI, PNG_COLORS = 200, 256
+_STYLE = Path(__file__).parent / "templates" / "figures.mplstyle"
 _CROSS: dict[str, Any] = dict(marker="x", markersize=10, markeredgewidth=2, linestyle="none")
 
 
@@ -53,11 +44,17 @@ class Line(NamedTuple):
     style: tuple
     diverged: frozenset[int] = frozenset()
 
+    @property
+    def table(self) -> np.ndarray:
+        """Generation, mean, low and high [points, 4]; NaN where there is none."""
+        rows = [(p.generation, e.mean, e.low, e.high) for p in self.points for e in [p.estimate]]
+        return np.array(rows, float).reshape(-1, 4)
+
 
 class Panel(NamedTuple):
     """Curves on one pair of axes.
 
-    low, high: the measure's range, which the axis never leaves; None = open.
+    low, high: the measure's range, which the axis never leaves for a band; None = open.
     scale: panels of one name here have the same axes; "" = their own.
     row: panels of another name here begin a new row, which bears the name on its left.
     x: what the points are over.
@@ -74,9 +71,8 @@ class Panel(NamedTuple):
 
 def style(index: int, color: str | None = None) -> tuple:
     """Return (colour, marker, dash) of the index-th line of a figure; the first 32 differ."""
-    lap = index // len(COLORS)
-    marker, dash = MARKERS[index % len(MARKERS)], DASHES[(index + lap) % len(DASHES)]
-    return color or COLORS[index % len(COLORS)], marker, dash
+    lap, place = divmod(index, len(COLORS))
+    return color or [*COLORS.values()][place], MARKERS[place], DASHES[(index + lap) % len(DASHES)]
 
 
 def shades(num: int) -> list[str]:
@@ -85,128 +81,104 @@ def shades(num: int) -> list[str]:
 
 
 def svg(panels: Sequence[Panel], columns: int) -> bytes:
-    """Return panels in rows of `columns` above one legend, as a scalable SVG; text stays text."""
-    metadata = {"Date": None, "Creator": None}  # the same panels give the same bytes
-    return _rendered(panels, columns, {"format": "svg", "metadata": metadata})
+    """Return panels in rows of `columns` above one legend, as an SVG that tells no date."""
+    metadata = {"Date": None, "Creator": None}
+    return _rendered(panels, columns, format="svg", metadata=metadata)
 
 
-def png(panels: Sequence[Panel], columns: int, dpi: int, colors: int) -> bytes:
-    """Return the same as a PNG of so many colours."""
-    content = io.BytesIO(_rendered(panels, columns, {"format": "png", "dpi": dpi}))
-    # Flat colours: few of them look the same and make a third of the file.
-    small = io.BytesIO()
-    image = Image.open(content).convert("RGB").quantize(colors)
-    image.save(small, format="png", optimize=True, dpi=(dpi, dpi))
-    return small.getvalue()
+def png(panels: Sequence[Panel], columns: int) -> bytes:
+    """Return the same as a PNG of few colours, which looks the same and is a third of the size."""
+    picture = Image.open(io.BytesIO(_rendered(panels, columns, format="png", dpi=PNG_DPI)))
+    picture, content = picture.convert("RGB").quantize(PNG_COLORS), io.BytesIO()
+    picture.save(content, format="png", optimize=True, dpi=(PNG_DPI, PNG_DPI))
+    return content.getvalue()
 
 
-def _rendered(panels: Sequence[Panel], columns: int, options: dict[str, Any]) -> bytes:
-    # Matplotlib reads the look both when it builds and when it saves. What was set is restored.
-    settings: dict[Any, Any] = matplotlib.rcParamsDefault | _LOOK
-    settings["backend"] = matplotlib.rcParams["backend"]
+def _rendered(panels: Sequence[Panel], columns: int, **options) -> bytes:
     buffer = io.BytesIO()
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
+    # Matplotlib reads its settings both when it builds and when it saves.
+    with matplotlib.rc_context(fname=_STYLE), warnings.catch_warnings():
         # A browser has the letters that Matplotlib's font lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        build(panels, columns).savefig(buffer, facecolor="white", **options)
+        build(panels, columns).savefig(buffer, **options)
     return buffer.getvalue()
 
 
 def build(panels: Sequence[Panel], columns: int) -> Figure:
     """Return the Matplotlib figure; its size follows from the panels."""
-    columns = min(columns, len(panels))
-    places = places_of(panels, columns)
-    rows = max(row for row, _ in places) + 1
+    rows = rows_of(panels, columns)
+    columns = max(map(len, rows))
     width = PANEL_INCHES * columns if columns < 3 else PAGE_INCHES
-    legend, legend_columns = _legend(panels, width)
-    height = ROW_INCHES * rows + 0.35 * math.ceil(len(legend) / legend_columns)
+    entries, entry_rows = _legend(panels, width)
+    height = ROW_INCHES * len(rows) + 0.35 * entry_rows
     figure = Figure((width, height), layout="constrained")
-    for panel, (row, column) in zip(panels, places, strict=True):
-        axes = figure.add_subplot(rows, columns, row * columns + column + 1)
-        alike = [p for p in panels if p.scale == panel.scale] if panel.scale else [panel]
-        _draw(axes, panel, [line for p in alike for line in p.lines])
-        if panel.row and column == 0:
-            axes.set_ylabel(_text(panel.row), fontsize=10, fontweight="bold", color="#111111")
-    if legend:
-        labels = [str(line.get_label()) for line in legend]  # given, one may begin with "_"
-        layout: Any = {"loc": "outside lower center", "ncols": legend_columns, "handlelength": 3}
-        figure.legend(legend, labels, **layout)
+    for i, row in enumerate(rows):
+        for j, panel in enumerate(row):
+            axes = figure.add_subplot(len(rows), columns, i * columns + j + 1)
+            alike = [p for p in panels if p.scale == panel.scale] if panel.scale else [panel]
+            _draw(axes, panel, [line for p in alike for line in p.lines])
+            if panel.row and j == 0:
+                axes.set_ylabel(_text(panel.row), fontsize=10, fontweight="bold", color="#111111")
+    if entries:
+        names = [str(line.get_label()) for line in entries]  # given, one may begin with "_"
+        ncols = math.ceil(len(entries) / entry_rows)
+        figure.legend(entries, names, loc="outside lower center", ncols=ncols)
     return figure
 
 
-def places_of(panels: Sequence[Panel], columns: int) -> list[tuple[int, int]]:
-    """Return (row, column) of each panel: a new row when full, and at a new name of the row."""
-    places = [(0, 0)]
-    for before, panel in itertools.pairwise(panels):
-        row, column = places[-1]
-        full = column + 1 == columns or panel.row != before.row
-        places.append((row + 1, 0) if full else (row, column + 1))
-    return places
+def rows_of(panels: Sequence[Panel], columns: int) -> list[list[Panel]]:
+    """Return the rows of a figure: a new one begins when full, and at a new name of the row."""
+    named = [list(group) for _, group in itertools.groupby(panels, lambda panel: panel.row)]
+    return [row[i : i + columns] for row in named for i in range(0, len(row), columns)]
 
 
 def _draw(axes, panel: Panel, in_view: Sequence[Line]) -> None:
-    """Draw a panel on axes that hold all lines `in_view`: its own, and those of its scale."""
-    axes.set_title(_text(panel.title), loc="left")
+    """Draw lines, bands and crosses on axes that hold all lines `in_view`, of panels alike."""
+    axes.set_title(_text(panel.title))
     axes.set_xlabel(panel.x)
     x = [p.generation for line in in_view for p in line.points]
     axes.set_xlim(min(x, default=0) - 0.3, max(x, default=1) + 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    limits = _limits(in_view, panel.low, panel.high)
-    if limits is None or _limits(panel.lines, None, None) is None:
-        axes.set_xticks([])
-        axes.set_yticks([])
+    if not any(np.isfinite(line.table[:, 1]).any() for line in panel.lines):
+        axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color="#666666")
         return
-    axes.set_ylim(*limits)
+    bottom, top = _limits(in_view, panel.low, panel.high)
+    axes.set_ylim(bottom, top)
     for line in panel.lines:
-        _draw_line(axes, line, limits[0])
+        color, marker, dash = line.style
+        x, mean, low, high = line.table.T
+        axes.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
+        axes.plot(x, mean, color=color, marker=marker, linestyle=dash)
+        if line.diverged:  # without a mean the cross is at the bottom
+            heights = pd.Series(mean, x).reindex(sorted(line.diverged)).fillna(bottom)
+            look = _CROSS | {"markeredgecolor": color, "clip_on": False, "zorder": 5}
+            axes.plot(heights.index, heights, **look)
 
 
-def _draw_line(axes, line: Line, bottom: float) -> None:
-    """Draw a line, its band and crosses; without a mean the line breaks and the cross is low."""
-    color, marker, dash = line.style
-    x = [p.generation for p in line.points]
-    mean, low, high = (
-        [math.nan if v is None else v for v in (getattr(p.estimate, end) for p in line.points)]
-        for end in ("mean", "low", "high")
-    )
-    axes.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
-    axes.plot(x, mean, color=color, marker=marker, linestyle=dash, **_LINE)
-    heights = {g: bottom if math.isnan(m) else m for g, m in zip(x, mean, strict=True)}
-    for generation in sorted(line.diverged):
-        y = heights.get(generation, bottom)
-        axes.plot([generation], [y], **_CROSS, markeredgecolor=color, clip_on=False, zorder=5)
-
-
-def _limits(lines: Sequence[Line], low: float | None, high: float | None):
-    """Return axis limits that hold all means, and bands within the range; None without a value."""
-    estimates = [p.estimate for line in lines for p in line.points if p.estimate.mean is not None]
-    if not estimates:
-        return None
-    low, high = -math.inf if low is None else low, math.inf if high is None else high
-    ends = [
-        min(max(end, low), high) for e in estimates for end in (e.low, e.high) if end is not None
-    ]
-    values = [*(e.mean for e in estimates), *ends]
+def _limits(lines: Sequence[Line], low: float | None, high: float | None) -> tuple[float, float]:
+    """Return axis limits that hold all means, and bands within the range."""
+    values = np.concatenate([line.table[:, 1:] for line in lines])
+    least, most = -math.inf if low is None else low, math.inf if high is None else high
+    values[:, 1:] = values[:, 1:].clip(least, most)
     # Half a hundredth at least: an axis that magnifies the fourth decimal shows drama without any.
-    margin = max(0.06 * (max(values) - min(values)), 0.005)
-    return min(values) - margin, max(values) + margin
+    margin = max(0.06 * (np.nanmax(values) - np.nanmin(values)), 0.005)
+    return np.nanmin(values) - margin, np.nanmax(values) + margin
 
 
 def _legend(panels: Sequence[Panel], width: float) -> tuple[list[Line2D], int]:
-    """Return entries, and their columns: as many as fit, or fewer that then are full."""
+    """Return the entries, and how many rows of them are needed."""
     lines = [line for panel in panels for line in panel.lines]
     styles = {_text(line.label): line.style for line in lines if line.label}
     entries = [
-        Line2D([], [], color=color, marker=marker, linestyle=dash, **_LINE, label=label)
+        Line2D([], [], color=color, marker=marker, linestyle=dash, label=label)
         for label, (color, marker, dash) in styles.items()
     ]
     if any(line.diverged for line in lines):
         entries.append(Line2D([], [], **_CROSS, markeredgecolor="#333333", label="diverged"))
-    longest = max(map(len, styles), default=1)
-    fit = max(1, int(width / (0.75 + 0.085 * longest)))
-    return entries, math.ceil(len(entries) / math.ceil(len(entries) / fit)) if entries else 1
+    fit = max(1, int(width / (0.75 + 0.085 * max(map(len, styles), default=1))))
+    return entries, math.ceil(len(entries) / fit)
 
 
 def _text(label: str) -> str:

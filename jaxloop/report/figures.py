@@ -4,7 +4,8 @@ Curves are means over seeds, bands their 95 % t-intervals.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,25 +16,23 @@ from jaxloop.analysis.results import Point
 from jaxloop.analysis.run_folder import Run
 from jaxloop.report import drawing
 from jaxloop.report.drawing import Line, Panel
-from jaxloop.statistics import estimate
+from jaxloop.statistics import Estimate
 
-COLUMNS = 2  # readable on a phone
 MOST_GENERATIONS = 4  # of a training signal in one panel
-EPOCH = "epoch"
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
+DASHED = (0, (3, 2))
 
 
 def each(keys: Iterable[Name | str], run: Run, classifiers: Sequence = ()) -> list[Panel]:
     """Return a panel a measure, a line a classifier; its look is of its place in `classifiers`."""
-    panels = []
-    crosses = {s: frozenset(results.diverged(run, s)) for s in run.classifiers}
-    for key in (Name("", key) if isinstance(key, str) else key for key in keys):
-        lines = [
-            _line(run, key._replace(subject=s), s, drawing.style(i), crosses[s])
-            for i, s in enumerate(classifiers or run.classifiers) if s in crosses
-        ]  # fmt: skip
-        panels.append(_panel(key, lines))
-    return panels
+    places = enumerate(classifiers or run.classifiers)
+    looks = {s: drawing.style(i) for i, s in places if s in run.classifiers}
+    crosses = {s: frozenset(results.diverged(run, s)) for s in looks}
+    names = [Name("", key) if isinstance(key, str) else key for key in keys]
+    return [
+        _panel(name, [_line(run, name._replace(subject=s), s, looks[s], crosses[s]) for s in looks])
+        for name in names
+    ]
 
 
 # The paper's figures 3a to 6a, and the same within each class, averaged over classes.
@@ -41,24 +40,16 @@ overall = functools.partial(each, measures.OVERALL)
 per_class = functools.partial(each, measures.PER_CLASS)
 
 
-def ranked(run: Run) -> list[Panel]:
+def ranked(run: Run, classifiers: Sequence = ()) -> list[Panel]:
     """Return a panel a classifier, a line a rank of subgroup: the paper's figures 3b to 6b."""
-    return [Panel(s, rank_lines(run, s), 0, 1, scale="accuracy") for s in run.classifiers]
+    lines = {s: _parts(run, Name(s, "accuracy"), "rank") for s in classifiers or run.classifiers}
+    return [Panel(s, ranks, 0, 1, scale="accuracy") for s, ranks in lines.items()]
 
 
-def rank_lines(run: Run, subject: str) -> list[Line]:
-    """Return a line for each rank of subgroup of a classifier, worst darkest."""
-    names = results.ranks(run, subject)
-    ends = {1: " (worst)", len(names): " (best)"}
-    styles = [drawing.style(i, color) for i, color in enumerate(drawing.shades(len(names)))]
-    labels = [f"rank {k}{ends.get(k, '')}" for k in range(1, len(names) + 1)]
-    return [_line(run, *line) for line in zip(names, labels, styles, strict=True)]
-
-
-def group_accuracy(run: Run) -> list[Panel]:
+def groups(run: Run) -> list[Panel]:
     """Return a panel a classifier, a line a subgroup, over all classes."""
-    names = [Name(s, "group_accuracy") for s in run.classifiers]
-    return [Panel(name.subject, _by_group(run, name), 0, 1, "accuracy") for name in names]
+    lines = {s: _parts(run, Name(s, "group_accuracy"), "group") for s in run.classifiers}
+    return [Panel(s, of_groups, 0, 1, scale="accuracy") for s, of_groups in lines.items()]
 
 
 def generator(run: Run) -> list[Panel]:
@@ -67,54 +58,57 @@ def generator(run: Run) -> list[Panel]:
     # How sure KID is has no curve of its own.
     elsewhere = {"diverged", "unknown_share", "kid_std", "subgroup_share"}
     names += [n for n in results.scalars(run, "generator") if n.metric not in elsewhere]
-    appearance = drawing.style(0), frozenset(results.diverged(run, "generator"))
-    return [_panel(n, [_line(run, n, "", *appearance)]) for n in dict.fromkeys(names)]
+    style, crosses = drawing.style(0), frozenset(results.diverged(run, "generator"))
+    return [_panel(n, [_line(run, n, "", style, crosses)]) for n in dict.fromkeys(names)]
 
 
 def generated_groups(run: Run) -> list[Panel]:
     """Return each subgroup's share among kept images and the share of it dropped; by rarity too."""
-    grey, black = ("#777777", "x", "dotted"), (drawing.BLACK, "+", "dotted")
+    grey, black = ("#777777", "x", "dotted"), (drawing.COLORS["black"], "+", "dotted")
     unknown = _line(run, Name("generator", "unknown_share"), "unknown subgroup", grey)
     total = _line(run, Name("filter", "drop_rate"), "all subgroups", black)
     panels = []
-    for lines_of, how in ((_by_group, ""), (_by_rarity, ", by rarity")):
-        kept = lines_of(run, Name("generator", "subgroup_share"))
-        dropped = lines_of(run, Name("filter", "drop_rate"))
+    for field, how in (("group", ""), ("rarity", ", by rarity")):
+        kept = _parts(run, Name("generator", "subgroup_share"), field)
+        dropped = _parts(run, Name("filter", "drop_rate"), field)
         if kept or dropped:
             panels.append(Panel(f"share among kept{how}", [*kept, unknown], 0, 1))
             panels.append(Panel(f"share dropped{how}", [*dropped, total], 0, 1))
     return panels
 
 
+def training(run: Run) -> pd.DataFrame:
+    """Return a row a training signal and generation: lists of epochs, means, numbers of seeds."""
+    keys = ["subject", "metric", "split", "generation"]
+    epochs = run.training.groupby([*keys, "epoch"], sort=False).value
+    means = epochs.agg(mean="mean", num_seeds="count").reset_index().sort_values("epoch")
+    return means.groupby(keys)[["epoch", "mean", "num_seeds"]].agg(list).reset_index()
+
+
 def signals(run: Run) -> list[Panel]:
     """Return loss and gradient norm by epoch of few generations, in one look in all panels."""
-    rows, steps = run.training, np.linspace(0, 1, MOST_GENERATIONS)
-    present = rows.generation.unique() if len(rows) else [0]
-    shown = sorted({int(g) for g in np.quantile(present, steps, method="nearest")}, reverse=True)
+    curves, steps = training(run), np.linspace(0, 1, MOST_GENERATIONS)
+    if curves.empty:
+        return []
+    shown = np.unique(np.quantile(curves.generation.unique(), steps, method="nearest"))[::-1]
     colors = dict(zip(shown, drawing.shades(len(shown)), strict=True))
+    curves = curves.loc[curves.generation.isin(shown)]
+    lines = defaultdict(list)
+    for curve in curves.sort_values(["generation", "split"], ascending=[False, True]).itertuples():
+        validation = curve.split == "validation"
+        points = [
+            Point(epoch, Estimate(mean if num else None, None, num, 0))
+            for epoch, mean, num in zip(curve.epoch, curve.mean, curve.num_seeds, strict=True)
+        ]
+        label = f"generation {curve.generation}{', validation' if validation else ''}"
+        look = colors[curve.generation], ".", DASHED if validation else "solid"
+        lines[curve.subject, curve.metric].append(Line(label, points, look))
     return [
-        Panel(f"{subject}: {measures.measure(metric).title}",
-              _by_epoch(rows.loc[(rows.subject == subject) & (rows.metric == metric)], colors),
-              x=EPOCH)
+        Panel(f"{subject}: {measures.measure(metric).title}", lines[subject, metric], x="epoch")
         for subject in (*run.classifiers, "generator", "discriminator")
-        if (rows.subject == subject).any()
         for metric in ("loss", "gradient_norm")
-    ]  # fmt: skip
-
-
-def _by_epoch(rows: pd.DataFrame, colors: dict[int, str]) -> list[Line]:
-    """Return means over seeds by epoch, without bands, of the generations that have a colour."""
-    lines = []
-    for generation, color in colors.items():
-        for split, dash in (("training", "solid"), ("validation", (0, (3, 2)))):
-            part = rows.loc[(rows.generation == generation) & (rows.split == split)]
-            points = [
-                Point(int(epoch), estimate(values.tolist())._replace(half_width=None))
-                for epoch, values in part.groupby("epoch").value
-            ]
-            label = f"generation {generation}" + ", validation" * (split == "validation")
-            lines += [Line(label, points, (color, ".", dash))] if points else []
-    return lines
+        if (subject, metric) in lines
+    ]
 
 
 def further(run: Run) -> list[Panel]:
@@ -122,8 +116,9 @@ def further(run: Run) -> list[Panel]:
     names = [n for subject in run.classifiers for n in results.scalars(run, subject)]
     keys = dict.fromkeys(n._replace(subject="") for n in names if n.rank is None)
     shown = {*measures.OVERALL, *measures.PER_CLASS, "diverged", "epochs_trained"}
-    others = [key for key in keys if key != Name("", key.metric) or key.metric not in shown]
-    return each(["epochs_trained", *others], run)
+    return each(
+        ["epochs_trained", *(k for k in keys if k not in {Name("", m) for m in shown})], run
+    )
 
 
 def with_control(run: Run) -> list[Panel]:
@@ -131,53 +126,38 @@ def with_control(run: Run) -> list[Panel]:
     panels = []
     for panel, control in zip(overall(run), overall(run.control or run), strict=True):
         lines = [line._replace(style=(*line.style[:2], "solid")) for line in panel.lines]
-        for line in control.lines:
-            points = [Point(g, e._replace(half_width=None)) for g, e in line.points]
-            dashed = (*line.style[:2], (0, (3, 2)))
-            lines.append(Line(f"{line.label}, control", points, dashed, line.diverged))
+        for label, points, (*look, _), diverged in control.lines:
+            means = [Point(g, e._replace(half_width=None)) for g, e in points]
+            lines.append(Line(f"{label}, control", means, (*look, DASHED), diverged))
         panels.append(panel._replace(lines=lines))
     return panels
 
 
-# By the anchor on the page, in its order; headings and captions are in the template.
-FIGURES: dict[str, Callable[[Run], list[Panel]]] = {
-    "overall": overall, "ranked": ranked, "groups": group_accuracy, "per-class": per_class,
-    "generator": generator, "generated-groups": generated_groups, "signals": signals,
-    "further": further, "with-control": with_control,
-}  # fmt: skip
+def num_seeds(panels: Sequence[Panel]) -> list[int]:
+    """Return the numbers of seeds that means are over, sorted; none without a value."""
+    points = [point for panel in panels for line in panel.lines for point in line.points]
+    return sorted({point.estimate.num for point in points} - {0})
 
 
-def seeds_caption(panels: Sequence[Panel]) -> str:
-    """Say what lines and bands are, and of how many seeds; "" if no panel has a value."""
-    lines = [line for panel in panels for line in panel.lines]
-    nums = sorted({p.estimate.num for line in lines for p in line.points} - {0})
-    if nums in ([], [1]):
-        return "n = 1 seed, so no interval can be given." if nums else ""
-    n = str(nums[0]) if len(nums) == 1 else f"{nums[0]} to {nums[-1]}"
-    where = " where n > 1" if nums[0] == 1 else ""
-    bands = "" if panels[0].x == EPOCH else f"; bands: 95% t-interval of that mean{where}"
-    return f"Lines: mean over n = {n} seeds{bands}."
-
-
-def _by_group(run: Run, name: Name) -> list[Line]:
-    groups = sorted(n.group for n in run.names if n[:3] == name[:3] and n.group is not None)
-    labels = [results.group_name(run, group) for group in groups]
+def _parts(run: Run, name: Name, field: str) -> list[Line]:
+    """Return a line for each "group", "rank" or "rarity" of a measure that has a value."""
+    names = [n for n in run.names if n[:3] == name[:3] and run.has(n)]
+    numbers = sorted({getattr(n, field) for n in names} - {None})
+    label = {
+        "group": functools.partial(results.group_name, run),
+        "rank": lambda k: f"rank {k}" + {1: " (worst)", len(numbers): " (best)"}.get(k, ""),
+        "rarity": lambda k: measures.rarity_name(k, len(run.group_names)),
+    }[field]
+    labels = {k: label(k) for k in numbers}
     # All by their own colour, or all by the palette: a mix could give two subgroups one colour.
-    named = all(label in drawing.COLOR_WORDS for label in labels)
-    colors = [drawing.COLOR_WORDS[label] if named else None for label in labels]
+    colors = drawing.COLORS if set(labels.values()) <= drawing.COLORS.keys() else {}
+    if field == "rank":  # worst darkest
+        colors = dict(zip(labels.values(), drawing.shades(len(labels)), strict=True))
+    first = 0 if field == "group" else 1
     return [
-        _line(run, name._replace(group=group), label, drawing.style(i, color))
-        for i, (group, label, color) in enumerate(zip(groups, labels, colors, strict=True))
+        _line(run, name._replace(**{field: k}), text, drawing.style(k - first, colors.get(text)))
+        for k, text in labels.items()
     ]
-
-
-def _by_rarity(run: Run, name: Name) -> list[Line]:
-    num = len(run.group_names)
-    names = {k: name._replace(rarity=k) for k in range(1, num + 1)}
-    return [
-        _line(run, n, measures.rarity_name(k, num), drawing.style(k - 1))
-        for k, n in names.items() if run.has(n)
-    ]  # fmt: skip
 
 
 def _line(run: Run, name: Name, label: str, style: tuple, crosses=frozenset()) -> Line:

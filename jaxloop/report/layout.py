@@ -30,16 +30,11 @@ def p_value(p: float | None) -> str:
     return NO_VALUE if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def digits_for(points: Sequence[Point]) -> int:
-    """Return decimals that suit a series: 4 below 0.1, 3 below 10, 2 below 100, else 1."""
+def by_generation(points: Sequence[Point], generations: Iterable[int]) -> list[str]:
+    """Return a curve as cells, a dash where it has no value; decimals suit its largest mean."""
     means = [abs(p.estimate.mean) for p in points if p.estimate.mean is not None]
     largest = max(means, default=0)
-    return 4 if 0 < largest < 0.1 else 3 if largest < 10 else 2 if largest < 100 else 1
-
-
-def by_generation(points: Sequence[Point], generations: Iterable[int]) -> list[str]:
-    """Return a curve as cells, a dash where it has no value."""
-    digits = digits_for(points)
+    digits = 4 if 0 < largest < 0.1 else 3 if largest < 10 else 2 if largest < 100 else 1
     cells = {p.generation: with_interval(p.estimate, digits) for p in points}
     return [cells.get(generation, NO_VALUE) for generation in generations]
 
@@ -52,10 +47,9 @@ def metric_label(name: Name) -> str:
 
 def rows(frame: pd.DataFrame) -> list[list[str]]:
     """Return the cells of a table as text."""
-    heads = frame.columns
     return [
-        [_cell(value, head, frame.attrs) for value, head in zip(row, heads, strict=True)]
-        for row in frame.itertuples(index=False, name=None)
+        [_cell(value, head, frame.attrs) for head, value in zip(frame.columns, row, strict=True)]
+        for row in frame.itertuples(index=False)
     ]
 
 
@@ -64,38 +58,26 @@ def _cell(value, head: str, attrs: dict) -> str:
         return with_interval(value, attrs["digits"])
     if isinstance(value, tuple):  # (low, high) or (value, low, high)
         *middle, low, high = (_cell(part, head, attrs) for part in value)
-        return (
-            " ".join(middle if NO_VALUE in (low, high) else [*middle, f"[{low}, {high}]"])
-            or NO_VALUE
-        )
+        interval = [] if NO_VALUE in (low, high) else [f"[{low}, {high}]"]
+        return " ".join([*middle, *interval]) or NO_VALUE
     if value is None or value != value:
         return NO_VALUE
     if not isinstance(value, float):
         return str(value)
-    signed_ = signed if head in attrs["signed"] else "{:.{}f}".format
-    return p_value(value) if head == "p" else signed_(value, attrs["digits"])
+    if head == "p":
+        return p_value(value)
+    return (signed if head in attrs["signed"] else "{:.{}f}".format)(value, attrs["digits"])
 
 
 def to_text(frame: pd.DataFrame) -> str:
     """Return aligned text: words to the left, numbers to the right, the caption wrapped above."""
-    lines = [list(frame.columns), *without_repeats(rows(frame))]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    sides = ["<" if i < frame.attrs["num_words"] else ">" for i in range(len(widths))]
-    aligned = [
-        "  ".join(f"{cell:{side}{w}}" for cell, side, w in zip(line, sides, widths, strict=True))
-        for line in lines
-    ]
-    head, *body = (line.rstrip() for line in aligned)
+    table = pd.DataFrame([list(frame.columns), *without_repeats(rows(frame))], dtype=object)
+    for i, cells in table.items():
+        side = "right" if i < frame.attrs["num_words"] else "left"
+        table[i] = cells.str.pad(cells.str.len().max(), side)
+    head, *body = ("  ".join(cells).rstrip() for cells in table.itertuples(index=False))
     rule = "-" * max(map(len, (head, *body)))
     return "\n".join([wrapped(frame.attrs["caption"]), head, rule, *body])
-
-
-def to_markdown(frame: pd.DataFrame) -> str:
-    """Return a GitHub table below its caption; no cell is read as markup."""
-    marks = [":---" if i < frame.attrs["num_words"] else "---:" for i in range(frame.shape[1])]
-    head, *body = ([markdown(c) for c in line] for line in (list(frame.columns), *rows(frame)))
-    lines = "\n".join(f"| {' | '.join(line)} |" for line in (head, marks, *body))
-    return f"{markdown(frame.attrs['caption'])}\n\n{lines}"
 
 
 def markdown(text: str) -> str:

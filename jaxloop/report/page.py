@@ -1,13 +1,17 @@
 """The report of a run: report.html, one file that loads nothing, and report.json, its numbers."""
 
 import os
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
-from jaxloop.analysis import measures, results
-from jaxloop.analysis.run_folder import load
-from jaxloop.report import figures, json_export, rendering
-from jaxloop.report.contents import Contents, contents
+from jaxloop.analysis import drop_rates, filter_arms, measures, rater_agreement
+from jaxloop.analysis.answer import answer
+from jaxloop.analysis.equation6 import dynamics
+from jaxloop.analysis.equation6.dynamics import Dynamics
+from jaxloop.analysis.measures import BIASES
+from jaxloop.analysis.run_folder import Run, load
+from jaxloop.report import json_export, remarks, rendering
 
 
 def write(workdir: str | os.PathLike) -> Path:
@@ -32,18 +36,33 @@ def summary(workdir: str | os.PathLike) -> str:
     return rendering.render("summary.txt", contents=contents(load(workdir))).strip() + "\n"
 
 
-def _page(said: Contents) -> str:
-    run, grids = said.run, defaultdict(list)
-    for grid in (grid for grid in run.grids if grid.png is not None):
-        grids[grid.seed].append(grid)
-    # Small pictures are shown at twice their size, sharp; a column fits the widest grid.
-    widths = [g.width * (2 if g.width <= 200 else 1) for seed in grids.values() for g in seed]
-    keys = [name._replace(subject="", class_=None, group=None) for name in run.names]
-    words = [measures.measure(key) for key in dict.fromkeys(keys)]
-    names = [n.network for n in results.distances(run) if n.metric != "fid"]
-    return rendering.render(
-        "run.html", title=f"jaxloop: {run.spec.get('data', {}).get('name', 'a run')}", run=run,
-        contents=said, estimates=said.estimates, networks=names, grids=dict(sorted(grids.items())),
-        draw=lambda name: rendering.drawn(figures.FIGURES[name](run)),
-        cell=min(900, max([180, *widths])), meanings={m.title: m.meaning for m in words},
+def contents(run: Run) -> SimpleNamespace:
+    """Work out what a report says of a run, once for its page and its numbers.
+
+    problems, noted, feature_facts: sentences.  overall, groups, classes, cells: drop rates; the
+    last three empty where nothing was dropped.  arms, sentence, not_compared: on the control arm.
+    people: None without votes; InputError if votes.jsonl is broken.  estimates: of eq. (6).
+    """
+    overall, arms = drop_rates.overall(run), filter_arms.families(run)
+    return SimpleNamespace(
+        run=run, answer=answer(run), problems=remarks.problems(run), noted=remarks.noted(run),
+        feature_facts=remarks.feature_facts(run), overall=overall,
+        groups=drop_rates.by_group(run) if overall.mean else [],
+        classes=drop_rates.by_class(run) if overall.mean else [],
+        cells=drop_rates.by_cell(run) if overall.mean else [],
+        arms=arms, sentence=filter_arms.sentence(run, arms),
+        not_compared=filter_arms.left_out(run, arms), people=rater_agreement.people(run),
+        estimates=equation6([run]),
     )  # fmt: skip
+
+
+def equation6(runs: Sequence[Run]) -> list[Dynamics]:
+    """Estimate eq. (6) from all runs together, for each kind of bias, with the default readings."""
+    return [dynamics.estimate(runs, bias) for bias in BIASES]
+
+
+def _page(said: SimpleNamespace) -> str:
+    keys = [name._replace(subject="", class_=None, group=None) for name in said.run.names]
+    by_title = {measures.measure(key).title: key for key in keys}
+    context = {"run": said.run, "contents": said, "estimates": said.estimates}
+    return rendering.render("run.html", by_title=by_title, **context)

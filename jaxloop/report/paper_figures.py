@@ -5,22 +5,23 @@ the pairs that the paper compares (unbiased and biased colours; from scratch and
 """
 
 import functools
+import itertools
 import re
 import textwrap
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxloop import statistics
 from jaxloop.analysis import labels, measures
 from jaxloop.analysis.labels import BIASED, CIFAR, HARD_IMAGENET, MNIST, UNBIASED
-from jaxloop.analysis.measures import Name
+from jaxloop.analysis.measures import ABLATIONS, Name
 from jaxloop.analysis.results import Point
 from jaxloop.analysis.run_folder import Run
 from jaxloop.report import drawing, figures
 from jaxloop.report.drawing import Line, Panel
 
-MOST_COLUMNS, DPI, COLORS = 5, 200, 256
+MOST_COLUMNS = 5
 
 
 class PaperFigure(NamedTuple):
@@ -35,36 +36,30 @@ class PaperFigure(NamedTuple):
 
 
 def subgroups(run: Run, classifiers: list[str]) -> list[Panel]:
-    """Return accuracy of ranked subgroups, a panel a classifier."""
-    lines = {s: figures.rank_lines(run, s) if s in run.classifiers else [] for s in classifiers}
-    return [Panel(s, ranks, 0, 1, s) for s, ranks in lines.items()]
+    """Return accuracy of ranked subgroups, a panel a classifier, empty where the run lacks it."""
+    return [panel._replace(scale=panel.title) for panel in figures.ranked(run, classifiers)]
 
 
 def ablations(run: Run, classifiers: list[str]) -> list[Panel]:
     """Return by how much accuracy drops, a panel an ablation, a line a classifier."""
     panels = []
-    for ablation in measures.ABLATIONS:
-        key = Name("", "accuracy", ablation=ablation)
-        lines = [
-            Line(s, _drop(run, key._replace(subject=s)), drawing.style(i))
-            for i, s in enumerate(classifiers) if s in run.classifiers
-        ]  # fmt: skip
-        title = measures.measure(key).title.replace("accuracy, ", "drop, ")
-        panels.append(Panel(title, lines, -1, 1, ablation))
+    for ablation in ABLATIONS:
+        lines = []
+        for i, s in enumerate(classifiers):
+            ablated = run.table(Name(s, "accuracy", ablation=ablation))
+            drops = run.table(Name(s, "accuracy")).reindex(columns=ablated.columns) - ablated
+            points = [Point(int(g), statistics.estimate(drops[g].tolist())) for g in drops]
+            lines += [Line(s, points, drawing.style(i))] if s in run.classifiers else []
+        title = measures.measure(Name("", "accuracy", ablation=ablation)).title
+        panels.append(Panel(title.replace("accuracy, ", "drop, "), lines, -1, 1, ablation))
     return panels
 
 
-def _drop(run: Run, name: Name) -> list[Point]:
-    ablated = run.table(name)
-    drops = run.table(Name(name.subject, "accuracy")).reindex(columns=ablated.columns) - ablated
-    return [Point(int(g), statistics.estimate(drops[g].tolist())) for g in drops.columns]
-
-
 # kind -> (panels of one run, given all classifiers of the figure; names of which one has a value)
-KINDS: dict[str, tuple[Callable[[Run, list[str]], list[Panel]], list[Name]]] = {
+KINDS = {
     "overall": (figures.overall, [Name("", metric) for metric in ("meo", "di", "md")]),
     "subgroups": (subgroups, [Name("", "accuracy", rank=1)]),
-    "ablations": (ablations, [Name("", "accuracy", ablation=a) for a in measures.ABLATIONS]),
+    "ablations": (ablations, [Name("", "accuracy", ablation=a) for a in ABLATIONS]),
     "accuracy": (functools.partial(figures.each, ["accuracy"]), [Name("", "accuracy")]),
 }
 # (kind, data.name, what the run is) -> the paper's figure
@@ -83,53 +78,35 @@ def paper_figures(runs: Sequence[Run]) -> tuple[list[PaperFigure], dict[str, lis
 
     A figure of ablations is not missed: few data sets have masks.
     """
-    groups = defaultdict(list)
+    groups, drawn, lacking = defaultdict(list), [], defaultdict(list)
     for run in runs:
         groups[labels.data_title(run)].append(run)
-    drawn, lacking = [], defaultdict(list)
-    for data, group in groups.items():
-        for kind in KINDS:
-            if _has_values(kind, group):
-                drawn.append(_figure(kind, data, group))
-            elif kind != "ablations":
-                lacking[data].append(kind)
+    for (data, group), kind in itertools.product(groups.items(), KINDS):
+        subjects = [(run, subject) for run in group for subject in run.classifiers]
+        keys = KINDS[kind][1]
+        if any(run.has(key._replace(subject=s)) for run, s in subjects for key in keys):
+            drawn.append(_figure(kind, data, group))
+        elif kind != "ablations":
+            lacking[data].append(kind)
     return drawn, lacking
-
-
-def files(figure: PaperFigure) -> dict[str, bytes]:
-    """Return {name: content} of a figure as PNG and as SVG, both on white."""
-    return {
-        f"{figure.name}.png": drawing.png(figure.panels, figure.columns, DPI, COLORS),
-        f"{figure.name}.svg": drawing.svg(figure.panels, figure.columns),
-    }
-
-
-def _has_values(kind: str, runs: Sequence[Run]) -> bool:
-    names = (
-        (r, key._replace(subject=s)) for r in runs for s in r.classifiers for key in KINDS[kind][1]
-    )
-    return any(run.has(name) for run, name in names)
 
 
 def _figure(kind: str, data: str, group: list[Run]) -> PaperFigure:
     classifiers = list(dict.fromkeys(subject for run in group for subject in run.classifiers))
     rows = dict(zip(labels.labels(group), (_paper_number(kind, run) for run in group), strict=True))
     by_run = [KINDS[kind][0](run, classifiers) for run in group]
-    named = [_named(each, label) for each, label in zip(by_run, rows, strict=True)]
-    panels = [panel for each in (named if len(group) > 1 else by_run) for panel in each]
-    width = len(by_run[0])
-    columns = len(group) if width == 1 else width if width <= MOST_COLUMNS else -(-width // 2)
+    num = len(by_run[0])
+    if len(group) > 1:  # each row bears the label of its run; a lone panel bears it as its title
+        part, width = ("title", 40) if num == 1 else ("row", 24)
+        by_run = [
+            [panel._replace(**{part: textwrap.fill(label, width)}) for panel in panels]
+            for label, panels in zip(rows, by_run, strict=True)
+        ]
+    columns = len(group) if num == 1 else num if num <= MOST_COLUMNS else -(-num // 2)
     slug = re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-")
     numbers = [f"fig{number}" for number in dict.fromkeys(rows.values()) if number]
-    name = "-".join([slug, kind, *numbers])
+    name, panels = "-".join([slug, kind, *numbers]), [*itertools.chain(*by_run)]
     return PaperFigure(kind, data, name, rows, panels, min(columns, MOST_COLUMNS))
-
-
-def _named(panels: list[Panel], label: str) -> list[Panel]:
-    """Put a run's panels in a row that bears its label; a lone panel bears it as its title."""
-    if len(panels) == 1:
-        return [panels[0]._replace(title=textwrap.fill(label, 40))]
-    return [panel._replace(row=textwrap.fill(label, 24)) for panel in panels]
 
 
 def _paper_number(kind: str, run: Run) -> str:

@@ -1,13 +1,11 @@
 """The tables of a run. `layout` says how they are written."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from jaxloop.analysis import frames, measures, results
 from jaxloop.analysis.measures import Name
 from jaxloop.analysis.run_folder import Run
-from jaxloop.report.layout import by_generation, metric_label
+from jaxloop.report.layout import by_generation, metric_label, with_interval
 
 FINAL = (*(Name("", m) for m in measures.OVERALL), Name("", "accuracy", rank=1))
 # Where the title of a measure is too long for a column.
@@ -17,23 +15,16 @@ _SLOPE = ["slope", "95% interval"]
 
 def verdict_table(run: Run) -> pd.DataFrame:
     """Return each classifier's biases: verdict, slope, and the bias at both ends."""
-    rows, verdicts = [], results.verdicts(run)
-    for v in verdicts:
-        slope, ends = v.trend.slope, [p and p.estimate.mean for p in (v.first, v.last)]
-        bias = [None if end is None else f"{end:.3f}" for end in ends]
-        words = [v.subject, v.bias.title, v.decision.word]
+    rows = []
+    for v in results.verdicts(run):
+        slope, words = v.trend.slope, [v.subject, v.bias.title, v.decision.word]
+        bias = [end and with_interval(end.estimate._replace(half_width=None))
+                for end in (v.first, v.last)]  # fmt: skip
         rows.append([*words, slope.mean, (slope.low, slope.high), v.decision.p, *bias])
-    caption = f"Change of bias per generation: slope over generations 0 to {run.reached}, "
-    caption += _seeds(run, "mean")
-    if len(run.seeds) > 1:
-        caption += _corrected([v.decision.p for v in verdicts])
     columns = ["classifier", "bias", "verdict", *_SLOPE, "p", "first", "last"]
+    caption = f"Change of bias per generation: slope over generations 0 to {run.reached}, "
+    caption += _seeds(run, "mean") + (_corrected(rows, columns) if len(run.seeds) > 1 else "")
     return frames.for_people(caption, columns, rows, 3, 4, _SLOPE)
-
-
-def _corrected(p_values: Sequence[float | None]) -> str:
-    num = sum(p is not None for p in p_values)
-    return f"; uncorrected interval; {frames.holm_note(num)}" if num else ""
 
 
 def final_table(run: Run) -> pd.DataFrame:
@@ -58,23 +49,21 @@ def _head(name: Name) -> str:
 def generator_table(run: Run) -> pd.DataFrame:
     """Return the generator's Fréchet distances, label agreement and diversity by generation."""
     names = [*results.distances(run), *(Name("generator", m) for m in measures.GENERATOR)]
-    return _of_generator(run, "Generator", names, [_head(name) for name in names])
+    return _of_generator(run, "Generator", {_head(name): name for name in names})
 
 
 def feature_table(run: Run) -> pd.DataFrame | None:
     """Return its other measures in features of networks: KID, precision and so on."""
     scalars = results.scalars(run, "generator")
-    names = [name for name in scalars if measures.is_of_features(name.metric)]
-    caption = "Generator, in features of a network"
-    return _of_generator(run, caption, names, list(map(metric_label, names))) if names else None
+    names = {metric_label(n): n for n in scalars if measures.is_of_features(n.metric)}
+    return _of_generator(run, "Generator, in features of a network", names) if names else None
 
 
-def _of_generator(run: Run, caption: str, names: list[Name], heads: list[str]) -> pd.DataFrame:
+def _of_generator(run: Run, what: str, names: dict[str, Name]) -> pd.DataFrame:
     generations = range(1, run.last("generator") + 1)
-    columns = [by_generation(results.curve(run, name), generations) for name in names]
+    columns = [by_generation(results.curve(run, name), generations) for name in names.values()]
     rows = [[str(g), *cells] for g, *cells in zip(generations, *columns, strict=True)]
-    caption = f"{caption}, by generation: {_seeds(run)}"
-    return frames.for_people(caption, ["gen", *heads], rows)
+    return frames.for_people(f"{what}, by generation: {_seeds(run)}", ["gen", *names], rows)
 
 
 def within_seed_table(run: Run) -> pd.DataFrame | None:
@@ -110,27 +99,26 @@ def full_table(run: Run) -> pd.DataFrame:
 
 def trend_table(run: Run) -> pd.DataFrame:
     """Return the slope of every measure of no class, its verdict and counts of points."""
-    trends, rows = results.trends(run), []
-    for name, (t, decision) in trends.items():
+    rows = []
+    for name, (t, decision) in results.trends(run).items():
         words = [name.subject, metric_label(name), _group(run, name), decision.word]
         numbers = [t.slope.mean, (t.slope.low, t.slope.high), decision.p]
         rows.append([*words, *numbers, str(t.num_points), str(t.num_points_missing)])
     # That "it grew" is good news for some measures and bad for others: no column called "verdict",
     # which would be coloured.
     columns = ["subject", "metric", "subgroup", "it", *_SLOPE, "p", "points", "left out"]
-    caption = "Trends of every measure over generations"
-    caption += _corrected([decision.p for _, decision in trends.values()])
+    caption = "Trends of every measure over generations" + _corrected(rows, columns)
     return frames.for_people(caption, columns, rows, 4, 4, _SLOPE)
 
 
 def timing_table(run: Run) -> pd.DataFrame:
     """Return seconds by generation and stage. Both times of a stage that was done twice count."""
     columns = ["generation", "stage", "seconds", "peak_memory_mb"]
-    timing = pd.DataFrame(run.timing).reindex(columns=columns)
+    timing = pd.DataFrame(run.timing).reindex(columns=columns).astype({columns[3]: float})
     # Generation 0 has the fewest stages: the order is that of the last one.
     stages = timing.sort_values("generation", ascending=False, kind="stable").stage.unique()
     seconds = timing.pivot_table("seconds", "generation", "stage", "sum")[stages]
-    peaks = timing.peak_memory_mb.astype(float).groupby(timing.generation).max()
+    peaks = timing.groupby("generation").peak_memory_mb.max()
     rows = [
         [f"{g:.0f}", *row, sum(s for s in row if s == s), None if p != p else f"{p:.0f}"]
         for (g, *row), p in zip(seconds.itertuples(), peaks, strict=True)
@@ -148,3 +136,8 @@ def _seeds(run: Run, what: str = "mean ± half-width of the 95% interval") -> st
     """Say what the cells of a table hold."""
     num = len(run.seeds)
     return "one seed, so no interval" if num == 1 else f"{what} over {num} seeds"
+
+
+def _corrected(rows: list[list], columns: list[str]) -> str:
+    num = sum(row[columns.index("p")] is not None for row in rows)
+    return f"; uncorrected interval; {frames.holm_note(num)}" if num else ""

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from jaxloop.analysis import labels
+from jaxloop.analysis import labels, table1
 from jaxloop.analysis import run_folder as workdir
 
 BIASED = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]
@@ -112,3 +112,22 @@ def test_differences_name_what_a_pair_does_not_share(make_run, make_workdir, ful
         "unbiased has classifier alexnet; "
         "only unbiased has seed 2; compared up to generation 2, the last that both have measured."
     ]
+
+
+def test_pictures_in_mnists_files_that_are_not_mnist_go_by_their_folder(make_run):
+    """Their classes are called "class 0" and so on; the paper's rows do not stand beside them."""
+
+    def run_of(class_names, **data):
+        run = make_run(**mnist(**data))
+        facts = run.config["data"] | {"class_names": class_names}
+        return replace(run, config=run.config | {"data": facts})
+
+    digits = run_of(["0", "1"], path="/data/mnist")
+    others = run_of(["class 0", "class 1"], path="/data/fashion", color=BIASED)
+    assert labels.data_title(digits) == "Colorized MNIST"
+    assert labels.data_title(others) == "colorized pictures (fashion)"
+    assert labels.initialisation(others) == "biased"
+    assert labels.data_title(run_of(["class 0", "class 1"])) == "colorized pictures"
+    assert labels.labels([digits, others]) == ["Colorized MNIST", "colorized pictures (fashion)"]
+    paper = [table1.PAPER in table1.table1([run]).rows.run.tolist() for run in (digits, others)]
+    assert paper == [True, False]

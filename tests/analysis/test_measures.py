@@ -2,6 +2,9 @@ import pytest
 
 from jaxloop.analysis import measures
 from jaxloop.analysis.measures import Name
+from jaxloop.report import rendering
+
+MEANINGS = rendering.ENVIRONMENT.get_template("words.html").module
 
 
 @pytest.mark.parametrize(
@@ -23,9 +26,30 @@ from jaxloop.analysis.measures import Name
         ("never_heard_of", "never heard of", "", None, None),
     ],
 )
-def test_words(name, title, better, low, high):
-    words = measures.measure(name)
-    assert words[:4] == (title, better, low, high) and words.meaning
+def test_titles_and_ranges(name, title, better, low, high):
+    assert measures.measure(name) == (title, better, low, high)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (Name("", "meo"), "the mean gap |TPR_i − TPR_j|"),
+        (Name("", "accuracy", rank=2), "accuracy of each class&#39;s second-worst subgroup"),
+        (Name("", "accuracy", ablation="box"), "the box around the object replaced by grey"),
+        (Name("", "accuracy", ablation="new"), "under new"),
+        (Name("", "subgroup_share", rarity=1), "; of the rarest subgroup of every class"),
+        (Name("", "kid", network="clip"), "the two are alike (features of clip)"),
+        (Name("", "fid", network="inception"), "Inception-V3 features (eq. 1)"),
+        (Name("", "never_heard_of"), "the record `never_heard_of`"),
+    ],
+)
+def test_meanings(name, words):
+    assert words in MEANINGS.meaning(name)
+
+
+def test_every_measure_has_a_meaning():
+    assert set(MEANINGS.meanings) == set(measures._MEASURES)
+    assert set(MEANINGS.ablated) == set(measures.ABLATIONS)
 
 
 def test_only_frechet_distances_are_distances():
@@ -46,7 +70,6 @@ def test_biases_are_of_known_measures_turned_so_that_larger_is_worse():
 def test_words_on_rarity():
     words = measures.measure(Name("", "subgroup_share", rarity=1))
     assert words.title == "subgroup share, rarest"
-    assert "of the rarest subgroup of every class" in words.meaning
     names = [measures.rarity_name(k, 4) for k in range(1, 5)]
     assert names == ["rarest", "second-rarest", "third-rarest", "commonest"]
     assert measures.rarity_name(4) == "4th-rarest"

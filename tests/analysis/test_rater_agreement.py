@@ -1,11 +1,20 @@
+import re
+
 import pytest
 
 from jaxloop.analysis import rater_agreement as people
 from jaxloop.analysis import run_folder as workdir
 from jaxloop.provenance import votes
+from jaxloop.report import rendering
 from jaxloop.statistics import newcombe
 
 TIME = "2026-01-31T12:00:00+00:00"
+
+
+def sentences(voted):
+    """What the page says."""
+    macro = rendering.ENVIRONMENT.get_template("words.html").module.voted
+    return [said.strip() for said in re.findall("<li>(.*?)</li>", macro(voted), re.DOTALL)]
 
 
 def vote(folder, rater, number, verdict, real, blind=True):
@@ -40,7 +49,7 @@ def test_who_tells_generated_from_real(voted):
     assert interval == pytest.approx(((1 + low) / 2, (1 + high) / 2))
     assert table.iloc[0, :3].tolist() == ["rater 1", "cannot tell", 0.5]
     assert table.iloc[2, :3].tolist() == ["all together", None, pytest.approx(0.7)]
-    said = people.sentences(found)
+    said = sentences(found)
     assert (
         said[0] == "2 raters, 80 blind votes on generated and 40 on real images." and len(said) == 3
     )
@@ -58,7 +67,7 @@ def test_votes_that_are_not_blind_are_counted_and_judge_nothing(voted):
     found = people.people(voted)
     assert found == before._replace(num_not_blind=40)
     assert not found.raters[0].differs and found.raters[0].accuracy == 0.5
-    assert people.sentences(found)[3] == (
+    assert sentences(found)[3] == (
         "40 votes that stand, given after a look at the audit or the summary, were not blind: "
         "the filter follows them, "
         "the lines above do not."
@@ -67,7 +76,7 @@ def test_votes_that_are_not_blind_are_counted_and_judge_nothing(voted):
         "1 vote that stands, given after a look at the audit or the summary, was not blind: the "
         "filter follows it, the"
     )
-    assert people.sentences(found._replace(num_not_blind=1))[3].startswith(only)
+    assert sentences(found._replace(num_not_blind=1))[3].startswith(only)
 
 
 def test_lines_that_were_cut_short_are_told(voted):
@@ -76,9 +85,9 @@ def test_lines_that_were_cut_short_are_told(voted):
     file.write_text(whole + '{"time": "2026-\n' + whole[: whole.index("\n") // 2])
     found = people.people(voted)
     assert found.torn == votes.tally(voted.path).torn == 2 and found.num_generated == 80
-    assert people.sentences(found)[-1] == "2 lines of votes.jsonl were not whole and left out."
+    assert sentences(found)[-1] == "2 lines of votes.jsonl were not whole and left out."
     file.write_text('{"time": "2026-')
-    assert people.sentences(people.people(voted)) == [
+    assert sentences(people.people(voted)) == [
         "0 raters, 0 blind votes on generated and 0 on real images.",
         "Agreement: No image has votes of two raters.",
         "Generated from real: No generated and no real image has a vote.",
@@ -88,7 +97,7 @@ def test_lines_that_were_cut_short_are_told(voted):
 
 def test_names_stay_out(voted):
     found = people.people(voted)
-    shown = " ".join(people.sentences(found)) + people.table(found).to_string()
+    shown = " ".join(sentences(found)) + people.table(found).to_string()
     assert "zoe" not in shown and "ada" not in shown
 
 
@@ -99,10 +108,8 @@ def test_one_rater_alone(make_workdir):
         vote(folder, "zoe", number, "drop", True)
     found = people.people(workdir.load(folder))
     assert people.table(found).iloc[:, :2].to_numpy().tolist() == [["rater 1", "worse"]]
-    assert people.sentences(found)[1] == "Agreement: No image has votes of two raters."
-    assert (
-        "0 of 1 rater told them apart better than chance, and 1 worse" in people.sentences(found)[2]
-    )
+    assert sentences(found)[1] == "Agreement: No image has votes of two raters."
+    assert "0 of 1 rater told them apart better than chance, and 1 worse" in sentences(found)[2]
 
 
 def test_no_votes(make_workdir):

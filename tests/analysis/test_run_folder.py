@@ -28,9 +28,9 @@ def test_tables_hold_the_values_of_the_log(make_workdir, full_log):
     for r in log:
         if (r["subject"], r["metric"]) == name[:2]:
             assert table[r["generation"]][r["seed"]] == r["value"]
-    assert run.by_seed(name)[0] == table.loc[0].to_dict()
+    assert run.table(name, complement=True).equals(1 - table)
     assert len(run.rows(name)) == 14 and run.has(name) and not run.has(Name("lenet", "nothing"))
-    assert run.by_seed(Name("lenet", "nothing")) == [{}, {}, {}]
+    assert run.table(Name("lenet", "nothing")).shape == (3, 0)
 
 
 def test_names_are_unique_and_without_training_signals(make_workdir, full_log):

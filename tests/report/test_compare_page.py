@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from jaxloop.analysis.run_folder import load
-from jaxloop.report import json_export
+from jaxloop.report import json_export, page
 from jaxloop.report.__main__ import main
-from jaxloop.report.contents import contents
 
 BIASED = {"data": {"name": "mnist", "color": [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]}}
 UNBIASED = {"data": {"name": "mnist", "color": []}}
@@ -77,7 +76,7 @@ def test_page_is_whole_loads_nothing_and_says_what_was_found(written, reader):
 def test_json_holds_each_run_s_numbers_and_the_comparison(written, pair):
     report = json.loads((written / "report.json").read_text())
     assert [run["label"] for run in report["runs"]] == ["unbiased", "biased"]
-    alone = json.loads(json_export.text(json_export.of_run(contents(load(pair[1])))))
+    alone = json.loads(json_export.text(json_export.of_run(page.contents(load(pair[1])))))
     assert {name: report["runs"][1][name] for name in alone} == alone
     assert len(report["comparisons"]) == 20
     assert {c["verdict"] for c in report["comparisons"]} == {"cannot tell"}

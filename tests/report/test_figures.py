@@ -6,9 +6,14 @@ import pytest
 
 from jaxloop.analysis.results import Point
 from jaxloop.analysis.run_folder import load
-from jaxloop.report import drawing, figures
+from jaxloop.report import drawing, figures, rendering
 from jaxloop.report.drawing import Line, Panel
 from jaxloop.statistics import Estimate, estimate
+
+NAMES = (
+    "overall", "ranked", "groups", "per_class", "generator", "generated_groups", "signals",
+    "further",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -20,22 +25,27 @@ def axes_of(panels):
     return drawing.build(panels, 4).axes
 
 
+def caption_of(panels):
+    template = '{% from "paper.html" import seeds %}{{ seeds(panels) }}'
+    return rendering.ENVIRONMENT.from_string(template).render(panels=panels)
+
+
 def points(*values):
     return [Point(g, estimate([value, value])) for g, value in enumerate(values)]
 
 
 def test_panels_show_the_measures_that_their_figures_promise(run):
-    panels = {name: draw(run) for name, draw in figures.FIGURES.items() if name != "with-control"}
+    panels = {name: getattr(figures, name)(run) for name in NAMES}
     networks = ("lenet", "alexnet", "generator", "discriminator")
     assert {name: [panel.title for panel in drawn] for name, drawn in panels.items()} == {
         "overall": ["accuracy ↑", "MEO ↑", "DI ↑", "MD ↓"],
         "ranked": ["lenet", "alexnet"],
         "groups": ["lenet", "alexnet"],
-        "per-class": ["MEO, per class ↑", "DI, per class ↑", "MD, per class ↓"],
+        "per_class": ["MEO, per class ↑", "DI, per class ↑", "MD, per class ↓"],
         "generator": [
             "Fréchet distance, lenet ↓", "label agreement ↑", "diversity within a class ↑",
         ],
-        "generated-groups": ["share among kept", "share dropped"],
+        "generated_groups": ["share among kept", "share dropped"],
         "signals": [f"{n}: {what}" for n in networks for what in ("loss", "gradient norm")],
         "further": ["epochs trained"],
     }  # fmt: skip
@@ -43,7 +53,7 @@ def test_panels_show_the_measures_that_their_figures_promise(run):
     assert labels["overall"] == ["lenet", "alexnet"]
     assert labels["ranked"] == ["rank 1 (worst)", "rank 2 (best)"]
     assert labels["groups"] == ["red", "blue"]
-    assert labels["generated-groups"] == ["red", "blue", "unknown subgroup"]
+    assert labels["generated_groups"] == ["red", "blue", "unknown subgroup"]
 
 
 def test_line_is_the_mean_and_band_its_interval(run, bias_of):
@@ -77,7 +87,7 @@ def test_signals_are_means_over_seeds_by_epoch_and_split(run):
     styles = {(line.label, line.style) for panel in panels for line in panel.lines}
     assert len(styles) == len({label for label, _ in styles}) == 8
     assert [line.label for line in panels[4].lines] == shown[:3]
-    assert figures.seeds_caption([loss]) == "Lines: mean over n = 3 seeds."
+    assert caption_of([loss]) == "Lines: mean over n = 3 seeds."
 
 
 def test_an_epoch_without_a_value_breaks_the_line_and_seeds_may_stop_early(make_workdir, full_log):
@@ -122,12 +132,12 @@ def test_lines_differ_without_colour_and_32_of_them_at_all():
 
 
 def test_subgroups_named_by_colours_wear_them_only_if_all_can(make_workdir, run):
-    lines = figures.group_accuracy(run)[0].lines
-    assert [line.style[0] for line in lines] == [drawing.VERMILLION, drawing.BLUE]
+    lines = figures.groups(run)[0].lines
+    assert [line.style[0] for line in lines] == [drawing.COLORS["red"], drawing.COLORS["blue"]]
     other = load(make_workdir())
     other.group_names[1] = "striped"
-    colors = [line.style[0] for line in figures.group_accuracy(other)[0].lines]
-    assert colors == [drawing.BLUE, drawing.VERMILLION]
+    colors = [line.style[0] for line in figures.groups(other)[0].lines]
+    assert colors == [drawing.COLORS["blue"], drawing.COLORS["red"]]
 
 
 def test_panels_on_one_scale_have_the_same_axes_and_others_their_own():
@@ -141,11 +151,13 @@ def test_panels_on_one_scale_have_the_same_axes_and_others_their_own():
 
 def test_a_new_row_begins_where_its_name_changes():
     panels = [Panel(str(i), [], row=row) for i, row in enumerate("AAABBB")]
-    assert drawing.places_of(panels, 2) == [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (3, 0)]
-    assert drawing.places_of(panels, 3) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    two, three = (
+        ["".join(p.title for p in row) for row in drawing.rows_of(panels, n)] for n in (2, 3)
+    )
+    assert two == ["01", "2", "34", "5"] and three == ["012", "345"]
     assert [axes.get_ylabel() for axes in axes_of(panels)] == ["A", "", "", "B", "", ""]
-    five = drawing.places_of([Panel("x", [])] * 5, 2)
-    assert five == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
+    five = drawing.rows_of([Panel("x", [])] * 5, 2)
+    assert list(map(len, five)) == [2, 2, 1]
 
 
 def test_names_that_people_gave_are_drawn_as_they_are():
@@ -155,7 +167,7 @@ def test_names_that_people_gave_are_drawn_as_they_are():
     text = drawing.svg([Panel("a\udcff $", lines, row="r\udcff")], 1).decode()
     for shown in ("$x$", "_hidden", "a?", "&lt;b&gt; &amp; 犬", "a? $", "r?"):
         assert f">{shown}</text>" in text
-    assert drawing.png([Panel("犬", lines)], 1, 50, 16)[:4] == b"\x89PNG"
+    assert drawing.png([Panel("犬", lines)], 1)[:4] == b"\x89PNG"
 
 
 def test_svg_scales_says_nothing_of_when_and_leaves_matplotlib_alone(run):
@@ -168,13 +180,13 @@ def test_svg_scales_says_nothing_of_when_and_leaves_matplotlib_alone(run):
     assert 'viewBox="0 0 ' in text and "<dc:date>" not in text and ">lenet</text>" in text
 
 
-def test_seeds_caption():
+def test_seeds_are_told_in_the_caption_and_no_figure_is_drawn_without_a_value():
     def panel(*nums):
         ends = [Point(g, Estimate(0.5, None, n, 0)) for g, n in enumerate(nums)]
         return [Panel("x", [Line("a", ends, drawing.style(0))])]
 
-    assert figures.seeds_caption(panel(0, 0)) == ""
-    assert figures.seeds_caption(panel(1, 1)) == "n = 1 seed, so no interval can be given."
-    assert figures.seeds_caption(panel(1, 3)) == (
+    assert figures.num_seeds(panel(0, 0)) == []
+    assert caption_of(panel(1, 1)) == "n = 1 seed, so no interval can be given."
+    assert caption_of(panel(1, 3)) == (
         "Lines: mean over n = 1 to 3 seeds; bands: 95% t-interval of that mean where n > 1."
     )

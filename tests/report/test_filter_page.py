@@ -9,7 +9,6 @@ from jaxloop.analysis.run_folder import load
 from jaxloop.errors import InputError
 from jaxloop.provenance import votes
 from jaxloop.report import figures, json_export, page, remarks, rendering
-from jaxloop.report.contents import contents
 
 
 def noisy(log, seed, by=0.0):
@@ -120,11 +119,9 @@ def test_summary_says_it_in_one_line(written, simulated):
 def part(folder):
     """Return what the audit adds to the page, and the numbers of the report."""
     run = load(folder)
-    said = contents(run)
-    draw = lambda name: rendering.drawn(figures.FIGURES[name](run))  # noqa: E731
-    return rendering.render("filter.html", run=run, contents=said, draw=draw), json.loads(
-        json_export.text(json_export.of_run(said))
-    )
+    said = page.contents(run)
+    numbers = json.loads(json_export.text(json_export.of_run(said)))
+    return rendering.render("filter.html", run=run, contents=said), numbers
 
 
 def test_without_a_control_arm(simulated):
@@ -144,13 +141,13 @@ def test_a_control_arm_that_measured_nothing_is_told(make_workdir):
         prepare()
         run = load(folder)
         assert run.control is None
-        assert "The control arm has not been measured yet." in remarks.missing(run)
+        assert "The control arm has not been measured yet." in remarks.problems(run)
 
 
 def test_what_is_missing_in_the_control_arm_is_told(make_arms, full_log):
     run = load(make_arms([r for r in full_log if r["generation"] <= 2]))
     start = "Control arm: The run is unfinished: generation 2 of 4"
-    assert any(sentence.startswith(start) for sentence in remarks.missing(run))
+    assert any(sentence.startswith(start) for sentence in remarks.problems(run))
 
 
 def test_a_control_arm_of_other_seeds_is_refused(make_arms, full_log):

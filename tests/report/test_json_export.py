@@ -69,6 +69,23 @@ def test_what_records_carry_is_in_the_json(make_workdir, full_log):
     assert report["features"] == [name | {"n": 9} | where]
 
 
+def test_training_signals_are_in_the_json_by_epoch(make_workdir, full_log):
+    place = {"subject": "lenet", "metric": "loss", "split": "validation", "generation": 1}
+    log = [r | {"value": None} if place.items() <= r.items() and r["epoch"] == 2 else r
+           for r in full_log if r.get("epoch") != 3 or r["seed"] == 0]  # fmt: skip
+    signals = report_of(make_workdir(log))["training"]
+    # Two classifiers with three signals in five generations, two networks with two in four.
+    assert len(signals) == 2 * 3 * 5 + 2 * 2 * 4
+    lacking = next(signal for signal in signals if place.items() <= signal.items())
+    first, last = (1.5 * np.mean([1 / e + 0.1 + 0.01 * seed for seed in seeds])
+                   for e, seeds in ((1, (0, 1, 2)), (3, (0,))))  # fmt: skip
+    means = [pytest.approx(first), None, pytest.approx(last)]
+    assert lacking == place | {"epoch": [1, 2, 3], "mean": means, "num_seeds": [3, 0, 1]}
+    norm = {"subject": "discriminator", "metric": "gradient_norm", "split": "training"}
+    entries = [signal for signal in signals if norm.items() <= signal.items()]
+    assert [entry["generation"] for entry in entries] == [1, 2, 3, 4]
+
+
 def test_one_encoder_for_all_values():
     e = Estimate(0.5, 0.0, 3, 1)
     as_json = {"mean": 0.5, "half_width": None, "num_seeds": 3, "num_seeds_missing": 1}

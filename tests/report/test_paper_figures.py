@@ -41,7 +41,7 @@ def names(*runs):
 
 
 def captions(figures, lacking=None):
-    text = rendering.render("captions.md", figures=figures, lacking=lacking or {})
+    text = rendering.render("captions.md", drawn=figures, lacking=lacking or {})
     return text.replace("\\", "")
 
 
@@ -132,10 +132,9 @@ def test_many_classifiers_make_two_rows(make_run, full_log):
 
 def test_files_are_a_picture_of_at_least_150_dpi_and_an_svg(make_run):
     figure = drawn(make_run("mnist"))[0]
-    files = paper_figures.files(figure)
-    assert list(files) == [f"{figure.name}.png", f"{figure.name}.svg"]
-    picture = Image.open(io.BytesIO(files[f"{figure.name}.png"]))
+    png, svg = (draw(figure.panels, figure.columns) for draw in (drawing.png, drawing.svg))
+    picture = Image.open(io.BytesIO(png))
     assert picture.info["dpi"][0] >= 150 and picture.size[0] == pytest.approx(10.4 * 200, abs=1)
-    text = files[f"{figure.name}.svg"].decode()
+    text = svg.decode()
     assert 'xmlns="http://www.w3.org/2000/svg"' in text and ">lenet</text>" in text
-    assert paper_figures.files(figure) == files
+    assert drawing.png(figure.panels, figure.columns) == png

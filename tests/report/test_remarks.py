@@ -4,7 +4,7 @@ from jaxloop import records, statistics
 from jaxloop.analysis import results
 from jaxloop.analysis.measures import Name
 from jaxloop.analysis.run_folder import load
-from jaxloop.report import remarks
+from jaxloop.report import remarks, rendering
 
 
 def changed(log, place, **values):
@@ -20,13 +20,13 @@ def facts():
 
 def test_every_code_has_words():
     codes = [*records.REASONS, *records.CAVEATS]
-    assert len(codes) == len(set(codes)) == len(set(map(remarks.words, codes)))
-    assert remarks.words(None) == "no reason was recorded"
+    words = rendering.ENVIRONMENT.globals["codes"]
+    assert len(codes) == len(set(codes)) == len({words[code] for code in codes})
 
 
 def test_a_finished_run_misses_only_the_grids_that_it_has_not(simulated):
     said = ["Sample grids: none for generations 1, 2, 3 and 4 (seed 2)."]
-    assert remarks.missing(load(simulated)) == remarks.problems(load(simulated)) == said
+    assert remarks.problems(load(simulated)) == said
 
 
 def test_unfinished_run_says_so_and_fits_what_is_there(make_workdir, full_log, bias_of):
@@ -36,7 +36,7 @@ def test_unfinished_run_says_so_and_fits_what_is_there(make_workdir, full_log, b
     log += [r for r in third if r["subject"] == "generator"]
     log += [r for r in third if (r["subject"], r["seed"]) == ("lenet", 0)]
     run = load(make_workdir(log))
-    said = remarks.missing(run)
+    said = remarks.problems(run)
     assert said[0].startswith("The run is unfinished: generation 3 of 4 is the last one measured.")
     assert "lenet: not measured in generation 3 (seeds 1 and 2)." in said
     assert "alexnet: not measured in generation 3 (seeds 0, 1 and 2)." in said
@@ -52,7 +52,7 @@ def test_null_values_are_counted_with_their_reasons(make_workdir, full_log):
     log = changed(full_log, place, value=None, reason="zero_accuracy")
     place = {"subject": "alexnet", "metric": "md", "generation": 1, "seed": 0}
     run = load(make_workdir(changed(log, place, value=None)))
-    said = remarks.missing(run)
+    said = remarks.problems(run)
     reason = records.REASONS["zero_accuracy"]
     assert f"lenet, di: no value in generation 2 (seeds 0, 1 and 2) ({reason})." in said
     assert "alexnet, md: no value in generation 1 (seed 0) (no reason was recorded)." in said
@@ -107,7 +107,7 @@ def test_feature_facts_are_told_once_for_measures_that_share_them(make_workdir, 
 def test_long_spans_of_generations_are_told_short(make_workdir, full_log):
     place = {"subject": "lenet", "metric": "accuracy"}
     log = [r for r in full_log if not place.items() <= r.items() or "rank" in r]
-    said = remarks.missing(load(make_workdir(log)))
+    said = remarks.problems(load(make_workdir(log)))
     assert "lenet: not measured in generations 0 to 4 (seeds 0, 1 and 2)." in said
 
 
@@ -124,7 +124,7 @@ def test_deleted_classes_and_overruled_votes_are_told(make_workdir, full_log):
     ]
     run = load(make_workdir([*full_log, *deleted, *overruled]))
     end = "of which no image was kept, in"
-    said = remarks.missing(run)
+    said = remarks.problems(run)
     assert f"The filter deleted 1 class, {end} generation 4 (seeds 0, 1 and 2)." in said
     assert f"The filter deleted 2 classes, {end} generation 3 (seed 1)." in said
     assert remarks.noted(run) == [

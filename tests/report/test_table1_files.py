@@ -8,7 +8,7 @@ import pytest
 
 from jaxloop.analysis import table1
 from jaxloop.analysis.run_folder import load
-from jaxloop.report import layout, table1_files
+from jaxloop.report import compare_page, layout
 
 MNIST = {"data": {"name": "mnist", "color": []}}
 SPECIAL = r"a_b & 50% of {x} #1 $ ~ ^ \ <|>"
@@ -16,7 +16,7 @@ FORMULA = "=cmd|'calc'!A0"
 
 
 def files(*runs):
-    return table1_files.files(table1.table1(runs))
+    return compare_page.table1_files(table1.table1(runs))
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_one_seed_and_no_value(make_workdir, full_log):
     place = {"metric": "frechet_distance", "generation": 2}
     log = [r | {"value": None} if place.items() <= r.items() else r for r in full_log]
     run = load(make_workdir([r for r in log if r["seed"] == 0], seeds=[0]))
-    frame = table1_files.for_people(table1.table1([run]))
+    frame = compare_page.table1_frame(table1.table1([run]))
     assert layout.rows(frame)[0][4:] == ["13.00", "–", "15.00", "16.00"]
     written = files(run)
     assert written["table1.csv"].splitlines()[2].endswith('lenet",2,,,,,0')
@@ -96,8 +96,8 @@ def test_one_seed_and_no_value(make_workdir, full_log):
 def test_no_distance_no_row(make_workdir, full_log):
     log = [r for r in full_log if r["metric"] != "frechet_distance"]
     table = table1.table1([load(make_workdir(log, **MNIST))])
-    assert table1_files.for_people(table) is None
-    written = table1_files.files(table)
+    assert compare_page.table1_frame(table) is None
+    written = compare_page.table1_files(table)
     assert len(written["table1.csv"].splitlines()) == 1 and r"\end{table}" in written["table1.tex"]
 
 

@@ -7,9 +7,8 @@ both in [0, 1].
 
 Least squares on log B(t+1) - log B(t) = log A_t, over all steps at once. Only A_t is seen, so only
 products are identifiable: 1 - gamma_M divided by c, and 1 + delta_D, delta_Q and delta_U times c,
-give the same A_t. The gauge is fixed by delta_D = 0 for the first data set: every gamma_M is
-relative to it, and with one data set gamma_M and delta_D cannot be told apart. Other data sets'
-delta_D are relative to it too, and need classifiers in common with it.
+give the same A_t. The gauge is fixed by delta_D = 0 for the first data set. All gamma_M and the
+delta_D of other data sets, which need classifiers in common with it, are relative to it.
 
 The fit itself is done in another gauge, which is well conditioned: A_t = a_M (1 + kappa_D +
 kappa_Q (1 - q - m_Q) + kappa_U (u - m_U)), with m the first data set's means. Its base, c = 1 -
@@ -23,197 +22,138 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy import optimize, stats
 
 from jaxloop.statistics import CONFIDENCE, NEGLIGIBLE
 
+# Names of parameters.
+gamma, delta = "gamma[{}]".format, "delta_D[{}]".format
 Q, U = "delta_Q", "delta_U"
 LETTER = {Q: "q", U: "u"}
 # Of a range of 1: a q or u that moves less than this (root mean square) has no visible effect.
 VARIES = 0.01
 # q and u vary together where sqrt(1 - r²) is below this, r their partial correlation: |r| > 0.995.
 TOGETHER = 0.1
-# Below this, a bracket's logarithm goes on as a straight line, so that the search can come back
-# from brackets <= 0.
+# Below this a bracket's logarithm goes on as a straight line: a search comes back from <= 0.
 FLOOR = 1e-3
-
-
-class Step(NamedTuple):
-    """One classifier of one seed, from generation t to t + 1.
-
-    cluster: (run, seed): what depends on each other.  log_ratio: log B(t+1) - log B(t).
-    q, u: of the step, in [0, 1]; u is None in all steps of a fit, or in none.
-    """
-
-    cluster: tuple[int, int]
-    generation: int
-    architecture: str
-    dataset: str
-    log_ratio: float
-    q: float
-    u: float | None
 
 
 class Fit(NamedTuple):
     """The conjecture in the gauge of the search.
 
-    log_scale: {architecture: log a_M}.  centre: {Q or U: m}.  base_error: standard error of c.
-    slope: {name of a delta: kappa}, of those that the steps tell apart.
-    reasons: {name of a parameter: why it cannot be told}.
+    scale: {architecture: a_M}.
+    kappa: {name of a delta: kappa}; 0 of the first data set, and of what cannot be told apart.
+    centre: {Q or U: m}, of those in the fit. Without both it is a constant factor.
+    reasons: {name of a parameter: why it cannot be told}.  base_error: standard error of c.
     """
 
-    log_scale: dict[str, float]
-    slope: dict[str, float]
+    scale: dict[str, float]
+    kappa: dict[str, float]
     centre: dict[str, float]
     reasons: dict[str, str]
     base_error: float
 
     @property
     def base(self) -> float:
-        return 1 - sum(self.slope[name] * m for name, m in self.centre.items())
-
-    @property
-    def has_slope(self) -> bool:
-        """Whether quality or imbalance is in it; else it is a constant factor."""
-        return bool(self.centre)
+        return 1 - sum(self.kappa[name] * m for name, m in self.centre.items())
 
 
-class Interval(NamedTuple):
-    """low, high: of 95 %, None if there is none."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-class Broken(NamedTuple):
-    """No fit, and why."""
-
-    reason: str
-
-
-def gamma(architecture: str) -> str:
-    return f"gamma[{architecture}]"
-
-
-def delta(dataset: str) -> str:
-    return f"delta_D[{dataset}]"
-
-
-def fit(steps: Sequence[Step], datasets: Sequence[str]) -> Fit | Broken:
-    """Fit all steps (one or more) of these data sets, of which the first fixes the gauge."""
-    architectures = list(dict.fromkeys(step.architecture for step in steps))
-    is_first = np.array([step.dataset == datasets[0] for step in steps])
+def fit(steps: pd.DataFrame, datasets: Sequence[str]) -> Fit | str:
+    """Fit all steps (see `steps.Reading`) of data sets, the first the gauge; or say why not."""
+    if steps.empty:
+        return "there is no step to fit"
+    is_first = (steps.dataset == datasets[0]).to_numpy()
     if not is_first.any():
-        return Broken(f"no step of {datasets[0]}, to which all is relative")
-    scale = np.array([[s.architecture == name for name in architectures] for s in steps], float)
-    columns = _columns(steps, datasets)
+        return f"no step of {datasets[0]}, to which all is relative"
+    codes, architectures = pd.factorize(steps.architecture)
+    scale = np.eye(len(architectures))[codes]
+    others = [name for name in datasets[1:] if name in set(steps.dataset)]
+    columns = {delta(name): (steps.dataset == name).to_numpy(float) for name in others}
+    columns[Q] = (1 - steps.q).to_numpy()
+    if steps.u.notna().all():
+        columns[U] = steps.u.to_numpy()
     free, reasons = _identifiable(steps, datasets[0], scale, columns)
     if len(steps) <= (num := len(architectures) + len(free)):
-        return Broken(f"{len(steps)} steps are too few for {num} parameters")
-    centre = {name: float(columns[name][is_first].mean()) for name in free if name in (Q, U)}
+        return f"{len(steps)} steps are too few for {num} parameters"
+    centre = {name: float(columns[name][is_first].mean()) for name in free if name in LETTER}
     shape = np.zeros((len(steps), len(free)))
     for i, name in enumerate(free):
         shape[:, i] = columns[name] - centre.get(name, 0)
-    solution, covariance = _solve(scale, shape, np.array([step.log_ratio for step in steps]))
+    solution, covariance = _solve(scale, shape, steps.log_ratio.to_numpy())
     log_scale, slope = np.split(solution, [len(architectures)])
     if np.min(1 + shape @ slope) <= FLOOR:
-        return Broken("the factor that fits best is not positive in all steps")
+        return "the factor that fits best is not positive in all steps"
     gradient = np.array([0.0] * len(architectures) + [-centre.get(name, 0) for name in free])
-    return Fit(
-        dict(zip(architectures, log_scale.tolist(), strict=True)),
-        dict(zip(free, slope.tolist(), strict=True)),
-        centre, reasons, math.sqrt(max(gradient @ covariance @ gradient, 0)),
-    )  # fmt: skip
+    base_error = math.sqrt(max(gradient @ covariance @ gradient, 0))
+    factors = dict(zip(architectures, map(math.exp, log_scale), strict=True))
+    kappa = dict.fromkeys([delta(datasets[0]), *columns], 0.0)
+    kappa |= dict(zip(free, slope.tolist(), strict=True))
+    return Fit(factors, kappa, centre, reasons, base_error)
 
 
-def factor(fit: Fit | Broken, step: Step) -> float:
-    """Return A_t of a step; NaN if its u or, to the fit, its architecture or data is unknown."""
-    if isinstance(fit, Broken):
-        return math.nan
-    name = delta(step.dataset)
-    if step.architecture not in fit.log_scale or name not in fit.slope.keys() | fit.reasons.keys():
-        return math.nan
-    bracket = 1 + fit.slope.get(name, 0)
-    for term, value in ((Q, 1 - step.q), (U, step.u)):
-        if term in fit.centre:
-            known = math.nan if value is None else value
-            bracket += fit.slope[term] * (known - fit.centre[term])
-    return math.exp(fit.log_scale[step.architecture]) * bracket
+def factor(fit: Fit | str, steps: pd.DataFrame) -> np.ndarray:
+    """Return A_t of each step; NaN if its u or, to the fit, its architecture or data is unknown."""
+    if isinstance(fit, str):
+        return np.full(len(steps), np.nan)
+    bracket = 1 + steps.dataset.map(delta).map(fit.kappa)
+    values = {Q: 1 - steps.q, U: steps.u}
+    for name, centre in fit.centre.items():
+        bracket += fit.kappa[name] * (values[name] - centre)
+    return (steps.architecture.map(fit.scale) * bracket).to_numpy(float)
 
 
-def parameters(fit: Fit | Broken) -> dict[str, float]:
+def parameters(fit: Fit | str) -> dict[str, float]:
     """Return those of eq. (6) that can be told apart, where delta_D = 0 for the first data set."""
-    if isinstance(fit, Broken) or (base := fit.base) <= 0:
+    if isinstance(fit, str) or (base := fit.base) <= 0:
         return {}
-    values = {gamma(name): 1 - math.exp(a) * base for name, a in fit.log_scale.items()}
-    values |= {name: kappa / base for name, kappa in fit.slope.items()}
+    values = {gamma(name): 1 - a * base for name, a in fit.scale.items()}
+    values |= {name: kappa / base for name, kappa in fit.kappa.items()}
     return {name: value for name, value in values.items() if name not in fit.reasons}
 
 
-def unclear_base(fit: Fit, replicates: Sequence[Fit | Broken]) -> str:
-    """Return why no parameter exists although the fit does, or "".
+def fits(steps: pd.DataFrame, datasets: Sequence[str]) -> list[Fit | str]:
+    """Return the fit to all steps and, of two clusters (run, seed) or more, to all but each."""
+    clusters = steps.groupby(["run", "seed"])
+    number, num = clusters.ngroup(), clusters.ngroups
+    without = [fit(steps.loc[number != i], datasets) for i in range(num if num > 1 else 0)]
+    return [fit(steps, datasets), *without]
 
-    A ratio whose denominator may be 0 has no interval. The denominator's error is the larger of
-    least squares' and the jackknife's: the steps of a seed depend on each other, but two clusters
-    alone say little.
+
+def has_clear_base(fit: Fit, *replicates: Fit | str) -> bool:
+    """Tell whether the base can be told from 0: a ratio whose denominator may be 0 has no interval.
+
+    Its error is the larger of least squares' and the jackknife's: the steps of a seed depend on
+    each other, but two clusters alone say little.
     """
     bases = [replicate.base for replicate in replicates if isinstance(replicate, Fit)]
     error = max(fit.base_error, math.sqrt((len(bases) - 1) * np.var(bases)) if bases else 0.0)
-    if fit.base > 2 * error and min(bases, default=1) > 0:
-        return ""
-    return (
-        "the factor at q = 1 and u = 0, to which all parameters are relative, cannot be told from 0"
-    )
+    return fit.base > 2 * error and min(bases, default=1) > 0
 
 
-def without_each_cluster(steps: Sequence[Step], datasets: Sequence[str]) -> list[Fit | Broken]:
-    """Return the fits of the jackknife: each leaves one (run, seed) out."""
-    clusters = sorted({step.cluster for step in steps})
-    return [
-        fit([step for step in steps if step.cluster != cluster], datasets)
-        for cluster in (clusters if len(clusters) > 1 else [])
-    ]
-
-
-def jackknife(value: float, replicates: Sequence[float] | np.ndarray) -> Interval:
+def jackknife(value: float, *replicates: float) -> tuple[float, float]:
     """Return value ± t(0.975, n - 1) s, s² = (n - 1) / n sum (replicate - their mean)².
 
-    Without an interval below two replicates, where one of them is NaN, or all are the same.
+    NaNs below two replicates, where one of them is NaN, or all are the same.
     """
     n = len(replicates)
     if n < 2 or not np.all(np.isfinite(replicates)) or np.ptp(replicates) < NEGLIGIBLE:
-        return Interval(value, None, None)
+        return math.nan, math.nan
     quantile = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
     half_width = float(quantile * math.sqrt((n - 1) * np.var(replicates)))
-    return Interval(value, value - half_width, value + half_width)
+    return value - half_width, value + half_width
 
 
-def jackknife_log(value: float, replicates: Sequence[float]) -> Interval:
+def jackknife_log(value: float, *replicates: float) -> tuple[float, float]:
     """Return the same on the scale of the logarithm, for what is positive by nature."""
-    if value <= 0 or not all(replicate > 0 for replicate in replicates):  # NaN is not > 0
-        return Interval(value, None, None)
-    _, low, high = jackknife(math.log(value), np.log(replicates))
-    if low is None or high is None:
-        return Interval(value, None, None)
-    return Interval(value, math.exp(low), math.exp(high))
-
-
-def _columns(steps: Sequence[Step], datasets: Sequence[str]) -> dict[str, np.ndarray]:
-    present = {step.dataset for step in steps}
-    columns = {
-        delta(name): np.array([step.dataset == name for step in steps], float)
-        for name in datasets[1:]
-        if name in present
-    }
-    columns[Q] = np.array([1 - step.q for step in steps])
-    if steps[0].u is not None:
-        columns[U] = np.array([step.u for step in steps])
-    return columns
+    if not all(positive > 0 for positive in (value, *replicates)):  # NaN is not > 0
+        return math.nan, math.nan
+    low, high = jackknife(math.log(value), *np.log(replicates))
+    return math.exp(low), math.exp(high)
 
 
 def _identifiable(
-    steps: Sequence[Step], first: str, scale: np.ndarray, columns: dict[str, np.ndarray]
+    steps: pd.DataFrame, first: str, scale: np.ndarray, columns: dict[str, np.ndarray]
 ) -> tuple[list[str], dict[str, str]]:
     """The deltas that enter the fit, and why parameters cannot be told.
 
@@ -242,23 +182,22 @@ def _identifiable(
         beside_u, _ = _unexplained(columns[Q], np.column_stack([known, columns[U]]))
         if beside_u < TOGETHER * _unexplained(columns[Q], known)[0]:
             together = "q and u vary together, so only their joint effect is seen"
-            everything = [*(gamma(step.architecture) for step in steps), *free, Q, U]
+            everything = [*map(gamma, steps.architecture), *free, Q, U]
             reasons = dict.fromkeys(everything, together) | reasons
             varying = [Q]  # carries the joint effect into A_t
     return free + varying, reasons
 
 
-def _unlinked(steps: Sequence[Step], first: str) -> dict[str, str]:
+def _unlinked(steps: pd.DataFrame, first: str) -> dict[str, str]:
     """A reason for data sets that no chain of shared classifiers links to the first, and theirs."""
-    linked, before = {first}, 0
-    while len(linked) > before:
-        before = len(linked)
-        shared = {step.architecture for step in steps if step.dataset in linked}
-        linked |= {step.dataset for step in steps if step.architecture in shared}
+    is_linked = steps.dataset == first
+    for _ in range(steps.dataset.nunique()):
+        shares = steps.architecture.isin(steps.architecture[is_linked])
+        is_linked = steps.dataset.isin(steps.dataset[shares])
     why = "gamma and delta_D cannot be told apart"
     why = f"no chain of shared classifiers links it to {first}: {why}"
-    away = [step for step in steps if step.dataset not in linked]
-    return {name: why for step in away for name in (gamma(step.architecture), delta(step.dataset))}
+    away = steps[~is_linked]
+    return dict.fromkeys([*map(gamma, away.architecture), *map(delta, away.dataset)], why)
 
 
 def _unexplained(column: np.ndarray, others: np.ndarray) -> tuple[float, np.ndarray]:
@@ -273,7 +212,9 @@ def _solve(scale: np.ndarray, shape: np.ndarray, y: np.ndarray) -> tuple[np.ndar
     start = np.concatenate([np.linalg.lstsq(scale, y, rcond=None)[0], np.zeros(shape.shape[1])])
 
     def residual(p):
-        return scale @ p[:num] + _log(1 + shape @ p[num:]) - y
+        bracket = 1 + shape @ p[num:]
+        logarithm = np.log(np.maximum(bracket, FLOOR)) + np.minimum(bracket - FLOOR, 0) / FLOOR
+        return scale @ p[:num] + logarithm - y
 
     def jacobian(p):
         return np.hstack([scale, shape / np.maximum(1 + shape @ p[num:], FLOOR)[:, None]])
@@ -282,8 +223,3 @@ def _solve(scale: np.ndarray, shape: np.ndarray, y: np.ndarray) -> tuple[np.ndar
     solution = optimize.least_squares(residual, start, jac=jacobian, method="lm", **tolerance)  # pyright: ignore[reportArgumentType]
     variance = 2 * solution.cost / (len(y) - len(start))
     return solution.x, variance * np.linalg.pinv(solution.jac.T @ solution.jac)
-
-
-def _log(x: np.ndarray) -> np.ndarray:
-    """log above FLOOR, its tangent below."""
-    return np.log(np.maximum(x, FLOOR)) + np.minimum(x - FLOOR, 0) / FLOOR
