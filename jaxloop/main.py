@@ -1,11 +1,9 @@
-"""python -m jaxloop.main --config=configs/digits.py [--workdir=runs/digits] [--config.FIELD=VALUE
-...]
+"""python -m jaxloop.main --config=configs/digits.py [--workdir=runs/digits] [--config.FIELD=VALUE]
 
 Started again, a run goes on where it was. Exit codes: 0 the run is complete; 2 the input is
 refused, in one line; 3 people must vote before it goes on (python -m jaxloop.review); 130 after
-Ctrl-C and 143 after
-SIGTERM, both saved: they are answered between chunks of about two seconds, a second one ends at
-  once.
+Ctrl-C and 143 after SIGTERM, both saved: they are answered between chunks of about two seconds, a
+second one ends at once.
 --profile also writes a JAX trace of a chunk of each stage into WORKDIR/profile.
 """
 
@@ -14,6 +12,7 @@ import io
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 
 from absl import flags
@@ -67,6 +66,15 @@ def parse(argv: list[str]) -> tuple[Spec, Path]:
     return config.resolve(CONFIG.value), files.expanded(WORKDIR.value or Path("runs") / name)
 
 
+def pin_warnings() -> None:
+    """Have warnings as Python has them by default: as errors they would end a run in a library."""
+    if sys.warnoptions:
+        files.say("jaxloop: PYTHONWARNINGS of the shell is not used here", sys.stderr)
+        warnings.resetwarnings()
+        for quiet in (DeprecationWarning, PendingDeprecationWarning, ImportWarning):
+            warnings.simplefilter("ignore", quiet)
+
+
 def limit_arenas() -> None:
     """Have glibc's malloc keep two arenas, unless MALLOC_ARENA_MAX says otherwise.
 
@@ -110,6 +118,7 @@ def main() -> int:
 
         print(__doc__, config.table(), sep="\n\n")
         return 0
+    pin_warnings()
     try:
         spec, workdir = parse(sys.argv)
         set_up_jax()
@@ -119,12 +128,7 @@ def main() -> int:
     except BrokenPipeError:  # whoever read the output has left; the run itself is complete
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 0
-    except (
-        InputError,
-        OSError,
-        Waiting,
-        Interrupted,
-    ) as error:  # OSError: a full disk, a lost folder
+    except (InputError, OSError, Waiting, Interrupted) as error:  # OSError: a full disk
         print(f"jaxloop: {error}", file=sys.stderr)
         return getattr(error, "exit_code", EXIT_CODE)
     except KeyboardInterrupt:  # outside the loop: nothing to save

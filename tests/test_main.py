@@ -317,9 +317,11 @@ def test_what_a_shell_sets_changes_no_number(tmp_path):
     """JAX_ENABLE_X64 and the like are pinned; a profile is written; the output may be no UTF-8."""
     plain = run(DIGITS, f"--workdir={tmp_path / 'a'}", *SHORT)
     shell = {"JAX_ENABLE_X64": "1", "JAX_DEFAULT_PRNG_IMPL": "rbg", "PYTHONIOENCODING": "latin-1"}
+    shell |= {"JAX_DEBUG_NANS": "1", "PYTHONWARNINGS": "error"}
     other = run(DIGITS, f"--workdir={tmp_path / 'b'}", *SHORT, "--profile", **shell)
     assert plain.returncode == other.returncode == 0, other.stderr
     assert "JAX_ENABLE_X64 of the shell is not used" in other.stderr
+    assert "PYTHONWARNINGS of the shell is not used" in other.stderr
     records = [(tmp_path / name / "records.jsonl").read_bytes() for name in "ab"]
     assert records[0] == records[1]
     assert list((tmp_path / "b" / "profile").rglob("*.xplane.pb"))

@@ -14,6 +14,7 @@ class Queue(NamedTuple):
 
     samples: Samples of K images, K the capacity; only the `size` youngest count.
     born: int32 [K], the generation that made the image; -1 where there is none yet.
+    index: int32 [K], its place among all images of that generation.
     score: float32 [K], what the filter thought of it.
     head: int32 scalar, where the next image goes.
     size: int32 scalar, in [0, K].
@@ -21,6 +22,7 @@ class Queue(NamedTuple):
 
     samples: Samples
     born: Array
+    index: Array
     score: Array
     head: Array
     size: Array
@@ -40,15 +42,18 @@ def empty(capacity: int, image_shape: tuple[int, int, int]) -> Queue:
             group=jnp.full((capacity,), UNKNOWN_GROUP, jnp.int32),
         ),
         born=jnp.full((capacity,), -1, jnp.int32),
+        index=jnp.zeros((capacity,), jnp.int32),
         score=jnp.zeros((capacity,), jnp.float32),
         head=jnp.int32(0),
         size=jnp.int32(0),
     )
 
 
-def push(queue: Queue, samples: Samples, score: Array, generation: Array) -> Queue:
-    """Puts n images in, in their order; the oldest leave when there is no room. n must not exceed
-    the capacity."""
+def push(queue: Queue, samples: Samples, index: Array, score: Array, generation: Array) -> Queue:
+    """Put n images in, in their order; the oldest leave when there is no room.
+
+    index, score: of each image.  Raises ValueError where n exceeds the capacity.
+    """
     capacity, n = queue.born.shape[0], samples.label.shape[0]
     if n > capacity:
         raise ValueError(f"{n} images do not fit into a queue of {capacity}")
@@ -56,6 +61,7 @@ def push(queue: Queue, samples: Samples, score: Array, generation: Array) -> Que
     return Queue(
         samples=jax.tree.map(lambda old, new: old.at[slot].set(new), queue.samples, samples),
         born=queue.born.at[slot].set(generation),
+        index=queue.index.at[slot].set(index),
         score=queue.score.at[slot].set(score),
         head=(queue.head + n) % capacity,
         size=jnp.minimum(queue.size + n, capacity),

@@ -131,7 +131,7 @@ def filter_and_push(
     groups = experiment.num_classes if experiment.filter.ranking == "class" else 1
     kept_index = selection.best(ranking, experiment.num_kept // groups, groups)
     chosen = jax.tree.map(lambda x: x[kept_index], samples)
-    pushed = queue.push(stored, chosen, score[kept_index], generation)
+    pushed = queue.push(stored, chosen, kept_index, score[kept_index], generation)
     stored = jax.tree.map(lambda old, new: jnp.where(diverged, old, new), stored, pushed)
     kept = jnp.zeros(len(samples.label), bool).at[kept_index].set(True)
     return stored, Selection(score, by_expert, unscored, kept, kept_index)

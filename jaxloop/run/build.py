@@ -22,7 +22,6 @@ from jaxloop.features.network import Network
 from jaxloop.filters import select
 from jaxloop.loop import policy
 from jaxloop.loop.experiment import Constants, Experiment
-from jaxloop.run import notes
 from jaxloop.spec import Filter, Measure, Spec
 from jaxloop.types import Dataset
 
@@ -101,9 +100,7 @@ def control(experiment: Experiment, description: dict) -> tuple[Experiment, dict
         spec, filter=Filter(name="random", drop=spec.filter.drop, ranking=spec.filter.ranking)
     )
     chance = experiment._replace(spec=spec, filter=filters.create(spec.filter), clip=None)
-    shared = [n for n in description["notes"] if n not in notes.of_filter(experiment)]
-    arm = "This is the control arm: what is kept is a random choice, and generation 0 is shared."
-    return chance, {**description, "notes": [arm, *shared, *notes.of_filter(chance)]}
+    return chance, {**description, "arm": "control", "filter": described_filter(chance)}
 
 
 def _clip_score(spec: Filter, class_names: Sequence[str]) -> ClipScore:
@@ -210,6 +207,24 @@ def _description(experiment: Experiment, dataset: Dataset, weights: dict, scorer
             for name, w in weights.items()
         },
         "networks": described,
-        "notes": notes.of_run(experiment, weights) + notes.of_filter(experiment),
-        "samples_per_generation": experiment.num_kept,
+        "generation": {
+            "generated": experiment.num_generated,
+            "kept": experiment.num_kept,
+            "capacity": experiment.capacity,
+            "fresh": policy.num_fresh(experiment.spec.loop, experiment.num_real),
+        },
+        "filter": described_filter(experiment),
+    }
+
+
+def described_filter(experiment: Experiment) -> dict:
+    """Return which experts the filter asks, with what weight, and whose uncertainty."""
+    chosen = experiment.filter
+    dropout = chosen.needs(filters.DROPOUT)
+    uncertain = dropout or chosen.needs(filters.CLASSIFIER)
+    return {
+        "experts": dict(zip(chosen.experts, chosen.weights, strict=True)),
+        "ranking": chosen.ranking,
+        "classifier": experiment.filter_classifier if uncertain else None,
+        "passes": experiment.spec.filter.passes if dropout else None,
     }

@@ -1,27 +1,34 @@
 """Checkpoints of the whole LoopState, through Orbax. A save is complete or absent.
 
-Saving goes on in the background; a kill in the middle of it leaves the checkpoint before.
+Saving goes on in the background; a kill in the middle of it leaves the checkpoint before. Where a
+run keeps every generated image, a checkpoint has checksums in place of the queue's images, which
+are read from images/ again.
 """
 
-import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orbax.checkpoint as ocp
 
+from jaxloop import files
 from jaxloop.errors import InputError
+from jaxloop.loop.queue import Queue
 from jaxloop.loop.state import LoopState, on_host
+from jaxloop.provenance import sheets, store
 
 KEEP = 2
 
 
 class Checkpoints:
-    """The checkpoints in one folder, numbered by how many were saved."""
+    """The checkpoints of a workdir, numbered by how many were saved."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, workdir: Path, seeds: tuple[int, ...] | None = None):
+        """seeds: of the run, if images/ holds every generated image; None if it does not."""
         options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, enable_async_checkpointing=True)
-        self._folder = folder
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        self._workdir, self._seeds = workdir, seeds
+        self._manager = ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
 
     def latest(self, like: LoopState) -> Any:
         """Return the last state that can be read, in NumPy as `on_host` gives it; None if none was
@@ -31,32 +38,72 @@ class Checkpoints:
           like: a state of its structure and shapes, in NumPy.
 
         Raises:
-          InputError: there are checkpoints and none can be read.
+          InputError: there are checkpoints and none can be read, or images/ has changed.
         """
         like = like._replace(cursor=on_host(like).cursor)
+        stored = (
+            like
+            if self._seeds is None
+            else _with_images(like, _checksums(like.queue.samples.image))
+        )
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return self._manager.restore(step, args=ocp.args.StandardRestore(like))
+                arguments = ocp.args.StandardRestore(stored)
+                state: Any = self._manager.restore(step, args=arguments)
             except (
                 Exception
             ) as error:  # whatever a disk does to a file: the one before may be whole
-                message = " ".join(str(error).split())[:200]
-                print(
-                    f"jaxloop: checkpoint {step} cannot be read ({message}); trying the one before",
-                    file=sys.stderr,
-                )
+                message = files.shortened(" ".join(str(error).split()), 200)
+                files.warn(f"checkpoint {step} cannot be read ({message}); trying the one before")
+                continue
+            if self._seeds is None:
+                return state
+            return _with_images(state, self._read_images(self._seeds, like.queue, state.queue))
         if self._manager.all_steps():
             allowed = "a folder whose checkpoints can be read; remove checkpoints/ to begin again"
-            raise InputError("--workdir", str(self._folder.parent), allowed)
+            raise InputError("--workdir", str(self._workdir), allowed)
         return None
 
     def save(self, state: LoopState, wait: bool = False) -> None:
         """Save a copy of the state. wait: return only once it is on disk."""
         step = (self._manager.latest_step() or 0) + 1
-        self._manager.save(step, args=ocp.args.StandardSave(on_host(state)))
+        state = on_host(state)
+        if self._seeds is not None:
+            state = _with_images(state, _checksums(state.queue.samples.image))
+        self._manager.save(step, args=ocp.args.StandardSave(state))
         if wait:
             self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Wait for the last save."""
         self._manager.close()
+
+    def _read_images(self, seeds: tuple[int, ...], empty: Queue, stored: Queue) -> np.ndarray:
+        """Return the queue's images, uint8 [S K h w c], from the sheets of images/."""
+        image = np.array(empty.samples.image)
+        rows = zip(seeds, image, stored.born, stored.index, strict=True)
+        for seed, one, born, index in rows:
+            for generation in np.unique(born[born >= 0]):
+                slot, path = born == generation, store.sheet(self._workdir, generation, seed)
+                try:
+                    one[slot] = sheets.decode(path.read_bytes())[index[slot]]
+                except (OSError, ValueError, IndexError) as error:
+                    self._refuse(f"{path.name}: {error}")
+        if not np.array_equal(_checksums(image), stored.samples.image):
+            self._refuse("they are not the queue's")
+        return image
+
+    def _refuse(self, why: str):
+        allowed = f"a folder with the images/ that the run wrote ({why})"
+        raise InputError("--workdir", str(self._workdir), allowed) from None
+
+
+def _checksums(image: np.ndarray) -> np.ndarray:
+    """Return the CRC-32 of every image, uint8 [S K h w c]: uint32 [S K]."""
+    image = np.ascontiguousarray(image)
+    return np.array([[zlib.crc32(one) for one in row] for row in image], np.uint32)
+
+
+def _with_images(state: LoopState, image: np.ndarray) -> LoopState:
+    samples = state.queue.samples._replace(image=image)
+    return state._replace(queue=state.queue._replace(samples=samples))

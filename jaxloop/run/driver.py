@@ -110,7 +110,7 @@ class Player:
         self.arm, self.flag, self.events, self.control = arm, flag, events, control
         self.records = records.read(arm.log) if arm.log.exists() else []
         self.timing = Timing(arm.path / "timing.jsonl")
-        self.checkpoints = Checkpoints(arm.path / "checkpoints")
+        self.checkpoints = _checkpoints(arm)
         self.seeds = advance.seeds_on_devices(arm.experiment)
         self.chunks: dict[str, int] = {}  # stage -> steps of its next call
         self.unprofiled = {stage.name for stage in arm.stages} if profile else set()
@@ -197,6 +197,11 @@ class Player:
             _fork(state, ended, self.records, self.control)
 
 
+def _checkpoints(arm: Arm) -> Checkpoints:
+    spec = arm.experiment.spec
+    return Checkpoints(arm.path, spec.seeds if spec.loop.images else None)
+
+
 def _fork(state: LoopState, ended: LoopState, written: list[dict], control: Arm) -> None:
     """Leave the control arm generation 0: its records, and the state after it.
 
@@ -211,7 +216,7 @@ def _fork(state: LoopState, ended: LoopState, written: list[dict], control: Arm)
     )
     writers.write_predictions(control.experiment, ended, control.path)
     records.write(control.log, [record for record in written if record["generation"] == 0])
-    with contextlib.closing(Checkpoints(control.path / "checkpoints")) as checkpoints:
+    with contextlib.closing(_checkpoints(control)) as checkpoints:
         checkpoints.save(fresh._replace(**shared), wait=True)
 
 

@@ -1,6 +1,7 @@
 """What a person sees while it runs: the stage, its step, the generation and the time left."""
 
 import json
+import re
 import resource
 import sys
 import time
@@ -34,11 +35,19 @@ class Timing:
 
     def add(self, generation: int, stage: str, seconds: float) -> None:
         """Add a stage that ended, with the peak memory of the process so far."""
-        unit = 2**20 if sys.platform == "darwin" else 2**10
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
         row = {"generation": generation, "stage": stage, "seconds": round(seconds, 3)}
-        self._lines.append(json.dumps(row | {"peak_memory_mb": round(peak)}))
+        self._lines.append(json.dumps(row | {"peak_memory_mb": round(peak_memory())}))
         write_atomic(self._file, "".join(line + "\n" for line in self._lines).encode())
+
+
+def peak_memory() -> float:
+    """Return the largest resident size of this process so far, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux's ru_maxrss starts at that of whoever started the process
+        (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())
+        return int(kilobytes) / 2**10
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 class Progress:

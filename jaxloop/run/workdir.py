@@ -15,7 +15,7 @@ from jaxloop.spec import Spec
 
 FOLDERS = "samples", "provenance", "images", "predictions"
 # Fields that change how a run is kept, not what comes out: a run may go on with others.
-FREE = ("checkpoint.every_seconds", "loop.images", "tensorboard")
+FREE = ("checkpoint.every_seconds", "tensorboard")
 # Fields that say where a file lies; what it holds is compared by its hash.
 PLACES = ("data.path", "classifier.pretrained", "filter.clip", "measure.clip", "measure.inception")
 

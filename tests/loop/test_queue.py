@@ -28,7 +28,7 @@ def test_equals_a_deque(seed):
     for generation in range(1, 12):
         n = int(draw.integers(1, capacity + 1))
         samples, score = batch(first, n)
-        queue = push(queue, samples, score, jnp.int32(generation))
+        queue = push(queue, samples, samples.label + 1, score, jnp.int32(generation))
         model.extend((i, generation) for i in range(first, first + n))
         first += n
         order = np.asarray(queues.oldest_first(queue))
@@ -36,14 +36,17 @@ def test_equals_a_deque(seed):
         assert int(queue.size) == len(model) <= capacity
         assert np.asarray(queue.valid).sum() == len(model)
         assert [(int(queue.samples.label[i]), int(queue.born[i])) for i in order] == list(model)
-        for i in order:  # the rows stayed together: picture, group and score are those of the label
+        for i in (
+            order
+        ):  # the rows stayed together: picture, group, index and score are those of the label
             number = int(queue.samples.label[i])
             assert int(queue.samples.image[i, 0, 0, 0]) == number % 256
             assert int(queue.samples.group[i]) == number % 3
+            assert int(queue.index[i]) == number + 1
             assert float(queue.score[i]) == pytest.approx(number / 7, rel=1e-6)
 
 
 def test_more_than_the_capacity_is_refused():
     samples, score = batch(0, 3)
     with pytest.raises(ValueError, match="3 images"):
-        queues.push(queues.empty(2, (2, 2, 3)), samples, score, jnp.int32(1))
+        queues.push(queues.empty(2, (2, 2, 3)), samples, samples.label, score, jnp.int32(1))

@@ -35,7 +35,7 @@ def built(folder):  # noqa: F811
 def test_the_best_by_the_weighted_mean_of_ranks_are_kept(built):
     experiment, description = built
     assert len(description["networks"]["filter"]["sha256"]) == 64
-    assert any("clip 2, uncertainty 1" in note for note in description["notes"])
+    assert description["filter"]["experts"] == {"clip": 2, "uncertainty": 1}
     state, log = play(experiment)
     deleted = []
     for samples, selection in zip(to_host(state.samples), to_host(state.selection), strict=True):

@@ -43,9 +43,7 @@ def test_control_equals_a_run_of_its_own(tmp_path, one_device):
     first = [[r for r in log if r["generation"] == 0] for log in (ours, theirs)]
     assert first[0] == first[1] and ours != theirs
     described = json.loads((control / "config.json").read_text())
-    assert (
-        described["config"]["filter"]["name"] == "random" and "control arm" in described["notes"][0]
-    )
+    assert described["config"]["filter"]["name"] == "random" and described["arm"] == "control"
     kept = [
         [line["kept"] for line in store.lines(path, 1, 0)] for path in (control, tmp_path / "both")
     ]

@@ -109,7 +109,7 @@ def test_a_run_starts_from_pretrained_weights(pictures, tmp_path):
     spec = spec_of(pictures, seeds=(0, 1), classifiers=("mobilenet_v3_small",), **changes)
     experiment, description = build.build(spec, devices=jax.devices()[:1])
     assert description["pretrained"]["mobilenet_v3_small"]["sha256"] == "0" * 64
-    assert any("starts from made here" in note for note in description["notes"])
+    assert description["pretrained"]["mobilenet_v3_small"]["source"] == "made here"
     stage = stages.classifier_stage(experiment, "mobilenet_v3_small")
     seeds = advance.seeds_on_devices(experiment)
     nothing = [() for _ in seeds]

@@ -8,7 +8,7 @@ from jaxloop.loop.state import Cursor
 from jaxloop.run import progress, workdir
 
 SPEC = config.resolve({})
-DESCRIPTION = {"data": {"crc32": "1234", "num_train": 3}, "notes": []}
+DESCRIPTION = {"data": {"crc32": "1234", "num_train": 3}}
 
 
 def claimed(path):
