@@ -23,7 +23,8 @@ from jaxloop.devices import lay_out
 from jaxloop.run import build
 from jaxloop.spec import Spec
 
-pytest_plugins = ["workdirs"]  # simulated workdirs, which tests of analysis and report read
+# Simulated workdirs, which tests of analysis and report read; networks that compile fast.
+pytest_plugins = ["workdirs", "shallow"]
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

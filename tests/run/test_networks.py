@@ -54,6 +54,7 @@ def records_of(spec: Spec) -> list[dict]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
 def test_every_network_is_trained_and_measured(pictures):
     records = records_of(spec_of(pictures, classifiers=classifiers.NAMES))
     for name in classifiers.NAMES:

@@ -1,3 +1,5 @@
+"""Networks of a few blocks, for tests of what surrounds them."""
+
 import pytest
 
 from jaxloop.classifiers import deit, mobilenet_v3, resnet, vgg
