@@ -27,7 +27,7 @@ def default() -> Any:
     """
     config = ml_collections.ConfigDict(to_dict(Spec()))
     config.generator = ml_collections.ConfigDict({"name": Spec().generator.name})
-    for name, (_, hint) in _generator_fields().items():
+    for name, _, hint, _ in _generator_fields():
         if name != "name":
             config.generator[name] = config_dict.placeholder(typing.get_origin(hint) or hint)
     return config
@@ -73,7 +73,7 @@ def check_flags(argv: Sequence[str]) -> None:
 
     The flag library names only the last part of it.
     """
-    known = sorted(name for name, *_ in _all_fields())
+    known = sorted({name for name, *_ in _all_fields()})
     for argument in argv:
         flag, _, value = argument.lstrip("-").partition("=")
         if argument.startswith("-") and flag.startswith("config."):
@@ -84,7 +84,7 @@ def check_flags(argv: Sequence[str]) -> None:
 
 def allowed(flag: str) -> str | None:
     """Return what a flag "config.FIELD" admits, in words; None if it is no field."""
-    for name, field, hint in _all_fields():
+    for name, field, hint, _ in _all_fields():
         if f"config.{name}" == flag:
             return _allowed(field, hint)
     return None
@@ -93,8 +93,8 @@ def allowed(flag: str) -> str | None:
 def table() -> str:
     """Return the table of all fields, in Markdown."""
     rows = ["| field | default | what it is | allowed |", "| --- | --- | --- | --- |"]
-    for name, field, _ in _all_fields():
-        doc, words = field.metadata["doc"], field.metadata["allowed"]
+    for name, field, _, owners in _all_fields():
+        doc, words = f"{owners}{field.metadata['doc']}", field.metadata["allowed"]
         rows.append(f"| `{name}` | `{field.default!r}` | {doc} | {words} |")
     return "\n".join(rows)
 
@@ -142,6 +142,10 @@ def _refuse_contradictions(spec: Spec) -> None:
             raise InputError("config.classifiers", name, classifiers.MODULES)
     if spec.filter.classifier and spec.filter.classifier not in spec.classifiers:
         raise InputError("config.filter.classifier", spec.filter.classifier, spec.classifiers)
+    guidance, dropout = (getattr(spec.generator, n, 1) for n in ("guidance", "label_dropout"))
+    if guidance != 1 and not dropout:
+        words = "1 where generator.label_dropout is 0: guidance needs the images without a class"
+        raise InputError("config.generator.guidance", guidance, words)
     name, chosen = spec.filter.name, _filter(spec)
     if spec.filter.control and set(chosen.experts) <= {"random"}:
         words = f"False where filter.name is {name}, which is no expert's choice"
@@ -158,31 +162,43 @@ def _filter(spec: Spec) -> filters.Filter:
     return filters.create(spec.filter)
 
 
-def _generator_fields(chosen: str | None = None) -> dict[str, tuple[dataclasses.Field, type]]:
-    """Return name -> (field, type) of the generator called `chosen`, or of all generators."""
-    fields = {}
-    for name, (kind, _) in generators.GENERATORS.items():
-        if chosen in (None, name):
-            hints = typing.get_type_hints(kind)
-            fields.update({f.name: (f, hints[f.name]) for f in dataclasses.fields(kind)})
-    return fields
+def _fields(kind: type) -> Iterator[tuple[str, dataclasses.Field, type, str]]:
+    """Yield (name, field, type, "") of a group's own fields."""
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        yield field.name, field, hints[field.name], ""
 
 
-def _all_fields() -> Iterator[tuple[str, dataclasses.Field, type]]:
-    """Yield (name as it is typed, field, type) of every field of every part."""
-    hints = typing.get_type_hints(Spec)
-    groups = [f for f in dataclasses.fields(Spec) if dataclasses.is_dataclass(hints[f.name])]
-    for field in dataclasses.fields(Spec):
-        if field not in groups:
-            yield field.name, field, hints[field.name]
-    for group in groups:
-        if group.name == "generator":
-            members = _generator_fields()
+def _generator_fields() -> Iterator[tuple[str, dataclasses.Field, type, str]]:
+    """Yield the same of all generators; in "", which of them have the field, if not all.
+
+    Generators may give one name another meaning or default: then it comes once for each.
+    """
+    owners: dict[tuple, tuple] = {}
+    for generator, (kind, _) in generators.GENERATORS.items():
+        for name, field, hint, _ in _fields(kind):
+            key = name, field.metadata["doc"], field.default
+            owners.setdefault(key, (field, hint, []))[2].append(generator)
+    names = list(dict.fromkeys(name for name, *_ in owners))
+    for (name, *_), (field, hint, having) in sorted(
+        owners.items(), key=lambda item: names.index(item[0][0])
+    ):
+        all_have = len(having) == len(generators.GENERATORS)
+        yield name, field, hint, "" if all_have else f"{', '.join(having)}: "
+
+
+def _all_fields() -> Iterator[tuple[str, dataclasses.Field, type, str]]:
+    """Yield (name as it is typed, field, type, which generators have it) of every field."""
+    groups = []
+    for name, field, hint, owners in _fields(Spec):
+        if dataclasses.is_dataclass(hint):
+            groups.append((name, hint))
         else:
-            inner = typing.get_type_hints(hints[group.name])
-            members = {f.name: (f, inner[f.name]) for f in dataclasses.fields(hints[group.name])}
-        for name, (field, hint) in members.items():
-            yield f"{group.name}.{name}", field, hint
+            yield name, field, hint, owners
+    for group, kind in groups:
+        members = _generator_fields() if kind is Generator else _fields(kind)
+        for name, field, hint, owners in members:
+            yield f"{group}.{name}", field, hint, owners
 
 
 def _allowed(field: dataclasses.Field, hint) -> str:
@@ -222,7 +238,8 @@ def _chosen_generator(values: dict) -> tuple[type, dict]:
     if name not in generators.GENERATORS:
         raise InputError("config.generator.name", name, generators.GENERATORS)
     kind, _ = generators.GENERATORS[name]
-    others = _generator_fields().keys() - {field.name for field in dataclasses.fields(kind)}
+    others = {name for name, *_ in _generator_fields()}
+    others -= {field.name for field in dataclasses.fields(kind)}
     for field in others & given.keys():
         words = f"nothing here: it is no field of the generator {name}"
         raise InputError(f"config.generator.{field}", given[field], words)

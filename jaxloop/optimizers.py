@@ -2,8 +2,10 @@
 
 import jax
 import optax
+from optax import contrib
 
 from jaxloop.spec import Optimizer
+from jaxloop.types import Array, PyTree
 
 
 def adam(
@@ -20,8 +22,34 @@ def adam(
     else:
         optimizer = optax.adam(rate, *betas)
 
+    return _with_standard_promotion(optimizer)
+
+
+def muon(spec: Optimizer, num_steps: int) -> optax.GradientTransformation:
+    """Return Muon for matrices and convolutions and Nadam for all else (Jordan et al. 2024).
+
+    Steps have the size of Adam's. num_steps: as of `adam`.
+    """
+
+    def dimensions(params: PyTree) -> PyTree:
+        def of_kernel(x: Array):  # [..., out] as a matrix: all axes but the last are its input
+            inputs = tuple(range(x.ndim - 1))
+            return contrib.MuonDimensionNumbers(inputs, (x.ndim - 1,)) if inputs else None
+
+        return jax.tree.map(of_kernel, params)
+
+    decay = spec.weight_decay
+    optimizer = contrib.muon(
+        learning_rate(spec, num_steps), adam_b2=0.99, consistent_rms=0.2, weight_decay=decay,
+        adam_weight_decay=decay, muon_weight_dimension_numbers=dimensions,
+    )  # fmt: skip
+    return _with_standard_promotion(optimizer)
+
+
+def _with_standard_promotion(optimizer: optax.GradientTransformation):
+    """Let a Python float meet an int32 count inside optax, which strict promotion refuses."""
+
     def update(updates, state, params=None):
-        # Inside optax a Python float meets an int32 count: not for strict promotion.
         with jax.numpy_dtype_promotion("standard"):
             return optimizer.update(updates, state, params)
 

@@ -123,7 +123,8 @@ def refused(done) -> str:
             ["--config.filter.name=none", "--config.filter.control=True"],
             ["config.filter.control", "filter.name is not none"],
         ),
-        (["--config.generator.guidance=2"], ["config.generator.guidance", "'2'"]),
+        (["--config.generator.rank=2"], ["config.generator.rank", "'2'"]),
+        (["--config.generator.guidance=2"], ["config.generator.guidance=2.0", "dcgan"]),
         (["--config.loop.fresh=0.5"], ["config.loop.fresh", "0.5", "loop.real is fresh"]),
         (["--workdir= "], ["--workdir", "name of a folder"]),
         (

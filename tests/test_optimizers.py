@@ -1,4 +1,5 @@
 import numpy as np
+import optax
 import pytest
 
 from jaxloop import optimizers
@@ -33,3 +34,20 @@ def test_weight_decay_is_decoupled():
     plain = optimizers.adam(Classifier(learning_rate=0.1), 10)
     change, _ = plain.update(zero, plain.init(params), params)
     assert float(change["w"]) == 0.0
+
+
+def test_muon_makes_the_step_of_a_kernel_orthogonal_and_leaves_vectors_to_nadam(standard_promotion):
+    """Newton-Schulz iterations bring singular values near one size: about 0.7 to 1.2 of it."""
+    draw = np.random.default_rng(0)
+    params = {"kernel": np.zeros((3, 3, 4, 8), np.float32), "bias": np.zeros(8, np.float32)}
+    gradient = {name: draw.normal(size=x.shape).astype(np.float32) for name, x in params.items()}
+    gradient["kernel"][..., 0] *= 1000  # Adam would follow each entry; Muon sees the matrix
+    muon, adam = optimizers.muon(Classifier(learning_rate=0.1), 10), optax.nadam(0.1, 0.9, 0.99)
+    change, _ = muon.update(gradient, muon.init(params), params)
+    values = np.linalg.svd(np.asarray(change["kernel"]).reshape(36, 8), compute_uv=False)
+    given = np.linalg.svd(gradient["kernel"].reshape(36, 8), compute_uv=False)
+    assert given.max() > 200 * given.min() and values.max() < 2.2 * values.min()
+    size = float(np.sqrt(np.mean(np.square(change["kernel"]))))
+    assert size == pytest.approx(0.1 * 0.2, rel=0.5)  # the root mean square of Adam's, about
+    wanted, _ = adam.update(gradient, adam.init(params), params)
+    np.testing.assert_allclose(change["bias"], wanted["bias"], rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The kept images of a generation: classes, diversity, shares of subgroups."""
+"""The kept images of a generation: classes, diversity, shares of subgroups, memorisation."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,11 @@ from jaxloop.devices import join, select, to_host
 from jaxloop.loop.experiment import Experiment, nothing, over_seeds
 from jaxloop.loop.state import LoopState
 from jaxloop.metrics import generated
+from jaxloop.metrics.embedded import even
 from jaxloop.records import Log
 from jaxloop.types import Array, Samples
+
+NEAREST = 1000  # images, at most, whose nearest real one is looked for
 
 
 def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
@@ -20,6 +23,7 @@ def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
     num_classes = experiment.num_classes
     real_distance = generated.class_distance(train.image, train.label, num_classes)
     real_shares = _shares(experiment, train)
+    real_nearest = _median_nearest(experiment, experiment.constants.validation)
     predict = over_seeds(experiment, predict_kept)
 
     def evaluate(state: LoopState) -> list[dict]:
@@ -36,6 +40,8 @@ def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
             _add_one_seed(
                 log, experiment, kept, diverged, reference_diverged, predicted[i], real_distance
             )
+            nearest = np.nan if diverged else _median_nearest(experiment, kept) / real_nearest
+            log.add("generator", "nearest_real", nearest, "generator_diverged")
         return [record for log in logs for record in log.records]
 
     return evaluate
@@ -75,6 +81,13 @@ def _add_one_seed(
     if diverged:
         shares = generated.Shares(*(jnp.full_like(share, np.nan) for share in shares))
     _add_shares(log, "generator", shares, reason or "no_images")
+
+
+def _median_nearest(experiment: Experiment, samples) -> float:
+    """Return the median distance of (at most NEAREST) images to the nearest training one."""
+    index = even(samples.label, NEAREST)
+    distance = generated.nearest_distance(samples.image[index], experiment.constants.train.image)
+    return float(jnp.median(distance))
 
 
 def _shares(experiment: Experiment, samples: Samples) -> generated.Shares:

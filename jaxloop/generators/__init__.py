@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxloop import spec
-from jaxloop.generators import dcgan
+from jaxloop.generators import dcgan, diffusion
 from jaxloop.generators.base import Generator
 
 # name -> (its Config, which extends spec.Generator; create(config, num_classes, image_size,
 # num_steps, dtype) -> Generator)
 GENERATORS: dict[str, tuple[type[spec.Generator], Callable[..., Generator]]] = {
-    "dcgan": (dcgan.Config, dcgan.create)
+    "dcgan": (dcgan.Config, dcgan.create),
+    "edm": (diffusion.Config, diffusion.create),
+    "flow": (diffusion.Config, diffusion.create),
 }
 
 

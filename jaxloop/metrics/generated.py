@@ -8,8 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxloop.devices import in_batches
 from jaxloop.metrics.counts import cells, check_vectors, in_range, rate, tally
 from jaxloop.types import Array
+
+NEAREST_BLOCK = 64  # images whose distances to all real ones are held at a time
 
 
 class Shares(NamedTuple):
@@ -108,6 +111,25 @@ def class_distance(image, label: ArrayLike, num_classes: int, per_class: int = 2
         padded = np.resize(index, per_class)  # repeats the index; what is repeated is masked
         distances.append(_mean_distance(image[padded], np.arange(per_class) < len(index)))
     return jnp.stack(distances)
+
+
+@jax.jit
+def nearest_distance(image: Array, real: Array) -> Array:
+    """Return the pixel distance of each image to the nearest real one: float32 [m].
+
+    uint8 [m h w c] and [n h w c]; Euclidean, each pixel in [0, 1]; a block of rows at a time.
+    """
+    rows, real = (x.reshape(x.shape[0], -1).astype(jnp.float32) / 255 for x in (image, real))
+    mean = jnp.mean(real, axis=0)
+    rows, real = rows - mean[None], real - mean[None]  # like images cancel less
+    lengths = jnp.sum(jnp.square(real), axis=1)
+
+    def nearest(row: Array) -> Array:
+        gram = jnp.matmul(row, real.T, precision=jax.lax.Precision.HIGHEST)
+        square = jnp.sum(jnp.square(row), axis=1)[:, None] + lengths[None] - 2 * gram
+        return jnp.sqrt(jnp.maximum(jnp.min(square, axis=1), 0))
+
+    return in_batches(nearest, min(NEAREST_BLOCK, rows.shape[0]), rows)
 
 
 @jax.jit

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from jaxloop.analysis import frames, measures, results
+from jaxloop import statistics
+from jaxloop.analysis import frames, measures, results, shares
 from jaxloop.analysis.measures import Name
 from jaxloop.analysis.run_folder import Run
 from jaxloop.report.layout import by_generation, metric_label, with_interval
@@ -10,6 +11,7 @@ from jaxloop.report.layout import by_generation, metric_label, with_interval
 FINAL = (*(Name("", m) for m in measures.OVERALL), Name("", "accuracy", rank=1))
 # Where the title of a measure is too long for a column.
 _HEADS = {FINAL[-1]: "worst subgroup", Name("", "within_class_diversity"): "diversity"}
+_FAITHFUL = ("precision", "recall", "coverage")
 _SLOPE = ["slope", "95% interval"]
 
 
@@ -44,6 +46,30 @@ def final_table(run: Run) -> pd.DataFrame:
 
 def _head(name: Name) -> str:
     return _HEADS.get(name._replace(subject="")) or measures.measure(name).title
+
+
+def adequacy_table(run: Run) -> pd.DataFrame | None:
+    """Return what the first generator's images are like beside real ones; None without any."""
+    names = [Name("generator", "unknown_share"), Name("generator", "label_agreement")]
+    in_features = [n for n in results.scalars(run, "generator") if n.metric in _FAITHFUL]
+    names += [*in_features, Name("generator", "nearest_real")]
+    tables = {_head(name): run.table(name) for name in names if run.has(name)}
+    if not shares.imbalances(run).table.empty:
+        tables = {"imbalance u of subgroups": shares.imbalances(run).table} | tables
+    rows = [
+        [title, statistics.estimate(values[1].tolist()), _perfect(title)]
+        for title, values in tables.items()
+        if 1 in values
+    ]
+    caption, heads = (
+        f"The kept images of generation 1: {_seeds(run)}",
+        ["measure", "value", "ideal"],
+    )
+    return frames.for_people(caption, heads, rows) if rows else None
+
+
+def _perfect(title: str) -> str:
+    return "0" if title.startswith(("imbalance", "share of unknown")) else "about 1"
 
 
 def generator_table(run: Run) -> pd.DataFrame:
