@@ -34,6 +34,7 @@ REASONS = {
     "no_images": "there is no image of it",
     "group_unknown": "pixels do not tell the subgroup of a generated image",
     "too_few_images": "there are too few images",
+    "real_copies": "most held-out real images have an exact copy among the training images",
     "nonfinite_feature": "a feature is not finite",
 }
 CAVEATS = {

@@ -55,7 +55,7 @@ def config(**changes) -> dict:
             "loop": {"generations": GENERATIONS, "capacity": 3, "mix": 0.2},
             "generator": {"name": "dcgan"}, "filter": {"name": "uncertainty", "drop": 0.1},
         },
-        "layout": 2,
+        "layout": 3,
         "version": "0.1.0", "git_commit": "c0ffee", "jax": "0.10.2", "device": "cpu x1",
         "data": {
             "class_names": ["zero", "one"], "group_names": ["red", "blue"],

@@ -40,8 +40,10 @@ def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
             _add_one_seed(
                 log, experiment, kept, diverged, reference_diverged, predicted[i], real_distance
             )
-            nearest = np.nan if diverged else _median_nearest(experiment, kept) / real_nearest
-            log.add("generator", "nearest_real", nearest, "generator_diverged")
+            reason = "generator_diverged" if diverged else "real_copies"
+            exists = real_nearest > 0 and not diverged
+            nearest = _median_nearest(experiment, kept) / real_nearest if exists else np.nan
+            log.add("generator", "nearest_real", nearest, reason)
         return [record for log in logs for record in log.records]
 
     return evaluate

@@ -8,7 +8,7 @@ on the weighted squared error against the clean image, F a small U-Net (Karras e
 arXiv:2206.00364, equations 7 and 8). They differ in the coefficients, the weight and the
 distribution of sigma:
 
-  edm: Karras et al., table 1.
+  edm: Karras et al., table 1, but for the noise: less of it (docs/generators.md).
   flow: rectified flow (Liu et al. 2023, arXiv:2209.03003) with logit-normal times (Esser et al.
     2024, arXiv:2403.03206). F is the velocity noise - image on the path (1 - t) image + t noise:
     but for the scale 1 - t, noise of sigma = t / (1 - t). Its squared error is that of D over t^2.
@@ -70,7 +70,7 @@ class Config(spec.Generator):
         0.1, 0, 0.5, "share of training images without their class, for guidance"
     )
     guidance: float = spec.interval(
-        1.0, 0, 20, "sampling bias: classifier-free guidance; 1: none, more: more typical images"
+        1.0, 1, 20, "sampling bias: classifier-free guidance; 1: none, more: more typical images"
     )
     sampler: str = spec.choice("dpm heun euler", "of the probability flow")
     sampling_steps: int = spec.integer(12, 2, "noise levels that the sampler visits", 1000)
@@ -100,6 +100,9 @@ def create(config: Config, num_classes: int, image_size: int, num_steps: int, dt
     if image_size % unit:
         words = f"for {config.name} a multiple of {unit} (generator.patch, generator.mults)"
         raise InputError("config.data.image_size", image_size, words)
+    sides = [image_size // config.patch // 2**level for level in range(len(config.mults))]
+    if not set(config.attention) <= set(sides):
+        raise InputError("config.generator.attention", config.attention, f"sides among {sides}")
     sizes = config.width, config.mults, config.blocks, config.attention, config.patch
     network = UNet(num_classes, *sizes, dtype)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optimizers.muon(config, num_steps))

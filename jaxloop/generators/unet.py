@@ -103,7 +103,7 @@ class Block(nn.Module):
         if x.shape[1] not in self.attention:
             return x
         n, h, w, c = x.shape
-        heads = max(1, c // HEAD)
+        heads = next(heads for heads in range(max(1, c // HEAD), 0, -1) if c % heads == 0)
         y = nn.Dense(3 * c, dtype=self.dtype)(RMSNorm(self.dtype)(x))
         y = jax.nn.dot_product_attention(*jnp.moveaxis(y.reshape(n, h * w, 3, heads, -1), 2, 0))
         return x + nn.Dense(c, kernel_init=zeros, dtype=self.dtype)(y.reshape(n, h, w, c))

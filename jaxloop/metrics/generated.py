@@ -8,11 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxloop.devices import in_batches
 from jaxloop.metrics.counts import cells, check_vectors, in_range, rate, tally
 from jaxloop.types import Array
 
-NEAREST_BLOCK = 64  # images whose distances to all real ones are held at a time
+NEAREST_BLOCK = 512  # real images that are compared at a time
 
 
 class Shares(NamedTuple):
@@ -117,19 +116,25 @@ def class_distance(image, label: ArrayLike, num_classes: int, per_class: int = 2
 def nearest_distance(image: Array, real: Array) -> Array:
     """Return the pixel distance of each image to the nearest real one: float32 [m].
 
-    uint8 [m h w c] and [n h w c]; Euclidean, each pixel in [0, 1]; a block of rows at a time.
+    uint8 [m h w c] and [n h w c]; Euclidean, each pixel in [0, 1].
     """
-    rows, real = (x.reshape(x.shape[0], -1).astype(jnp.float32) / 255 for x in (image, real))
-    mean = jnp.mean(real, axis=0)
-    rows, real = rows - mean[None], real - mean[None]  # like images cancel less
-    lengths = jnp.sum(jnp.square(real), axis=1)
 
-    def nearest(row: Array) -> Array:
-        gram = jnp.matmul(row, real.T, precision=jax.lax.Precision.HIGHEST)
-        square = jnp.sum(jnp.square(row), axis=1)[:, None] + lengths[None] - 2 * gram
-        return jnp.sqrt(jnp.maximum(jnp.min(square, axis=1), 0))
+    def flat(x: Array) -> Array:  # centred: like images cancel less
+        return x.reshape(x.shape[0], -1).astype(jnp.float32) / 255 - 0.5
 
-    return in_batches(nearest, min(NEAREST_BLOCK, rows.shape[0]), rows)
+    rows, size = flat(image), min(NEAREST_BLOCK, real.shape[0])
+
+    def nearer(i: Array, least: Array) -> Array:
+        first = jnp.minimum(i * size, real.shape[0] - size)  # the last block overlaps
+        block = flat(jax.lax.dynamic_slice_in_dim(real, first, size))
+        gram = jnp.matmul(rows, block.T, precision=jax.lax.Precision.HIGHEST)
+        lengths = [jnp.sum(jnp.square(x), axis=1) for x in (rows, block)]
+        square = lengths[0][:, None] + lengths[1][None] - 2 * gram
+        return jnp.minimum(least, jnp.min(square, axis=1))
+
+    blocks = -(-real.shape[0] // size)
+    least = jax.lax.fori_loop(0, blocks, nearer, jnp.full(rows.shape[0], jnp.inf))
+    return jnp.sqrt(jnp.maximum(least, 0))
 
 
 @jax.jit

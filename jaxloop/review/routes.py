@@ -134,7 +134,9 @@ def audit():
     score = flask.request.args.get("score", next(iter(scores), None))
     if score is not None and score not in scores:
         flask.abort(404)
-    if not visit().done and flask.request.args.get("open") != "yes":
+    # Another site may lead here, but not say yes for the rater.
+    elsewhere = flask.request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
+    if not visit().done and (elsewhere or flask.request.args.get("open") != "yes"):
         return visit().page("audit_closed.html", score=score)
     bins = visit().review.bins(score) if score else []
     if bins:

@@ -38,31 +38,27 @@ class Checkpoints:
           like: a state of its structure and shapes, in NumPy.
 
         Raises:
-          InputError: there are checkpoints and none can be read, or images/ has changed.
+          InputError: there are checkpoints, and none can be read or has its images in images/.
         """
-        like = like._replace(cursor=on_host(like).cursor)
-        stored = (
-            like
-            if self._seeds is None
-            else _with_images(like, _checksums(like.queue.samples.image))
-        )
+        like, message = like._replace(cursor=on_host(like).cursor), ""
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                arguments = ocp.args.StandardRestore(stored)
-                state: Any = self._manager.restore(step, args=arguments)
-            except (
-                Exception
-            ) as error:  # whatever a disk does to a file: the one before may be whole
+                return self._restored(step, like)
+            except Exception as error:  # whatever a disk does to a file: that before may be whole
                 message = files.shortened(" ".join(str(error).split()), 200)
                 files.warn(f"checkpoint {step} cannot be read ({message}); trying the one before")
-                continue
-            if self._seeds is None:
-                return state
-            return _with_images(state, self._read_images(self._seeds, like.queue, state.queue))
-        if self._manager.all_steps():
-            allowed = "a folder whose checkpoints can be read; remove checkpoints/ to begin again"
-            raise InputError("--workdir", str(self._workdir), allowed)
+        if message:
+            allowed = f"a folder whose checkpoints can be read ({message}); remove checkpoints/ to "
+            raise InputError("--workdir", str(self._workdir), allowed + "begin again")
         return None
+
+    def _restored(self, step: int, like: LoopState) -> Any:
+        if self._seeds is None:
+            return self._manager.restore(step, args=ocp.args.StandardRestore(like))
+        empty = like.queue.samples.image
+        arguments = ocp.args.StandardRestore(_with_images(like, _checksums(empty)))
+        state: Any = self._manager.restore(step, args=arguments)
+        return _with_images(state, self._read_images(self._seeds, np.array(empty), state.queue))
 
     def save(self, state: LoopState, wait: bool = False) -> None:
         """Save a copy of the state. wait: return only once it is on disk."""
@@ -78,24 +74,15 @@ class Checkpoints:
         """Wait for the last save."""
         self._manager.close()
 
-    def _read_images(self, seeds: tuple[int, ...], empty: Queue, stored: Queue) -> np.ndarray:
-        """Return the queue's images, uint8 [S K h w c], from the sheets of images/."""
-        image = np.array(empty.samples.image)
-        rows = zip(seeds, image, stored.born, stored.index, strict=True)
-        for seed, one, born, index in rows:
+    def _read_images(self, seeds: tuple[int, ...], image: np.ndarray, queue: Queue) -> np.ndarray:
+        """Fill uint8 [S K h w c] with the queue's images, from the sheets of images/."""
+        for seed, one, born, index in zip(seeds, image, queue.born, queue.index, strict=True):
             for generation in np.unique(born[born >= 0]):
                 slot, path = born == generation, store.sheet(self._workdir, generation, seed)
-                try:
-                    one[slot] = sheets.decode(path.read_bytes())[index[slot]]
-                except (OSError, ValueError, IndexError) as error:
-                    self._refuse(f"{path.name}: {error}")
-        if not np.array_equal(_checksums(image), stored.samples.image):
-            self._refuse("they are not the queue's")
+                one[slot] = sheets.decode(path.read_bytes())[index[slot]]
+        if not np.array_equal(_checksums(image), queue.samples.image):
+            raise ValueError("images/ does not hold the images of the queue")
         return image
-
-    def _refuse(self, why: str):
-        allowed = f"a folder with the images/ that the run wrote ({why})"
-        raise InputError("--workdir", str(self._workdir), allowed) from None
 
 
 def _checksums(image: np.ndarray) -> np.ndarray:

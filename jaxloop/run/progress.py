@@ -43,9 +43,10 @@ class Timing:
 def peak_memory() -> float:
     """Return the largest resident size of this process so far, in MB."""
     status = Path("/proc/self/status")
-    if status.exists():  # Linux's ru_maxrss starts at that of whoever started the process
-        (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())
-        return int(kilobytes) / 2**10
+    text = status.read_text() if status.exists() else ""
+    # Linux's ru_maxrss starts at that of whoever started the process. Some sandboxes have no VmHWM.
+    if match := re.search(r"VmHWM:\s*(\d+) kB", text):
+        return int(match[1]) / 2**10
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 

@@ -143,6 +143,16 @@ def test_a_size_that_levels_do_not_divide_is_refused():
         generators.create(config, 3, 28, 10, jnp.dtype("float32"))
 
 
+def test_attention_where_there_is_no_feature_map_is_refused_and_odd_channels_have_heads():
+    with pytest.raises(InputError, match=r"config.generator.attention=.*\[8, 4\]"):
+        generators.create(
+            diffusion.Config(name="edm", attention=(16,)), 3, 16, 10, jnp.dtype("float32")
+        )
+    config = diffusion.Config(name="edm", width=16, mults=(1, 7), attention=(4,))
+    generator = generators.create(config, 3, 16, 10, jnp.dtype("float32"))
+    jax.eval_shape(generator.init, jax.random.key(0))
+
+
 def test_folding_is_undone_and_keeps_squares_together():
     x = jnp.arange(2 * 4 * 6 * 3.0).reshape(2, 4, 6, 3)
     folded = fold(x, 2)

@@ -217,3 +217,17 @@ def test_drops_refusals():
         G.drops(ones, ones, ones, 2, 2)
     with pytest.raises(ValueError, match="^group must be"):
         G.drops(np.ones(3, bool), ones, np.ones((3, 1), int), 2, 2)
+
+
+@pytest.mark.parametrize("num_real", [1, 511, 512, 700])
+def test_nearest_distance_equals_its_definition(num_real):
+    """Tolerance: float32 cancellation of squares of about 25, and a copy is at 0 but for it."""
+    draw = np.random.default_rng(0)
+    real = draw.integers(0, 256, (num_real, 5, 5, 3), np.uint8)
+    image = draw.integers(0, 256, (9, 5, 5, 3), np.uint8)
+    image[0] = real[-1]
+    difference = (image[:, None].astype(float) - real[None]) / 255
+    wanted = np.sqrt((difference**2).sum((2, 3, 4))).min(1)
+    distance = G.nearest_distance(jnp.asarray(image), jnp.asarray(real))
+    np.testing.assert_allclose(distance, wanted, atol=0.01)
+    np.testing.assert_allclose(distance[1:], wanted[1:], rtol=1e-5)

@@ -49,7 +49,7 @@ def write(
         "filter": {"name": name, "drop": 0.1, "ranking": "all", "reviewed": 0.5},
     }  # fmt: skip
     (workdir / "config.json").write_text(
-        json.dumps({"layout": 2, "config": config, "data": {"class_names": CLASSES}})
+        json.dumps({"layout": 3, "config": config, "data": {"class_names": CLASSES}})
     )
     for generation in generations:
         for seed in seeds:

@@ -208,6 +208,13 @@ def test_the_audit_warns_then_shows_bins_and_says_what_has_no_score(client):
     assert lowest.index in (27, 28, 29)  # its score is lowest where the index is highest
 
 
+def test_another_site_cannot_open_the_audit_for_a_rater(client):
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    page = client.get("/audit?open=yes", **headers).text
+    assert "would tell you what the study asks" in page
+    assert not (client.served.material.workdir / "choices.jsonl").exists()
+
+
 def test_a_chosen_rate_is_kept_and_shown_again(client):
     assert client.post("/choice", score="clip", bin=3).json == {"drop": 0.3}
     choice = json.loads((client.served.material.workdir / "choices.jsonl").read_text())

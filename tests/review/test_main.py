@@ -94,9 +94,9 @@ def test_no_folder_no_configuration_no_images(capsys, workdir, tmp_path):
 def test_a_workdir_of_another_version(capsys, workdir, tmp_path):
     other = shutil.copytree(workdir, tmp_path / "other")
     content = json.loads((other / "config.json").read_text())
-    for layout in ({}, {"layout": 1}, {"layout": "2"}):
+    for layout in ({}, {"layout": 1}, {"layout": "3"}):
         (other / "config.json").write_text(json.dumps(content | {"layout": None} | layout))
-        assert '"layout": 2 in its config.json' in refused(capsys, str(other), "--real=0")
+        assert '"layout": 3 in its config.json' in refused(capsys, str(other), "--real=0")
     (other / "config.json").write_text("[" * 5000)
     assert "nested too deeply" in refused(capsys, str(other), "--real=0")
 

@@ -65,7 +65,10 @@ def test_images_of_the_queue_come_back_from_their_sheets(tiny_experiment, initia
     assert with_images - without > 0.9 * filled * state.queue.samples.image.nbytes
 
 
-@pytest.mark.parametrize("how", ["missing", "cut", "of other images"])
+SAYS = {"missing": "g02_s0.png", "cut": "whole sheet", "of other images": "images of the queue"}
+
+
+@pytest.mark.parametrize("how", SAYS)
 def test_changed_images_are_refused(tiny_experiment, initial, saved, how):
     path, _ = saved
     sheet = store.sheet(path, 2, tiny_experiment.seeds.values[0])
@@ -75,5 +78,16 @@ def test_changed_images_are_refused(tiny_experiment, initial, saved, how):
         sheet.write_bytes(sheet.read_bytes()[:-20])
     else:
         sheet.write_bytes(sheets.encode(sheets.decode(sheet.read_bytes())[::-1]))
-    with pytest.raises(InputError, match=r"--workdir=.* images/ that the run wrote"):
+    with pytest.raises(InputError, match=rf"--workdir=.*{SAYS[how]}.*remove checkpoints/"):
         restored(tiny_experiment, initial, path)
+
+
+def test_the_checkpoint_before_serves_where_a_sheet_is_lost(tiny_experiment, initial, saved):
+    path, _ = saved
+    values = tiny_experiment.seeds.values
+    (path / "checkpoints").rename(path / "late")
+    with contextlib.closing(Checkpoints(path, values)) as checkpoints:
+        checkpoints.save(initial)
+    (path / "late" / "1").rename(path / "checkpoints" / "2")
+    store.sheet(path, 2, values[0]).unlink()
+    same(restored(tiny_experiment, initial, path), on_host(initial))
