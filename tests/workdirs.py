@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxloop.provenance.store import LAYOUT
+
 
 class Reader(HTMLParser):
     """Collects tags with their attributes, and checks that they close in order."""
@@ -55,7 +57,7 @@ def config(**changes) -> dict:
             "loop": {"generations": GENERATIONS, "capacity": 3, "mix": 0.2},
             "generator": {"name": "dcgan"}, "filter": {"name": "uncertainty", "drop": 0.1},
         },
-        "layout": 3,
+        "layout": LAYOUT,
         "version": "0.1.0", "git_commit": "c0ffee", "jax": "0.10.2", "device": "cpu x1",
         "data": {
             "class_names": ["zero", "one"], "group_names": ["red", "blue"],

@@ -6,9 +6,10 @@ import pytest
 from jaxloop.analysis import run_folder
 from jaxloop.analysis.run_folder import Name
 from jaxloop.errors import InputError
+from jaxloop.provenance.store import LAYOUT
 
 
-@pytest.mark.parametrize("layout", [None, 1, 3])
+@pytest.mark.parametrize("layout", [None, LAYOUT - 1, LAYOUT + 1])
 def test_another_layout_is_refused_in_one_line(make_workdir, layout):
     folder = make_workdir()
     config = json.loads((folder / "config.json").read_text()) | {"layout": layout}

@@ -42,7 +42,7 @@ def write(
 
 def config(workdir: Path, **data) -> None:
     spec = {"filter": {"name": "clip"}, "loop": {"generations": 2}}
-    content = {"layout": 2, "config": spec, "data": DATA | data}
+    content = {"layout": store.LAYOUT, "config": spec, "data": DATA | data}
     (workdir / "config.json").write_text(json.dumps(content))
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from jaxloop.errors import InputError
 from jaxloop.provenance import __main__, sheets, store
 from jaxloop.provenance import image_table as export
+from jaxloop.provenance.store import LAYOUT
 from jaxloop.provenance.votes import append
 from tests.provenance import fake
 
@@ -210,9 +211,9 @@ def test_bad_input_is_one_line_and_exit_code_2(workdir, tmp_path, capsys):
     assert "votes.jsonl:1" in refused(capsys, workdir, "--out", out)
     (workdir / "votes.jsonl").unlink()
     (workdir / "config.json").write_text(
-        (workdir / "config.json").read_text().replace('"layout": 2', '"layout": 1')
+        (workdir / "config.json").read_text().replace(f'"layout": {LAYOUT}', '"layout": 1')
     )
-    assert '"layout": 2 in its config.json' in refused(capsys, workdir, "--out", out)
+    assert f'"layout": {LAYOUT} in its config.json' in refused(capsys, workdir, "--out", out)
     (workdir / "config.json").write_text("{}")
     assert "config.json" in refused(capsys, workdir, "--out", out)
     assert not out.exists()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxloop.provenance import sheets, store
+from jaxloop.provenance.store import LAYOUT
 
 CLASSES = ["zero", "one"]
 SIDE = 8
@@ -49,7 +50,7 @@ def write(
         "filter": {"name": name, "drop": 0.1, "ranking": "all", "reviewed": 0.5},
     }  # fmt: skip
     (workdir / "config.json").write_text(
-        json.dumps({"layout": 3, "config": config, "data": {"class_names": CLASSES}})
+        json.dumps({"layout": LAYOUT, "config": config, "data": {"class_names": CLASSES}})
     )
     for generation in generations:
         for seed in seeds:

@@ -13,6 +13,7 @@ import pytest
 
 from jaxloop.errors import InputError
 from jaxloop.provenance import votes
+from jaxloop.provenance.store import LAYOUT
 from jaxloop.review import app, material
 from jaxloop.review.__main__ import main
 from tests.review import fake
@@ -94,9 +95,9 @@ def test_no_folder_no_configuration_no_images(capsys, workdir, tmp_path):
 def test_a_workdir_of_another_version(capsys, workdir, tmp_path):
     other = shutil.copytree(workdir, tmp_path / "other")
     content = json.loads((other / "config.json").read_text())
-    for layout in ({}, {"layout": 1}, {"layout": "3"}):
+    for layout in ({}, {"layout": LAYOUT - 1}, {"layout": str(LAYOUT)}):
         (other / "config.json").write_text(json.dumps(content | {"layout": None} | layout))
-        assert '"layout": 3 in its config.json' in refused(capsys, str(other), "--real=0")
+        assert f'"layout": {LAYOUT} in its config.json' in refused(capsys, str(other), "--real=0")
     (other / "config.json").write_text("[" * 5000)
     assert "nested too deeply" in refused(capsys, str(other), "--real=0")
 

