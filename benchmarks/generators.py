@@ -20,7 +20,6 @@ and first a row for the real images. Grids of samples go to --out.
 
 import argparse
 import importlib
-import itertools
 import re
 import resource
 from pathlib import Path
@@ -102,13 +101,12 @@ def played(experiment, key, real: list[dict], trained: dict):
 
 def measured(experiment, state) -> pd.DataFrame:
     lines = []
-    for name, generation in itertools.product(("generation", "distances", "filtering"), (0, 1)):
+    before = state._replace(cursor=state.cursor._replace(generation=0))  # tells of real images
+    for name in ("generation", "distances", "filtering"):
         evaluate = evaluators.EVALUATORS[name].create(experiment)
+        lines += evaluate(state)
         if name != "distances":
-            cursor = state.cursor._replace(generation=generation)
-            lines += evaluate(state._replace(cursor=cursor))
-        elif generation:
-            lines += evaluate(state)
+            lines += evaluate(before)
     return records.frame(records.merge([], lines))
 
 
@@ -127,7 +125,7 @@ def row(recipe: str, experiment, table: pd.DataFrame, seconds: dict[str, float])
     generated, real = shares(table)
     order = np.argsort(real.to_numpy(), axis=1)
     by_rarity = np.take_along_axis(generated.to_numpy(), order, axis=1).mean(axis=0)
-    u = (generated - real).abs().sum(axis=1).mean() / 2
+    u = (generated - real).abs().sum(axis=1, min_count=1).mean() / 2  # NaN where nothing is known
     plain = table[table["class"].isna() & table.group.isna() & (table.subject == "generator")]
     means = plain.groupby("metric").value.mean()
     num = len(experiment.seeds.values)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TextIO
 
-from jaxloop.errors import InputError
+from jaxloop.errors import InputError, refusing
 
 # Where a file system has no locks, the threads of one process still take turns.
 _THREADS = threading.Lock()
@@ -168,11 +168,8 @@ def read_lines(path: str | os.PathLike, field: str) -> list[tuple[int, Any]]:
 
     Raises InputError naming `field` if the file cannot be read, or naming a line that is not JSON.
     """
-    try:
-        with _regular(path, "rb") as file:
-            content = file.read()
-    except OSError as error:
-        raise InputError(field, str(path), f"a readable file ({error.strerror})") from None
+    with refusing(field, str(path), "a readable file", OSError), _regular(path, "rb") as file:
+        content = file.read()
     whole, torn = whole_lines(content, first=1)
     lines = content.split(b"\n")
     # The last piece of the split is empty unless the file ends without a newline.

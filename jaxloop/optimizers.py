@@ -1,6 +1,7 @@
 """The optimiser of a part, from its fields."""
 
 import jax
+import jax.numpy as jnp
 import optax
 from optax import contrib
 
@@ -21,7 +22,6 @@ def adam(
         optimizer = optax.adamw(rate, *betas, weight_decay=spec.weight_decay)
     else:
         optimizer = optax.adam(rate, *betas)
-
     return _with_standard_promotion(optimizer)
 
 
@@ -54,6 +54,16 @@ def _with_standard_promotion(optimizer: optax.GradientTransformation):
             return optimizer.update(updates, state, params)
 
     return optax.GradientTransformation(optimizer.init, update)
+
+
+def averaged(average: PyTree, params: PyTree, step: Array, decay: float) -> PyTree:
+    """Move the moving average of weights towards `params`, after step `step` (int32 [], from 0).
+
+    At the start it decays faster than by `decay`: the first steps would else be remembered.
+    """
+    step = step.astype(jnp.float32)
+    kept = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return optax.incremental_update(params, average, 1.0 - kept)
 
 
 def learning_rate(spec: Optimizer, num_steps: int) -> optax.ScalarOrSchedule:

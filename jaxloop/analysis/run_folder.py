@@ -15,7 +15,7 @@ import pandas as pd
 
 from jaxloop import files, records
 from jaxloop.analysis.measures import FIELDS, Name
-from jaxloop.errors import InputError
+from jaxloop.errors import InputError, refusing
 from jaxloop.provenance.store import LAYOUT
 
 _SAMPLES = re.compile(r"g(\d+)_s(\d+)\.png")
@@ -178,9 +178,8 @@ def _control(path: Path, spec: dict) -> Run | None:
 
 def _config(path: Path) -> dict:
     try:
-        config = json.loads(path.read_text())
-    except OSError as error:
-        raise InputError("config.json", str(path), f"a readable file ({error.strerror})") from None
+        with refusing("config.json", str(path), "a readable file", OSError):
+            config = json.loads(path.read_text())
     except ValueError as error:
         raise InputError("config.json", str(path), f"valid JSON ({error})") from None
     requirements = {

@@ -35,10 +35,11 @@ def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
         kept_index = select(state.selection, lambda s: s.kept_index)
         inputs = join(state.reference, state.samples, kept_index)
         predicted = to_host(predict(nothing(inputs), inputs, ()))
-        for i, (log, kept, diverged) in enumerate(zip(logs, *kept_samples(state), strict=True)):
-            reference_diverged = to_host(select(state.reference, lambda r: r.diverged))[i]
+        blind = to_host(select(state.reference, lambda r: r.diverged))
+        columns = zip(logs, *kept_samples(state), blind, predicted, strict=True)
+        for log, kept, diverged, reference_diverged, classes in columns:
             _add_one_seed(
-                log, experiment, kept, diverged, reference_diverged, predicted[i], real_distance
+                log, experiment, kept, diverged, reference_diverged, classes, real_distance
             )
             reason = "generator_diverged" if diverged else "real_copies"
             exists = real_nearest > 0 and not diverged

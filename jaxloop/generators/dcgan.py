@@ -30,8 +30,7 @@ from jaxloop.ops.convolution import Conv, UpConv
 from jaxloop.ops.pixels import to_pixels, to_unit
 from jaxloop.types import Array, PyTree, Samples
 
-# Of the sampling weights, a step; less at the start, which would else be remembered.
-AVERAGING = 0.995
+AVERAGING = 0.995  # decay a step of the sampled weights
 BATCH_NORM_MOMENTUM = 0.9
 BETAS = 0.5, 0.9  # Adam's
 
@@ -179,9 +178,8 @@ def update(
     discriminator, discriminator_optimizer, discriminator_signals, _ = _descend(
         gan, "discriminator", discriminator_loss, state, real, fake, label
     )
-    step = optax.tree.get(state.generator_optimizer, "count").astype(jnp.float32)
-    kept = jnp.minimum(AVERAGING, (1.0 + step) / (10.0 + step))
-    average = optax.incremental_update(generator, state.average, 1.0 - kept)
+    step = optax.tree.get(state.generator_optimizer, "count")
+    average = optimizers.averaged(state.average, generator, step, AVERAGING)
     new = State(generator, discriminator, generator_optimizer, discriminator_optimizer, average)
     return new, signals | discriminator_signals
 

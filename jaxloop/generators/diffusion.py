@@ -160,9 +160,7 @@ def update(
     value, gradient = value_and_grad(diffusion, state.params, image, noise, sigma, label)
     change, optimizer = diffusion.optimizer.update(gradient, state.optimizer, state.params)
     params = optax.apply_updates(state.params, change)
-    step = state.step.astype(jnp.float32)
-    kept = jnp.minimum(config.average, (1 + step) / (10 + step))  # forgets the first steps
-    average = optax.incremental_update(params, state.average, 1 - kept)
+    average = optimizers.averaged(state.average, params, state.step, config.average)
     signals = {"generator/loss": value, "generator/gradient_norm": optax.tree.norm(gradient)}
     return State(params, average, optimizer, state.step + 1), signals
 

@@ -10,7 +10,7 @@ from jaxloop.analysis import compare, frames, labels, table1
 from jaxloop.analysis.answer import QUESTION
 from jaxloop.analysis.run_folder import Run, load
 from jaxloop.analysis.table1 import CAPTION, Table1
-from jaxloop.errors import InputError
+from jaxloop.errors import InputError, refusing
 from jaxloop.records import CAVEATS
 from jaxloop.report import drawing, json_export, layout, page, paper_figures, rendering
 
@@ -32,11 +32,8 @@ def write(workdirs: Sequence[str | os.PathLike], out: str | os.PathLike) -> Path
         allowed = "a folder that is not a run's own, whose report would be overwritten"
         raise InputError("--out", str(out), allowed)
     files = build([load(workdir) for workdir in workdirs])
-    try:
+    with refusing("--out", str(out), "a folder that can be made", OSError):
         (out / "figures").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        allowed = f"a folder that can be made ({error.strerror})"
-        raise InputError("--out", str(out), allowed) from None
     rendering.write(out, files)
     return out / "report.html"
 

@@ -50,26 +50,20 @@ def _head(name: Name) -> str:
 
 def adequacy_table(run: Run) -> pd.DataFrame | None:
     """Return what the first generator's images are like beside real ones; None without any."""
-    names = [Name("generator", "unknown_share"), Name("generator", "label_agreement")]
     in_features = [n for n in results.scalars(run, "generator") if n.metric in _FAITHFUL]
-    names += [*in_features, Name("generator", "nearest_real")]
-    tables = {_head(name): run.table(name) for name in names if run.has(name)}
-    if not shares.imbalances(run).table.empty:
-        tables = {"imbalance u of subgroups": shares.imbalances(run).table} | tables
+    unknown, agreement, nearest = (
+        Name("generator", m) for m in ("unknown_share", "label_agreement", "nearest_real")
+    )
+    ideals = [(unknown, "0"), *((n, "about 1") for n in (agreement, *in_features, nearest))]
+    columns = [("imbalance u of subgroups", shares.imbalances(run).table, "0")]
+    columns += [(_head(name), run.table(name), ideal) for name, ideal in ideals if run.has(name)]
     rows = [
-        [title, statistics.estimate(values[1].tolist()), _perfect(title)]
-        for title, values in tables.items()
+        [title, statistics.estimate(values[1].tolist()), ideal]
+        for title, values, ideal in columns
         if 1 in values
     ]
-    caption, heads = (
-        f"The kept images of generation 1: {_seeds(run)}",
-        ["measure", "value", "ideal"],
-    )
-    return frames.for_people(caption, heads, rows) if rows else None
-
-
-def _perfect(title: str) -> str:
-    return "0" if title.startswith(("imbalance", "share of unknown")) else "about 1"
+    caption = f"The kept images of generation 1: {_seeds(run)}"
+    return frames.for_people(caption, ["measure", "value", "ideal"], rows) if rows else None
 
 
 def generator_table(run: Run) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import jax
 
 import jaxloop
 from jaxloop import config, files
-from jaxloop.errors import InputError
+from jaxloop.errors import InputError, refusing
 from jaxloop.provenance.store import LAYOUT
 from jaxloop.spec import Spec
 
@@ -26,13 +26,10 @@ def claim(path: Path):
     Raises:
       InputError: it cannot be written, or another process runs in it.
     """
-    try:
+    with refusing("--workdir", str(path), "a folder that can be written", OSError):
         for folder in (path, *(path / name for name in FOLDERS)):
             folder.mkdir(parents=True, exist_ok=True)
         lock = open(path / ".lock", "a")  # noqa: SIM115
-    except OSError as error:
-        words = f"a folder that can be written ({error.strerror})"
-        raise InputError("--workdir", str(path), words) from None
     if not files.lock(lock.fileno(), wait=False):
         lock.close()
         raise InputError("--workdir", str(path), "a folder in which no other run is going on")
