@@ -140,6 +140,8 @@ def _refuse_contradictions(spec: Spec) -> None:
     for name in spec.classifiers:
         if name not in classifiers.MODULES:
             raise InputError("config.classifiers", name, classifiers.MODULES)
+    if spec.measure.judge and spec.measure.judge not in classifiers.MODULES:
+        raise InputError("config.measure.judge", spec.measure.judge, classifiers.MODULES)
     if spec.filter.classifier and spec.filter.classifier not in spec.classifiers:
         raise InputError("config.filter.classifier", spec.filter.classifier, spec.classifiers)
     guidance, dropout = (getattr(spec.generator, n, 1) for n in ("guidance", "label_dropout"))

@@ -38,6 +38,7 @@ REASONS = {
     "nonfinite_feature": "a feature is not finite",
 }
 CAVEATS = {
+    "estimated": "estimated by the judge of subgroups, corrected for its errors on test images",
     "classes_left_out": "a mean over classes leaves out those that lack an image of some subgroup",
     "rank_deficient": "no more images than features: biased upward, compare equal n only",
     "random_choice": "no expert had a score: the kept images are a random choice",

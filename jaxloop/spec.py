@@ -239,6 +239,12 @@ class Measure:
         "tf clean", "to its 299x299: as TensorFlow 1 did it (as in the literature), or antialiased"
     )
     clip: str = path("", "a CLIP model; distances are measured in its features too", FOLDER_OR_HUB)
+    judge: str = field(
+        "",
+        "a classifier that is trained on the subgroups of the real images and estimates their "
+        "shares among generated ones, where pixels do not tell; empty: none",
+        "empty, or a registered name",
+    )
 
 
 @dataclass(frozen=True)

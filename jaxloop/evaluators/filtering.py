@@ -4,35 +4,44 @@ Subgroups are also named by rarity: the k-th rarest of its class among the real 
 pooled over classes, 1 = rarest. Where every class has another majority, as in digits whose classes
 prefer different colours, only this shows what becomes of minorities: pooled by name, the majority
 of one class hides the minority of another.
+
+With a judge of subgroups these are estimates, and generation 0 tells how accurate it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from jaxloop import filters, statistics
 from jaxloop.devices import to_host
+from jaxloop.evaluators import subgroups
+from jaxloop.evaluators.subgroups import Counts
 from jaxloop.loop.experiment import Experiment
 from jaxloop.loop.state import LoopState, Selection
-from jaxloop.metrics import generated
 from jaxloop.records import Log
+
+Select = Callable[[np.ndarray], np.ndarray]  # counts [... L G+1] -> [...], those of one place
 
 
 def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
     train = experiment.constants.train
     label, group = np.asarray(train.label), np.asarray(train.group)
-    real, _ = _counts(experiment, np.ones(len(label), bool), label, group)
-    order = np.argsort(real[:, :-1], axis=1, kind="stable")  # rarest first; ties by their number
+    real = subgroups.counted(experiment, np.ones(len(label), bool), label, group)
+    # Rarest first; ties by their number.
+    order = np.argsort(real.total[:, :-1], axis=1, kind="stable")
+    count = subgroups.create(experiment)
+    confusions = subgroups.confusions(experiment) if experiment.judge else None
 
     def evaluate(state: LoopState) -> list[dict]:
         logs = [Log(seed, state.cursor.generation) for seed in experiment.seeds.values]
         if state.cursor.generation == 0:
             for log in logs:
-                _add_shares_by_rarity(log, "real", _by_rarity(real, order), real.sum(), None)
+                _add_shares(log, "real", real, order, "no_images")
+            for log, confusion in zip(logs, confusions(state) if confusions else (), strict=False):
+                _add_judge(log, confusion)
             return [record for log in logs for record in log.records]
-        columns = (state.samples, state.selection, state.generator_diverged)
-        for log, samples, selection, diverged in zip(logs, *map(to_host, columns), strict=True):
-            counts = _counts(experiment, selection.kept, samples.label, samples.group)
+        columns = count(state), to_host(state.selection), to_host(state.generator_diverged)
+        for log, counts, selection, diverged in zip(logs, *columns, strict=True):
             _add(log, experiment, selection, counts, order, bool(diverged))
         return [record for log in logs for record in log.records]
 
@@ -40,59 +49,101 @@ def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
 
 
 def _add(
-    log: Log, experiment: Experiment, selection: Selection, counts, order, diverged: bool
+    log: Log, experiment: Experiment, selection: Selection, counts: Counts, order, diverged: bool
 ) -> None:
     """Add what the filter did with one generation; of a generator that diverged nothing exists."""
     reason = "generator_diverged" if diverged else None
-    total, dropped = np.zeros_like(counts) if diverged else counts
-    unknown = "no_images" if experiment.image_group else "group_unknown"
-    by_rarity = _by_rarity(total, order), _by_rarity(dropped, order)
-    _add_rates(
-        log,
-        experiment,
-        total,
-        dropped,
-        by_rarity,
-        reason or unknown,
-        _caveat(experiment, selection),
-    )
-    kept = (total - dropped).sum() if experiment.image_group else 0
-    kept_by_rarity = by_rarity[0] - by_rarity[1]
-    _add_shares_by_rarity(log, "generator", kept_by_rarity, kept, reason or unknown)
-    deleted = (dropped.sum(axis=1) == total.sum(axis=1)).sum()
+    if diverged:
+        counts = Counts(*map(np.zeros_like, counts[:2]))
+    known = experiment.image_group or experiment.judge
+    lacking = reason or ("no_images" if known else "group_unknown")
+    _add_rates(log, experiment, counts, order, lacking, _caveat(experiment, selection))
+    _add_shares(log, "generator", counts, order, lacking)
+    deleted = (counts.dropped.sum(axis=1) == counts.total.sum(axis=1)).sum()
     log.add("filter", "deleted_classes", np.nan if diverged else deleted, reason)
     if experiment.filter.needs(filters.PEOPLE):
         _add_votes(log, selection, reason)
 
 
-def _add_rates(log: Log, experiment: Experiment, total, dropped, by_rarity, reason, caveat) -> None:
+def _places(order: np.ndarray) -> Iterator[tuple[dict, Select]]:
+    """Yield (record parameters, which counts): over all, by subgroup, by class, by both, by
+    rarity.
+
+    order: int [L G], subgroups of a class from the rarest on.
+    """
+    num_classes, num_groups = order.shape
+    yield {}, lambda x: x.sum(axis=(-2, -1))
+    for group in range(num_groups):
+        yield {"group": group}, lambda x, group=group: x[..., group].sum(axis=-1)
+    for label in range(num_classes):
+        yield {"class": label}, lambda x, label=label: x[..., label, :].sum(axis=-1)
+        for group in range(num_groups):
+            where = {"class": label, "group": group}
+            yield where, lambda x, label=label, group=group: x[..., label, group]
+    for rarity, groups in enumerate(order.T, start=1):
+        rows = np.arange(num_classes)
+        yield {"rarity": rarity}, lambda x, rows=rows, g=groups: x[..., rows, g].sum(axis=-1)
+
+
+def _add_rates(log: Log, experiment: Experiment, counts: Counts, order, reason, caveat) -> None:
     """Add drop rates over all, by class, by subgroup, by both and by rarity.
 
     Intervals are Wilson's, of a share of this generation's images; a little wide, since how many
     are dropped is fixed. Over all, and of a class that is ranked by itself, the rate is set and no
     estimate, and has none.
     """
-    drops = experiment.filter.drops
-
-    def add(total: int, dropped: int, estimated: bool = True, **where) -> None:
-        interval = None
-        if total and estimated and drops:
+    for where, select in _places(order):
+        total, dropped = select(counts.total), select(counts.dropped)
+        chosen = where and (experiment.filter.ranking == "all" or set(where) != {"class"})
+        interval, estimated = None, counts.estimated and {"group", "rarity"} & set(where)
+        if estimated:
+            interval = counts.interval(lambda t, d, s=select: _ratio(s(d), s(t)))
+        elif total and chosen and experiment.filter.drops:
             interval = statistics.wilson(int(dropped), int(total))
-        rate = dropped / total if total else np.nan
-        log.add("filter", "drop_rate", rate, reason, interval=interval, caveat=caveat, **where)
+        log.add(
+            "filter", "drop_rate", _ratio(dropped, total), reason, interval=interval,
+            caveat=caveat or ("estimated" if estimated else None), **where,
+        )  # fmt: skip
 
-    add(total.sum(), dropped.sum(), estimated=False)
-    for group in range(experiment.num_groups):
-        add(total[:, group].sum(), dropped[:, group].sum(), group=group)
-    over_all = experiment.filter.ranking == "all"
-    for label in range(experiment.num_classes):
-        add(total[label].sum(), dropped[label].sum(), over_all, **{"class": label})
-        for group in range(experiment.num_groups):
-            add(
-                total[label, group], dropped[label, group], True, **{"class": label, "group": group}
-            )
-    for rarity, (one_total, one_dropped) in enumerate(zip(*by_rarity, strict=True), start=1):
-        add(one_total, one_dropped, rarity=rarity)
+
+def _add_shares(log: Log, subject: str, counts: Counts, order, reason: str) -> None:
+    """Add the share of the kept images: of a subgroup, of one in its class, by rarity, unknown."""
+
+    def add(metric: str, part: Select, whole: Select, **where) -> None:
+        def share(total: np.ndarray, dropped: np.ndarray) -> np.ndarray:
+            return _ratio(part(total - dropped), whole(total - dropped))
+
+        value = share(*counts[:2])
+        if reason == "group_unknown" and metric == "subgroup_share":
+            value = np.nan
+        caveat = "estimated" if counts.estimated else None
+        interval = counts.interval(share)
+        log.add(subject, metric, value, reason, interval=interval, caveat=caveat, **where)
+
+    of_all = {tuple(where): select for where, select in _places(order)}[()]
+    for where, select in _places(order):
+        if {"group", "rarity"} & set(where):
+            label = where.get("class")
+            whole = of_all if label is None else lambda x, label=label: x[..., label, :].sum(-1)
+            add("subgroup_share", select, whole, **where)
+    if not counts.estimated:
+        add("unknown_share", lambda x: x[..., -1].sum(axis=-1), of_all)
+
+
+def _add_judge(log: Log, confusion: np.ndarray) -> None:
+    """Add how often the judge is right about test images: over all, and by class and subgroup."""
+    right, total = np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=2)
+    log.add("judge", "subgroup_accuracy", _ratio(right.sum(), total.sum()), "empty_cell")
+    for (label, group), number in np.ndenumerate(total):
+        value = _ratio(right[label, group], number)
+        interval = statistics.wilson(int(right[label, group]), int(number)) if number else None
+        where = {"class": label, "group": group}
+        log.add("judge", "subgroup_accuracy", value, "empty_cell", interval=interval, **where)
+
+
+def _ratio(part, whole) -> np.ndarray:
+    """Return part / whole, NaN where there is nothing."""
+    return np.divide(part, whole, where=np.asarray(whole) > 0, out=np.full(np.shape(whole), np.nan))
 
 
 def _add_votes(log: Log, selection: Selection, reason: str | None) -> None:
@@ -116,21 +167,3 @@ def _caveat(experiment: Experiment, selection: Selection) -> str | None:
         if needs_classifier and not np.isfinite(selection.by_expert[name]).any():
             return "expert_missing"
     return None
-
-
-def _counts(experiment: Experiment, kept, label, group) -> np.ndarray:
-    """Return (images, dropped images) by class and subgroup, the last one unknown: int [2 L
-    G+1]."""
-    shape = experiment.num_classes, experiment.num_groups
-    return np.stack([np.asarray(x) for x in generated.drops(kept, label, group, *shape)])
-
-
-def _by_rarity(count: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Return counts of subgroups, int [L G+1], pooled by rarity: int [G]."""
-    return np.take_along_axis(count, order, axis=1).sum(axis=0)
-
-
-def _add_shares_by_rarity(log: Log, subject: str, counts, total: int, reason: str | None) -> None:
-    for rarity, count in enumerate(counts, start=1):
-        value = count / total if total else np.nan
-        log.add(subject, "subgroup_share", value, reason, rarity=rarity)

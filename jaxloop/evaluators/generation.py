@@ -1,4 +1,4 @@
-"""The kept images of a generation: classes, diversity, shares of subgroups, memorisation."""
+"""The kept images of a generation: classes, diversity, memorisation."""
 
 from collections.abc import Callable
 
@@ -22,16 +22,13 @@ def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
     train = jax.tree.map(np.asarray, experiment.constants.train.to_samples())
     num_classes = experiment.num_classes
     real_distance = generated.class_distance(train.image, train.label, num_classes)
-    real_shares = _shares(experiment, train)
     real_nearest = _median_nearest(experiment, experiment.constants.validation)
     predict = over_seeds(experiment, predict_kept)
 
     def evaluate(state: LoopState) -> list[dict]:
-        logs = [Log(seed, state.cursor.generation) for seed in experiment.seeds.values]
         if state.cursor.generation == 0:
-            for log in logs:
-                _add_shares(log, "real", real_shares)
-            return [record for log in logs for record in log.records]
+            return []
+        logs = [Log(seed, state.cursor.generation) for seed in experiment.seeds.values]
         kept_index = select(state.selection, lambda s: s.kept_index)
         inputs = join(state.reference, state.samples, kept_index)
         predicted = to_host(predict(nothing(inputs), inputs, ()))
@@ -80,10 +77,6 @@ def _add_one_seed(
     )
     diversity = np.nan if diverged else diversity
     log.add("generator", "within_class_diversity", diversity, reason or "too_few_images")
-    shares = _shares(experiment, kept)
-    if diverged:
-        shares = generated.Shares(*(jnp.full_like(share, np.nan) for share in shares))
-    _add_shares(log, "generator", shares, reason or "no_images")
 
 
 def _median_nearest(experiment: Experiment, samples) -> float:
@@ -91,18 +84,3 @@ def _median_nearest(experiment: Experiment, samples) -> float:
     index = even(samples.label, NEAREST)
     distance = generated.nearest_distance(samples.image[index], experiment.constants.train.image)
     return float(jnp.median(distance))
-
-
-def _shares(experiment: Experiment, samples: Samples) -> generated.Shares:
-    shape = experiment.num_classes, experiment.num_groups
-    return generated.subgroup_share(samples.group, samples.label, *shape)
-
-
-def _add_shares(
-    log: Log, subject: str, shares: generated.Shares, reason: str | None = None
-) -> None:
-    for group, value in enumerate(np.asarray(shares.overall)):
-        log.add(subject, "subgroup_share", value, reason, group=group)
-    for (label, group), value in np.ndenumerate(np.asarray(shares.by_class)):
-        log.add(subject, "subgroup_share", value, reason, **{"class": label, "group": group})
-    log.add(subject, "unknown_share", shares.unknown, reason)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloop.devices import put_seeds
-from jaxloop.loop import queue, stages
+from jaxloop.loop import judging, queue, stages
 from jaxloop.loop.experiment import Experiment, Stage
 from jaxloop.loop.sampling import blank_samples
 from jaxloop.loop.state import Cursor, LoopState, Reference, Selection, zeros
@@ -56,6 +56,7 @@ def initial(experiment: Experiment, stages_: tuple[Stage, ...]) -> LoopState:
         classifiers={name: blank(tree) for name, tree in classifiers.items()},
         reference=blank(Reference(reference.best, reference.diverged)),
         predictions={name: blank(prediction) for name in experiment.trainers},
+        judge=blank(shape(judging.start_judge)) if experiment.judge else (),
     )
 
 
@@ -85,12 +86,21 @@ def step(
 
 def _after(stages_: tuple[Stage, ...], cursor: Cursor) -> Cursor:
     """Return the beginning of the stage that follows."""
-    if cursor.stage + 1 < len(stages_):
-        return Cursor(cursor.generation, cursor.stage + 1, 0)
+    later = [i for i in _places(stages_, cursor.generation) if i > cursor.stage]
+    if later:
+        return Cursor(cursor.generation, later[0], 0)
     return _first(stages_, cursor.generation + 1)
 
 
 def _first(stages_: tuple[Stage, ...], generation: int) -> Cursor:
     """Return the beginning of a generation."""
-    places = [i for i, stage in enumerate(stages_) if stage.first_generation <= generation]
-    return Cursor(generation, places[0], 0)
+    return Cursor(generation, _places(stages_, generation)[0], 0)
+
+
+def _places(stages_: tuple[Stage, ...], generation: int) -> list[int]:
+    """Return the numbers of the stages that take place in a generation."""
+    return [
+        i
+        for i, stage in enumerate(stages_)
+        if stage.first_generation <= generation <= stage.last_generation
+    ]

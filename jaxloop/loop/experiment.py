@@ -1,5 +1,6 @@
 """An experiment put together, and the stages that it is played in, as values."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ class Experiment(NamedTuple):
     clip: (variables, image, label) -> similarity, where the filter needs it.
     filter_classifier: name of the one whose uncertainty filters.
     reference: name of the one whose generation 0 measures generators.
+    judge: of subgroups, where the configuration has one (loop/judging.py).
     networks: that only embed, by name.
     generated_per_class, kept_per_class: images a generation; kept on average over classes.
     provides: what evaluators may need: "image_group", names of networks and of the test's extras.
@@ -55,6 +57,7 @@ class Experiment(NamedTuple):
     clip: Callable | None
     filter_classifier: str
     reference: str
+    judge: training.Trainer | None
     networks: dict[str, Network]
     generated_per_class: int
     kept_per_class: int
@@ -85,7 +88,7 @@ class Stage(NamedTuple):
     """A part of a generation.
 
     name: in records of time, progress and traces.
-    first_generation: in which the stage first takes place.
+    first_generation, last_generation: between which the stage takes place.
     steps: state -> how many steps the stage has; `state.cursor.step` where nothing is left to do.
     run: (state, seeds, first, count, votes) -> state, after these steps.
     functions: the compiled functions, by name.
@@ -99,6 +102,7 @@ class Stage(NamedTuple):
     steps: Callable[[LoopState], int]
     run: Callable[..., LoopState]
     functions: dict[str, Callable]
+    last_generation: float = math.inf
     needs_votes: bool = False
     writers: tuple[str, ...] = ()
     evaluated: bool = False

@@ -14,7 +14,7 @@ from jaxloop import devices, keys
 from jaxloop.classifiers import training
 from jaxloop.data import batches
 from jaxloop.devices import join, select
-from jaxloop.loop import policy
+from jaxloop.loop import judging, policy
 from jaxloop.loop.experiment import Constants, Experiment, Stage, nothing, over_seeds
 from jaxloop.loop.sampling import filter_stage, sampling_stage
 from jaxloop.loop.state import GeneratorTraining, LoopState, Reference
@@ -29,6 +29,7 @@ def build(experiment: Experiment) -> tuple[Stage, ...]:
         sampling_stage(experiment),
         filter_stage(experiment),
         *classifiers,
+        *([judging.judge_stage(experiment)] if experiment.judge else ()),
         measure_stage(experiment),
     )
 

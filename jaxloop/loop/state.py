@@ -63,6 +63,7 @@ class LoopState(NamedTuple):
       UNKNOWN_GROUP where they do not tell.
     selection: Selection.  classifiers: name -> training.State.  reference: Reference.
     predictions: name -> int32 [n], of the test set by that classifier; -1: it diverged.
+    judge: training.State; () without one.
     """
 
     cursor: Cursor
@@ -74,6 +75,7 @@ class LoopState(NamedTuple):
     classifiers: dict[str, Any]
     reference: Any
     predictions: dict[str, Any]
+    judge: Any
 
 
 def on_host(state: LoopState) -> LoopState:

@@ -1,4 +1,4 @@
-"""What a generated set looks like: label agreement, diversity, subgroup shares, drops."""
+"""What a generated set looks like: label agreement, diversity, nearest real images, drops."""
 
 from functools import partial
 from typing import NamedTuple
@@ -8,21 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxloop.metrics.counts import cells, check_vectors, in_range, rate, tally
+from jaxloop.metrics.counts import cells, check_vectors, in_range, rate
 from jaxloop.types import Array
 
 NEAREST_BLOCK = 512  # real images that are compared at a time
-
-
-class Shares(NamedTuple):
-    """What each subgroup makes up of a generated set; float32, in [0, 1], NaN with no image.
-
-    overall: [G].  by_class: [L G], of the images of class l.  unknown: [], group out of range.
-    """
-
-    overall: Array
-    by_class: Array
-    unknown: Array
 
 
 class Drops(NamedTuple):
@@ -37,23 +26,6 @@ def label_agreement(predicted: Array, label: Array) -> Array:
     """Return how often a classifier of real images sees the label asked for; int [n] both."""
     check_vectors(predicted=predicted, label=label)
     return rate(jnp.sum(predicted == label), jnp.int32(label.size))
-
-
-@partial(jax.jit, static_argnames=("num_classes", "num_groups"))
-def subgroup_share(group: Array, label: Array, num_classes: int, num_groups: int) -> Shares:
-    """Return the share that each subgroup makes up of a generated set, over all and by class.
-
-    group: int [n]; one outside [0, G) counts in the denominators.  label: int [n], in [0, L).
-    """
-    check_vectors(group=group, label=label)
-    known, size = in_range(group, num_groups), jnp.int32(group.size)
-    class_size = tally(label, num_classes, jnp.ones(label.shape, bool))
-    by_cell = cells(label, group, num_classes, num_groups, known)
-    return Shares(
-        overall=rate(tally(group, num_groups, known), size),
-        by_class=rate(by_cell, class_size[:, None]),
-        unknown=rate(jnp.sum(~known), size),
-    )
 
 
 @partial(jax.jit, static_argnames=("num_classes", "num_groups"))

@@ -64,6 +64,7 @@ def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
         trainers={name: _trainer(name, *parts, weights.get(name)) for name in spec.classifiers},
         filter=chosen,
         clip=scorer.apply if scorer else None,
+        judge=_judge(spec, seeds, dataset, num_classes * len(dataset.group_names), num_real),
         filter_classifier=classifier,
         reference="lenet" if "lenet" in spec.classifiers else spec.classifiers[0],
         networks=networks,
@@ -134,6 +135,18 @@ def _trainer(
         field = "config.classifier.image_size" if config.image_size else "config.data.image_size"
         raise InputError(field, error.value, error.allowed) from None
     return trainer
+
+
+def _judge(
+    spec: Spec, seeds: Seeds, dataset: Dataset, num_cells: int, num_real: int
+) -> training.Trainer | None:
+    """Return the judge of subgroups, or None. Raises InputError where there is nothing to judge."""
+    name = spec.measure.judge
+    if name and (dataset.image_group or len(dataset.group_names) == 1):
+        known = "pixels tell the subgroup" if dataset.image_group else "there is one subgroup"
+        words = f"empty for the data set {spec.data.name}: {known}"
+        raise InputError("config.measure.judge", name, words)
+    return _trainer(name, spec, seeds, num_cells, num_real, None) if name else None
 
 
 def _networks(measure: Measure) -> dict[str, Network]:

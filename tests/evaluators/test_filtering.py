@@ -45,9 +45,11 @@ def selection(samples):
 
 
 def logged(experiment, samples, selection, diverged=False, generation=1):
+    nothing = dict(queue=[], generator=[], classifiers={}, reference=[], predictions={}, judge=())
     state = LoopState(
-        Cursor(generation, 0, 0), [], [], [np.bool_(diverged)], [samples], [selection], {}, [], {}
-    )
+        cursor=Cursor(generation, 0, 0), generator_diverged=[np.bool_(diverged)],
+        samples=[samples], selection=[selection], **nothing,
+    )  # fmt: skip
     fields = ("subject", "metric", "class", "group", "rarity")
     records = filtering.create(experiment)(state)
     return {tuple(r.get(f) for f in fields): r for r in records}
@@ -71,6 +73,17 @@ def test_drop_rates_equal_the_loop(experiment, samples, selection):
         check(label == c, c, None, None, interval=False)
         for g in range(GROUPS):
             check((label == c) & (group == g), c, g, None)
+            share = rows["generator", "subgroup_share", c, g, None]
+            of_class = group[kept & (label == c)]
+            if c == 4:  # deleted
+                assert (share["value"], share["reason"]) == (None, "no_images")
+            else:
+                assert share["value"] == pytest.approx((of_class == g).mean())
+    for g in range(GROUPS):
+        share = rows["generator", "subgroup_share", None, g, None]["value"]
+        assert share == pytest.approx((group[kept] == g).mean())
+    unknown = rows["generator", "unknown_share", None, None, None]["value"]
+    assert unknown == pytest.approx((group[kept] == -1).mean())
     rank = np.where(group >= 0, rarity(label, group), 0)
     for k in (1, 2, 3):
         check(rank == k, None, None, k)
@@ -81,7 +94,7 @@ def test_drop_rates_equal_the_loop(experiment, samples, selection):
 
 def test_real_shares_by_rarity(experiment, samples, selection):
     rows = logged(experiment, samples, selection, generation=0)
-    shares = {key[-1]: r["value"] for key, r in rows.items()}
+    shares = {key[-1]: r["value"] for key, r in rows.items() if key[-1]}
     assert shares == pytest.approx({1: 5 / 60, 2: 15 / 60, 3: 40 / 60})
 
 

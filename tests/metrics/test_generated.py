@@ -3,7 +3,6 @@
 Diversity to 1e-4 of itself: in float32 the Gram matrix rounds by some 1e-7 of the squared norms.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -137,51 +136,8 @@ def test_diversity_refusals():
         G.within_class_diversity(image, label, np.ones(2, np.float32), 3)
 
 
-# Shares.
-
-
 def close(got, want):
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_shares_equal_the_loop_and_sum_to_one(seed):
-    rng = np.random.default_rng(seed)
-    group, label = rng.integers(UNKNOWN_GROUP, 4, 80), rng.integers(0, 3, 80)
-    got = G.subgroup_share(group, label, 3, 4)
-    close(got.overall, [np.mean(group == g) for g in range(4)])
-    close(got.by_class, [[np.mean(group[label == c] == g) for g in range(4)] for c in range(3)])
-    close(got.unknown, np.mean(group == UNKNOWN_GROUP))
-    close(got.overall.sum() + got.unknown, 1)
-    close(got.by_class.sum(axis=1), [np.mean(group[label == c] >= 0) for c in range(3)])
-
-
-def test_share_of_a_class_without_images_is_nan():
-    got = G.subgroup_share(np.array([0, 1, 1, 1]), np.array([0, 0, 0, 0]), 2, 2)
-    np.testing.assert_array_equal(got.by_class, [[0.25, 0.75], [np.nan, np.nan]])
-    nothing = G.subgroup_share(np.zeros(0, int), np.zeros(0, int), 2, 2)
-    assert all(jnp.isnan(x).all() for x in nothing)
-
-
-def test_out_of_range_is_unknown_and_in_no_other_cell():
-    got = G.subgroup_share(np.array([2, 0]), np.array([0, 1]), 2, 2)
-    np.testing.assert_array_equal(got.by_class, [[0, 0], [1, 0]])
-    assert float(got.unknown) == 0.5
-
-
-def test_shares_vmap_over_seeds():
-    rng = np.random.default_rng(0)
-    group, label = rng.integers(-1, 3, (4, 20)), rng.integers(0, 2, (4, 20))
-    together = jax.vmap(lambda g, y: G.subgroup_share(g, y, 2, 3))(group, label)
-    for seed in range(4):
-        np.testing.assert_allclose(
-            together.overall[seed], np.bincount(group[seed] + 1, minlength=4)[1:] / 20, atol=1e-6
-        )
-
-
-def test_share_refusal():
-    with pytest.raises(ValueError, match="^label must be"):
-        G.subgroup_share(np.zeros(3, int), np.zeros(2, int), 1, 1)
 
 
 # What the filter dropped.

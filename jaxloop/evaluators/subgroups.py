@@ -1,0 +1,121 @@
+"""How many images of each subgroup were generated, and dropped by the filter: read off the pixels,
+or estimated by the judge (loop/judging.py), corrected for its confusion matrix on the test images
+(metrics/mixture.py)."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxloop import keys
+from jaxloop.devices import join, select, to_host
+from jaxloop.loop import judging
+from jaxloop.loop.experiment import Experiment, nothing, over_seeds
+from jaxloop.loop.state import LoopState
+from jaxloop.metrics import generated, mixture
+from jaxloop.statistics import CONFIDENCE
+
+RESAMPLES = 400
+
+
+class Counts(NamedTuple):
+    """Images of one seed by class and subgroup, the last column of unknown subgroup.
+
+    total: of all generated images, [L G+1], int or (estimated) float.  dropped: of those dropped.
+    resampled: [R 2 L G+1], (total, dropped) of resamples; None where nothing is estimated.
+    """
+
+    total: np.ndarray
+    dropped: np.ndarray
+    resampled: np.ndarray | None = None
+
+    @property
+    def estimated(self) -> bool:
+        return self.resampled is not None
+
+    def interval(self, function: Callable[[np.ndarray, np.ndarray], np.ndarray]):
+        """Return the 95 % interval of function(total, dropped), or None where nothing is
+        estimated.
+
+        function: of [... L G+1] twice -> [...].
+        """
+        if self.resampled is None:
+            return None
+        values = function(self.resampled[:, 0], self.resampled[:, 1])
+        return np.nanquantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+
+
+def counted(experiment: Experiment, kept, label, group) -> Counts:
+    """Count images whose subgroups are known, or not: bool [n], int [n], int [n]."""
+    shape = experiment.num_classes, experiment.num_groups
+    return Counts(*map(np.asarray, generated.drops(kept, label, group, *shape)))
+
+
+def create(experiment: Experiment) -> Callable[[LoopState], list[Counts]]:
+    """Return LoopState -> the counts of its generation, one a seed."""
+    if experiment.judge:
+        return _estimating(experiment)
+
+    def count(state: LoopState) -> list[Counts]:
+        columns = to_host(state.samples), to_host(state.selection)
+        return [
+            counted(experiment, selection.kept, samples.label, samples.group)
+            for samples, selection in zip(*columns, strict=True)
+        ]
+
+    return count
+
+
+def confusions(experiment: Experiment) -> Callable[[LoopState], list[np.ndarray]]:
+    """Return LoopState -> the judge's confusion matrices on test images, int [L G G] a seed."""
+    name = over_seeds(experiment, judging.named_subgroup)
+    shape = experiment.num_classes, experiment.num_groups
+
+    def measure(state: LoopState) -> list[np.ndarray]:
+        test = experiment.constants.test.to_samples()
+        inputs = select(state.judge, lambda judge: (judge.best, test))
+        named = to_host(name(nothing(inputs), inputs, experiment.constants))
+        return [np.asarray(mixture.confusion(one, test.label, test.group, *shape)) for one in named]
+
+    return measure
+
+
+def _estimating(experiment: Experiment) -> Callable[[LoopState], list[Counts]]:
+    name, confusion = over_seeds(experiment, judging.named_subgroup), confusions(experiment)
+    shape = experiment.num_classes, experiment.num_groups
+
+    def estimate(state: LoopState) -> list[Counts]:
+        variables = select(state.judge, lambda judge: judge.best)
+        inputs = join(variables, state.samples)
+        named = to_host(name(nothing(inputs), inputs, experiment.constants))
+        columns = confusion(state), named, to_host(state.samples), to_host(state.selection)
+        generation = state.cursor.generation
+        return [
+            _estimated(
+                keys.stage_key(keys.root_key(seed), "judge/resample", generation), matrix,
+                generated.drops(selection.kept, samples.label, group, *shape),
+            )
+            for seed, matrix, group, samples, selection in zip(
+                experiment.seeds.values, *columns, strict=True
+            )
+        ]  # fmt: skip
+
+    return estimate
+
+
+def _estimated(key: jax.Array, confusion: np.ndarray, named: generated.Drops) -> Counts:
+    """Return the counts that what the judge named, by kept and dropped images, speaks for."""
+    total, dropped = (np.asarray(counts)[:, :-1] for counts in named)
+    by_choice = np.stack([total - dropped, dropped])
+    images = by_choice.sum(axis=-1, keepdims=True)
+
+    def counts(shares) -> np.ndarray:
+        """[... 2 L G] shares of kept and dropped images -> [... 2 L G+1] (total, dropped)."""
+        kept, dropped = np.moveaxis(np.where(images > 0, shares, 0) * images, -3, 0)
+        pair = np.stack([kept + dropped, dropped], axis=-3)
+        return np.pad(pair, [(0, 0)] * (pair.ndim - 1) + [(0, 1)])
+
+    shares = np.stack([np.asarray(mixture.shares(confusion, one)) for one in by_choice])
+    resampled = mixture.resampled(key, confusion, by_choice, RESAMPLES)
+    return Counts(*counts(shares), counts(np.asarray(resampled)))

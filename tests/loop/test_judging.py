@@ -1,0 +1,115 @@
+"""The judge of subgroups: real digits whose colours the loop is not told."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from jaxloop import config, data
+from jaxloop.data import colorize, digits
+from jaxloop.errors import InputError
+from jaxloop.evaluators import subgroups
+from jaxloop.loop.state import Selection
+from jaxloop.run import build
+from jaxloop.types import UNKNOWN_GROUP, Samples
+from tests.conftest import tiny
+from tests.playing import play, same, same_state
+
+ONE_DEVICE = jax.devices()[:1]
+CHANGES = {"data.name": "hidden", "classifier.epochs": 6, "loop.generations": 1, "seeds": (0,)}
+CHANGES |= {"classifiers": ("lenet",)}
+
+
+def hidden(c):
+    """Digits of biased colours, whose subgroup is not read off the pixels."""
+    color = colorize.colors_of("biased", num_classes=10)
+    return digits.load(dataclasses.replace(c, color=color))._replace(image_group=None)
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(data.SOURCES, "hidden", hidden)
+        spec = tiny(**CHANGES, **{"measure.judge": "lenet"})
+        yield build.build(spec, devices=ONE_DEVICE)[0]
+
+
+@pytest.fixture(scope="module")
+def played(experiment):
+    return play(experiment)
+
+
+def test_a_judge_measures_and_changes_nothing(experiment, played):
+    without = experiment._replace(judge=None)
+    state, log = play(without)
+    same(state.predictions, played[0].predictions)
+    same(state.samples, played[0].samples)
+
+    def others(log):
+        of_subgroups = ("subgroup_share", "unknown_share", "drop_rate", "subgroup_accuracy")
+        return [r for r in log if r["metric"] not in of_subgroups]
+
+    assert others(log) == others(played[1])
+
+
+def test_it_is_trained_once_and_in_any_chunks(experiment, played):
+    chunked, log = play(experiment, count=5)
+    same_state(chunked, played[0])
+    assert log == played[1]
+    first = play(experiment, calls=3)[0]  # lenet, judge, measure
+    assert first.cursor.generation == 1
+    same(first.judge, played[0].judge)
+
+
+def test_its_accuracy_and_its_estimates_are_in_the_records(played):
+    log = played[1]
+    own = [r for r in log if r["subject"] == "judge"]
+    overall = [r for r in own if "class" not in r]
+    assert {r["generation"] for r in own} == {0} and overall[0]["value"] > 0.9
+    assert len(own) == 1 + 30
+    estimates = [r for r in log if r["subject"] == "generator" and r["metric"] == "subgroup_share"]
+    assert len(estimates) == 3 + 30 + 3
+    for r in estimates:
+        low, high = r["interval"]
+        assert r["caveat"] == "estimated" and 0 <= low <= high <= 1
+    by_rarity = [r["value"] for r in estimates if "rarity" in r]
+    assert sum(by_rarity) == pytest.approx(1, abs=1e-5)
+    rates = [r for r in log if r["metric"] == "drop_rate" and {"group", "rarity"} & r.keys()]
+    assert rates and all(r["caveat"] == "estimated" for r in rates if r["value"] is not None)
+    assert not any(r["metric"] == "unknown_share" for r in log if r["generation"])
+
+
+def test_shares_that_are_known_come_back(experiment, played):
+    """Real test images stand for generated ones: their subgroups are known. 0.03 is three standard
+    errors of a share over 900 images, judged with an accuracy above 0.9."""
+    test, draw = experiment.constants.test, np.random.default_rng(0)
+    label = np.arange(experiment.num_generated, dtype=np.int32) % 10
+    group = draw.choice(3, len(label), p=[0.7, 0.2, 0.1]).astype(np.int32)
+    pick = [
+        draw.choice(np.flatnonzero((test.label == c) & (test.group == g)))
+        for c, g in zip(label, group, strict=True)
+    ]
+    unknown = np.full(len(label), UNKNOWN_GROUP, np.int32)
+    samples = Samples(np.asarray(test.image)[pick], label, unknown)
+    kept = draw.random(len(label)) < np.where(group == 2, 0.4, 0.9)
+    selection = Selection((), {}, np.bool_(False), kept, ())
+    state = played[0]._replace(samples=[samples], selection=[selection])
+    (counts,) = subgroups.create(experiment)(state)
+    for got, mask, key in ((counts.total, np.ones_like(kept), 0), (counts.dropped, ~kept, 1)):
+        wanted = np.bincount(group[mask], minlength=3)
+        np.testing.assert_allclose(got.sum(axis=0)[:3], wanted, atol=0.03 * len(label))
+        low, high = np.quantile(counts.resampled[:, key].sum(axis=1)[:, :3], [0.005, 0.995], axis=0)
+        assert (low <= wanted).all() and (wanted <= high).all(), (low, wanted, high)
+    assert counts.total.sum() == pytest.approx(len(label), rel=1e-5)
+
+
+def test_refusals():
+    with pytest.raises(InputError, match=r"config.measure.judge='resnet' .* lenet"):
+        tiny(**{"measure.judge": "resnet"})
+    with pytest.raises(InputError, match=r"config.measure.judge='lenet' .* pixels tell the subgro"):
+        build.build(tiny(**{"measure.judge": "lenet"}), devices=ONE_DEVICE)
+
+
+def test_it_is_off_by_default():
+    assert config.resolve(config.default()).measure.judge == ""
