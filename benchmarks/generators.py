@@ -50,13 +50,13 @@ def experiment_of(data: str, recipe: str, seeds: tuple[int, ...], changes: list[
     c.generator.epochs = 100_000
     pairs = [f"generator.{field}" for field in fields.split(",") if field] + changes
     for name, _, value in (pair.partition("=") for pair in pairs):
-        c.update_from_flattened_dict({name: _value(value)})
+        c.update_from_flattened_dict({name: value_of(value)})
     return build.build(config.resolve(c), devices=jax.devices()[:1])[0]
 
 
-def _value(text: str):
+def value_of(text: str):
     if text.startswith("("):
-        return tuple(_value(part) for part in text[1:-1].split(" ") if part)
+        return tuple(value_of(part) for part in text[1:-1].split(" ") if part)
     for kind in (int, float):
         try:
             return kind(text)

@@ -87,6 +87,7 @@ _MEASURES = {
     "within_class_diversity": Measure("diversity within a class", "higher", 0),
     "nearest_real": Measure("distance to the nearest real image", "", 0),
     "subgroup_share": Measure("subgroup share", "", 0, 1),
+    "subgroup_accuracy": Measure("subgroups named rightly", "higher", 0, 1),
     "unknown_share": Measure("share of unknown subgroup", "lower", 0, 1),
     "drop_rate": Measure("share dropped", "", 0, 1),
     "voted_share": Measure("share voted on", "", 0, 1),

@@ -47,6 +47,8 @@ def imbalances(run: Run) -> Series:
     known = np.isfinite(distance).sum(0)
     u = np.where(known > 0, np.nansum(distance, 0) / np.maximum(known, 1), np.nan)
     remark = "u compares subgroup shares with real ones"
+    if is_estimated(run):
+        remark += ", estimated by the judge of subgroups"
     if (shares.sum(1) < 1 - 1e-4).any():
         remark += ", over the images whose subgroup is known"
     if blind := int(((known > 0) & (known < len(classes))).sum()):
@@ -55,6 +57,12 @@ def imbalances(run: Run) -> Series:
             "subgroup is known"
         )
     return Series(pd.DataFrame(u, run.seeds, generations), remark=f"{remark}.")
+
+
+def is_estimated(run: Run) -> bool:
+    """Return whether shares of generated images are a judge's estimates (loop/judging.py)."""
+    shares = run.records[run.records.metric == "subgroup_share"]
+    return bool((shares.caveat == "estimated").any())
 
 
 def _normalized(shares: np.ndarray) -> np.ndarray:

@@ -29,20 +29,21 @@ def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
     real = subgroups.counted(experiment, np.ones(len(label), bool), label, group)
     # Rarest first; ties by their number.
     order = np.argsort(real.total[:, :-1], axis=1, kind="stable")
-    count = subgroups.create(experiment)
-    confusions = subgroups.confusions(experiment) if experiment.judge else None
+    judge = subgroups.Judging(experiment) if experiment.judge else None
 
     def evaluate(state: LoopState) -> list[dict]:
         logs = [Log(seed, state.cursor.generation) for seed in experiment.seeds.values]
         if state.cursor.generation == 0:
             for log in logs:
                 _add_shares(log, "real", real, order, "no_images")
-            for log, confusion in zip(logs, confusions(state) if confusions else (), strict=False):
-                _add_judge(log, confusion)
+            if judge:
+                for log, confusion in zip(logs, judge.confusions(state), strict=True):
+                    _add_judge(log, confusion)
             return [record for log in logs for record in log.records]
-        columns = count(state), to_host(state.selection), to_host(state.generator_diverged)
-        for log, counts, selection, diverged in zip(logs, *columns, strict=True):
-            _add(log, experiment, selection, counts, order, bool(diverged))
+        counts = judge.count(state) if judge else subgroups.count(state, experiment)
+        columns = counts, to_host(state.selection), to_host(state.generator_diverged)
+        for log, of_seed, selection, diverged in zip(logs, *columns, strict=True):
+            _add(log, experiment, selection, of_seed, order, bool(diverged))
         return [record for log in logs for record in log.records]
 
     return evaluate

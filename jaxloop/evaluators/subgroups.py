@@ -52,56 +52,48 @@ def counted(experiment: Experiment, kept, label, group) -> Counts:
     return Counts(*map(np.asarray, generated.drops(kept, label, group, *shape)))
 
 
-def create(experiment: Experiment) -> Callable[[LoopState], list[Counts]]:
-    """Return LoopState -> the counts of its generation, one a seed."""
-    if experiment.judge:
-        return _estimating(experiment)
-
-    def count(state: LoopState) -> list[Counts]:
-        columns = to_host(state.samples), to_host(state.selection)
-        return [
-            counted(experiment, selection.kept, samples.label, samples.group)
-            for samples, selection in zip(*columns, strict=True)
-        ]
-
-    return count
+def count(state: LoopState, experiment: Experiment) -> list[Counts]:
+    """Return the counts of a generation as the pixels tell them, one a seed."""
+    columns = to_host(state.samples), to_host(state.selection)
+    return [
+        counted(experiment, selection.kept, samples.label, samples.group)
+        for samples, selection in zip(*columns, strict=True)
+    ]
 
 
-def confusions(experiment: Experiment) -> Callable[[LoopState], list[np.ndarray]]:
-    """Return LoopState -> the judge's confusion matrices on test images, int [L G G] a seed."""
-    name = over_seeds(experiment, judging.named_subgroup)
-    shape = experiment.num_classes, experiment.num_groups
+class Judging:
+    """The judge of an experiment, compiled."""
 
-    def measure(state: LoopState) -> list[np.ndarray]:
-        test = experiment.constants.test.to_samples()
-        inputs = select(state.judge, lambda judge: (judge.best, test))
-        named = to_host(name(nothing(inputs), inputs, experiment.constants))
-        return [np.asarray(mixture.confusion(one, test.label, test.group, *shape)) for one in named]
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+        self.shape = experiment.num_classes, experiment.num_groups
+        self.name = over_seeds(experiment, judging.named_subgroup)
 
-    return measure
+    def named(self, inputs) -> list[np.ndarray]:
+        """Return the subgroups that it names. inputs: seeded (variables, Samples)."""
+        return to_host(self.name(nothing(inputs), inputs, self.experiment.constants))
 
+    def confusions(self, state: LoopState) -> list[np.ndarray]:
+        """Return the confusion matrices on the test images, int [L G G] a seed."""
+        test = self.experiment.constants.test.to_samples()
+        named = self.named(select(state.judge, lambda judge: (judge.best, test)))
+        label, group = np.asarray(test.label), np.asarray(test.group)
+        return [np.asarray(mixture.confusion(one, label, group, *self.shape)) for one in named]
 
-def _estimating(experiment: Experiment) -> Callable[[LoopState], list[Counts]]:
-    name, confusion = over_seeds(experiment, judging.named_subgroup), confusions(experiment)
-    shape = experiment.num_classes, experiment.num_groups
-
-    def estimate(state: LoopState) -> list[Counts]:
+    def count(self, state: LoopState) -> list[Counts]:
+        """Return the estimated counts of a generation, one a seed."""
         variables = select(state.judge, lambda judge: judge.best)
-        inputs = join(variables, state.samples)
-        named = to_host(name(nothing(inputs), inputs, experiment.constants))
-        columns = confusion(state), named, to_host(state.samples), to_host(state.selection)
-        generation = state.cursor.generation
-        return [
-            _estimated(
-                keys.stage_key(keys.root_key(seed), "judge/resample", generation), matrix,
-                generated.drops(selection.kept, samples.label, group, *shape),
-            )
-            for seed, matrix, group, samples, selection in zip(
-                experiment.seeds.values, *columns, strict=True
-            )
-        ]  # fmt: skip
-
-    return estimate
+        named = self.named(join(variables, state.samples))
+        columns = self.confusions(state), named, to_host(state.samples), to_host(state.selection)
+        estimates = []
+        for seed, confusion, group, samples, selection in zip(
+            self.experiment.seeds.values, *columns, strict=True
+        ):
+            root, generation = keys.root_key(seed), state.cursor.generation
+            key = keys.stage_key(root, "judge/resample", generation)
+            drops = generated.drops(selection.kept, samples.label, group, *self.shape)
+            estimates.append(_estimated(key, confusion, drops))
+        return estimates
 
 
 def _estimated(key: jax.Array, confusion: np.ndarray, named: generated.Drops) -> Counts:
@@ -118,4 +110,5 @@ def _estimated(key: jax.Array, confusion: np.ndarray, named: generated.Drops) ->
 
     shares = np.stack([np.asarray(mixture.shares(confusion, one)) for one in by_choice])
     resampled = mixture.resampled(key, confusion, by_choice, RESAMPLES)
-    return Counts(*counts(shares), counts(np.asarray(resampled)))
+    total, dropped = counts(shares)
+    return Counts(total, dropped, counts(np.asarray(resampled)))

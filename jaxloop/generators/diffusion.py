@@ -8,7 +8,7 @@ on the weighted squared error against the clean image, F a small U-Net (Karras e
 arXiv:2206.00364, equations 7 and 8). They differ in the coefficients, the weight and the
 distribution of sigma:
 
-  edm: Karras et al., table 1, but for the noise: less of it (docs/generators.md).
+  edm: Karras et al., table 1, but for the noise: more of it (docs/generators.md).
   flow: rectified flow (Liu et al. 2023, arXiv:2209.03003) with logit-normal times (Esser et al.
     2024, arXiv:2403.03206). F is the velocity noise - image on the path (1 - t) image + t noise:
     but for the scale 1 - t, noise of sigma = t / (1 - t). Its squared error is that of D over t^2.
@@ -38,7 +38,7 @@ from jaxloop.types import Array, PyTree, Samples
 SIGMA_DATA = 0.5  # standard deviation of pixels in [-1, 1] that the coefficients of edm suppose
 RHO = 5.0  # of the sampling noise levels: larger puts more of them at low noise
 SIGMA_MAX, SIGMA_MIN = 20.0, 0.01
-LOG_SIGMA = {"edm": (-0.8, 1.2), "flow": (0.0, 1.0)}  # mean and deviation in training
+LOG_SIGMA = {"edm": (0.0, 1.2), "flow": (0.0, 1.0)}  # mean and deviation in training
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Config(spec.Generator):
         "passes over real data + queue, at most, each generation, from a new initialisation",
     )
     max_steps: int = spec.integer(
-        2400, 0, "steps at most, each generation, however full the queue is; 0: no limit"
+        2000, 0, "steps at most, each generation, however full the queue is; 0: no limit"
     )
     learning_rate: float = spec.positive(1e-2, "step size of Muon and Adam")
     schedule: str = spec.choice("cosine constant", "of the step size")

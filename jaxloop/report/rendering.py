@@ -7,7 +7,15 @@ from pathlib import Path
 import jinja2
 
 from jaxloop import records
-from jaxloop.analysis import compare, contrasts, drop_rates, filter_arms, rater_agreement, results
+from jaxloop.analysis import (
+    compare,
+    contrasts,
+    drop_rates,
+    filter_arms,
+    rater_agreement,
+    results,
+    shares,
+)
 from jaxloop.analysis.answer import QUESTION, listed_words
 from jaxloop.analysis.equation6 import dynamics
 from jaxloop.analysis.frames import for_people
@@ -33,7 +41,7 @@ ENVIRONMENT.globals |= {
     "question": QUESTION, "codes": records.REASONS | records.CAVEATS, "compare": compare,
     "contrasts": contrasts, "drop_rates": drop_rates, "dynamics": dynamics, "figures": figures,
     "filter_arms": filter_arms, "for_people": for_people, "rater_agreement": rater_agreement,
-    "results": results, "tables": tables,
+    "results": results, "shares": shares, "tables": tables,
 }  # fmt: skip
 
 

@@ -55,7 +55,12 @@ def adequacy_table(run: Run) -> pd.DataFrame | None:
         Name("generator", m) for m in ("unknown_share", "label_agreement", "nearest_real")
     )
     ideals = [(unknown, "0"), *((n, "about 1") for n in (agreement, *in_features, nearest))]
-    columns = [("imbalance u of subgroups", shares.imbalances(run).table, "0")]
+    judge, u = Name("judge", "subgroup_accuracy"), "imbalance u of subgroups"
+    columns = []
+    if shares.is_estimated(run):
+        real = run.table(judge).rename(columns={0: 1})  # told once, of the real test images
+        columns, u = [(f"{_head(judge)} by the judge", real, "about 1")], f"{u}, estimated"
+    columns += [(u, shares.imbalances(run).table, "0")]
     columns += [(_head(name), run.table(name), ideal) for name, ideal in ideals if run.has(name)]
     rows = [
         [title, statistics.estimate(values[1].tolist()), ideal]

@@ -95,7 +95,7 @@ def test_shares_that_are_known_come_back(experiment, played):
     kept = draw.random(len(label)) < np.where(group == 2, 0.4, 0.9)
     selection = Selection((), {}, np.bool_(False), kept, ())
     state = played[0]._replace(samples=[samples], selection=[selection])
-    (counts,) = subgroups.create(experiment)(state)
+    (counts,) = subgroups.Judging(experiment).count(state)
     for got, mask, key in ((counts.total, np.ones_like(kept), 0), (counts.dropped, ~kept, 1)):
         wanted = np.bincount(group[mask], minlength=3)
         np.testing.assert_allclose(got.sum(axis=0)[:3], wanted, atol=0.03 * len(label))

@@ -45,6 +45,32 @@ def test_generator_table_starts_at_generation_one(run):
     assert cells(table)[0][1:] == ["14.00 ± 2.48", "0.910 ± 0.025", "0.750"]
 
 
+def test_adequacy_table_is_of_generation_one(run, make_workdir, full_log):
+    table = tables.adequacy_table(run)
+    assert cells(table) == [
+        ["share of unknown subgroup", "0.050", "0"],
+        ["label agreement", "0.910 ± 0.025", "about 1"],
+    ]
+    log = [r | {"caveat": "estimated"} if r["metric"] == "subgroup_share" else r for r in full_log]
+    for seed in (0, 1, 2):
+        where = {"seed": seed, "metric": "subgroup_share", "class": 0}
+        for group in range(2):
+            one = where | {"group": group, "generation": 0, "subject": "real", "value": 0.5}
+            log += [
+                one,
+                one | {"generation": 1, "subject": "generator", "value": 0.2 + 0.6 * group},
+            ]
+        judge = {"subject": "judge", "metric": "subgroup_accuracy", "value": 0.8}
+        log.append(judge | {"seed": seed, "generation": 0})
+    path = make_workdir(log)
+    assert cells(tables.adequacy_table(load(path)))[:2] == [
+        ["subgroups named rightly by the judge", "0.800", "about 1"],
+        ["imbalance u of subgroups, estimated", "0.300", "0"],
+    ]
+    page.write(path)
+    assert "estimates of a judge" in (path / "report.html").read_text()
+
+
 def test_missing_cells_are_dashes_and_one_seed_has_no_interval(make_workdir, full_log):
     one_seed = [
         r | {"value": None} if r["metric"] == "di" else r for r in full_log if r["seed"] == 0
