@@ -15,7 +15,8 @@ a row of Markdown for each: means over seeds of
     mixed       share of images of no clear subgroup
     agreement, FD, precision, recall, coverage, nearest   as in docs/measures.md
 
-and first a row for the real images. Grids of samples go to --out.
+and first a row for the real images, in which u is what chance gives as many real ones. Grids of
+samples go to --out.
 """
 
 import argparse
@@ -121,6 +122,12 @@ def shares(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return generated, real
 
 
+def chance(shares: np.ndarray, images: int) -> float:
+    """Return the mean u of `images` real images a class, drawn with replacement."""
+    drawn = np.random.default_rng(0).multinomial(images, shares, (1000, len(shares))) / images
+    return np.abs(drawn - shares).sum(axis=-1).mean() / 2
+
+
 def row(recipe: str, experiment, table: pd.DataFrame, seconds: dict[str, float]) -> list[str]:
     generated, real = shares(table)
     order = np.argsort(real.to_numpy(), axis=1)
@@ -159,7 +166,8 @@ def main() -> None:
             _, real_shares = shares(table)
             ascending = np.sort(real_shares.to_numpy(), axis=1).mean(axis=0)
             words = " ".join(f"{share:.2f}" for share in ascending)
-            print(f"| real | | {words} | 0 | {'| ' * (len(heads) - 4)}", flush=True)
+            floor = chance(real_shares.to_numpy(), experiment.kept_per_class)
+            print(f"| real | | {words} | {floor:.3f} | {'| ' * (len(heads) - 4)}", flush=True)
         print(f"| {' | '.join(row(recipe, experiment, table, seconds))} |", flush=True)
         if options.out:
             workdir = options.out / recipe.replace("/", "_")
