@@ -140,13 +140,23 @@ def _trainer(
 def _judge(
     spec: Spec, seeds: Seeds, dataset: Dataset, num_cells: int, num_real: int
 ) -> training.Trainer | None:
-    """Return the judge of subgroups, or None. Raises InputError where there is nothing to judge."""
+    """Return the judge of subgroups, or None. Raises InputError where there is nothing to judge, or
+    where its errors cannot be measured."""
     name = spec.measure.judge
-    if name and (dataset.image_group or len(dataset.group_names) == 1):
-        known = "pixels tell the subgroup" if dataset.image_group else "there is one subgroup"
-        words = f"empty for the data set {spec.data.name}: {known}"
+    if not name:
+        return None
+    real, tested = (set(zip(x.label.tolist(), x.group.tolist(), strict=True)) for x in dataset[:2])
+    lacking = "".join(dataset.class_names[label] for label, _ in sorted(real - tested)[:1])
+    known = [
+        (dataset.image_group, "pixels tell the subgroup"),
+        (len(dataset.group_names) == 1, "there is one subgroup"),
+        (any(group < 0 for _, group in real), "a training image has no subgroup"),
+        (lacking, f"no test image of a subgroup of class {lacking}, to measure its errors on"),
+    ]
+    if reasons := [reason for holds, reason in known if holds]:
+        words = f"empty for the data set {spec.data.name}: {reasons[0]}"
         raise InputError("config.measure.judge", name, words)
-    return _trainer(name, spec, seeds, num_cells, num_real, None) if name else None
+    return _trainer(name, spec, seeds, num_cells, num_real, None)
 
 
 def _networks(measure: Measure) -> dict[str, Network]:

@@ -111,5 +111,21 @@ def test_refusals():
         build.build(tiny(**{"measure.judge": "lenet"}), devices=ONE_DEVICE)
 
 
+@pytest.mark.parametrize(
+    ("split", "group", "why"),
+    [("test", 0, "no test image of a subgroup of class 7,"), ("train", -1, "has no subgroup")],
+)
+def test_a_judge_whose_errors_cannot_be_measured_is_refused(monkeypatch, split, group, why):
+    def lacking(c):
+        dataset = hidden(c)
+        samples = getattr(dataset, split)
+        changed = np.where(samples.label == 7, np.int32(group), samples.group)
+        return dataset._replace(**{split: samples._replace(group=changed)})
+
+    monkeypatch.setitem(data.SOURCES, "lacking", lacking)
+    with pytest.raises(InputError, match=f"config.measure.judge='lenet' .* {why}"):
+        build.build(tiny(**{"data.name": "lacking", "measure.judge": "lenet"}), devices=ONE_DEVICE)
+
+
 def test_it_is_off_by_default():
     assert config.resolve(config.default()).measure.judge == ""
