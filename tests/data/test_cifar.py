@@ -325,16 +325,18 @@ def test_no_folder(tmp_path):
 
 def test_the_config_and_its_variants_resolve():
     get_config = runpy.run_path(str(CONFIG))["get_config"]
-    scratch, pretrained = (
-        config.resolve(get_config(variant)) for variant in ("scratch", "pretrained")
+    scratch, edm, pretrained = (
+        config.resolve(get_config(variant)) for variant in ("scratch", "edm", "pretrained")
     )
+    assert (scratch.generator.name, edm.generator.name) == ("dcgan", "edm")
+    assert edm.classifiers == scratch.classifiers
     assert config.resolve(get_config()) == scratch
     assert {scratch.data.name, pretrained.data.name} <= set(data.NAMES)
     assert scratch.classifier.pretrained == ()
     assert len(pretrained.classifier.pretrained) == len(pretrained.classifiers)
     with pytest.raises(
         InputError,
-        match=r"the variant after --config=FILE.py:='small' is refused.*scratch, pretrained",
+        match=r"the variant after --config=FILE.py:='small' is refused.*scratch, edm, pretrained",
     ):
         get_config("small")
 
