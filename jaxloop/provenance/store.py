@@ -18,7 +18,7 @@ from jaxloop import files
 from jaxloop.errors import InputError, refusing
 from jaxloop.provenance import sheets
 
-LAYOUT = 3  # of a workdir, as in its config.json
+LAYOUT = 4  # of a workdir, as in its config.json
 REASONS = (
     "waiting", "best", "worst", "best_tie", "worst_tie", "generator_diverged", "random_choice"
 )  # fmt: skip

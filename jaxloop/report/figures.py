@@ -72,7 +72,8 @@ def generated_groups(run: Run) -> list[Panel]:
         kept = _parts(run, Name("generator", "subgroup_share"), field)
         dropped = _parts(run, Name("filter", "drop_rate"), field)
         if kept or dropped:
-            panels.append(Panel(f"share among kept{how}", [*kept, unknown], 0, 1))
+            others = [unknown] if unknown.points else []  # a judge leaves none unknown
+            panels.append(Panel(f"share among kept{how}", [*kept, *others], 0, 1))
             panels.append(Panel(f"share dropped{how}", [*dropped, total], 0, 1))
     return panels
 
