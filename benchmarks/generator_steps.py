@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.generators import value_of
+from benchmarks.generators import values_of
 from jaxloop import generators
 from jaxloop.ops import convolution
 from jaxloop.types import Samples
@@ -27,15 +27,14 @@ STEPS = 10  # in a call
 def step_of(recipe: str):
     """Return a compiled function that takes STEPS steps."""
     name, _, given = recipe.partition(":")
-    pairs = (pair.partition("=") for pair in given.split(",") if pair)
-    fields = {field: value_of(value) for field, _, value in pairs}
+    fields = values_of(given.split(","))
     size, num_classes = fields.pop("image_size", 16), fields.pop("classes", 10)
     chosen, lowering = convolution.choose, fields.pop("lowering", None)
     kind, create = generators.GENERATORS[name]
     config = kind(name=name, **fields)
     generator = create(config, num_classes, size, 2000, jnp.dtype("float32"))
     key, n = jax.random.key(0), config.batch_size
-    state = generator.init(key)
+    state = jax.jit(generator.init)(key)  # one operation at a time it takes minutes
     image = jax.random.randint(key, (n, size, size, 3), 0, 256).astype(jnp.uint8)
     batch = Samples(image, jnp.arange(n) % num_classes, jnp.zeros(n, jnp.int32))
 

@@ -23,6 +23,7 @@ import argparse
 import importlib
 import re
 import resource
+from collections.abc import Iterable
 from pathlib import Path
 
 import jax
@@ -49,15 +50,20 @@ def experiment_of(data: str, recipe: str, seeds: tuple[int, ...], changes: list[
     c.generator.name, c.filter.name, c.classifiers = generator, "none", ("lenet",)
     c.seeds, c.loop.generations, c.loop.mix, c.measure.bootstrap = seeds, 1, 1.0, 0
     c.generator.epochs = 100_000
-    pairs = [f"generator.{field}" for field in fields.split(",") if field] + changes
-    for name, _, value in (pair.partition("=") for pair in pairs):
-        c.update_from_flattened_dict({name: value_of(value)})
+    given = [f"generator.{field}" for field in fields.split(",") if field]
+    c.update_from_flattened_dict(values_of([*given, *changes]))
     return build.build(config.resolve(c), devices=jax.devices()[:1])[0]
 
 
-def value_of(text: str):
+def values_of(pairs: Iterable[str]) -> dict:
+    """Return {"field": value} of texts "field=value"; an empty one is none."""
+    parts = (pair.partition("=") for pair in pairs if pair)
+    return {field: _value(value) for field, _, value in parts}
+
+
+def _value(text: str):
     if text.startswith("("):
-        return tuple(value_of(part) for part in text[1:-1].split(" ") if part)
+        return tuple(_value(part) for part in text[1:-1].split(" ") if part)
     for kind in (int, float):
         try:
             return kind(text)

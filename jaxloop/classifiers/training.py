@@ -141,6 +141,15 @@ def train(
     return jax.lax.while_loop(going_on, one_epoch, (first, state))[1]
 
 
+def steps_in_all(seeded: PyTree, done: int, total: int) -> int:
+    """Return how many steps a training has: `done`, once every seed has stopped, else `total`.
+
+    seeded: State, a seeded tree (`jaxloop.devices`).
+    """
+    stopped = done and all(devices.to_host(devices.select(seeded, lambda s: s.stopped)))
+    return done if stopped else total
+
+
 def _steps(
     trainer: Trainer, epoch_keys, state: State, data: Data, begin: Array, end: Array
 ) -> State:

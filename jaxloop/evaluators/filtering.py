@@ -40,7 +40,7 @@ def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
                 for log, confusion in zip(logs, judge.confusions(state), strict=True):
                     _add_judge(log, confusion)
             return [record for log in logs for record in log.records]
-        counts = judge.count(state) if judge else subgroups.count(state, experiment)
+        counts = judge.count(state) if judge else subgroups.count(experiment, state)
         columns = counts, to_host(state.selection), to_host(state.generator_diverged)
         for log, of_seed, selection, diverged in zip(logs, *columns, strict=True):
             _add(log, experiment, selection, of_seed, order, bool(diverged))
@@ -73,17 +73,25 @@ def _places(order: np.ndarray) -> Iterator[tuple[dict, Select]]:
     order: int [L G], subgroups of a class from the rarest on.
     """
     num_classes, num_groups = order.shape
-    yield {}, lambda x: x.sum(axis=(-2, -1))
+    yield {}, _of_all
     for group in range(num_groups):
         yield {"group": group}, lambda x, group=group: x[..., group].sum(axis=-1)
     for label in range(num_classes):
-        yield {"class": label}, lambda x, label=label: x[..., label, :].sum(axis=-1)
+        yield {"class": label}, _of_class(label)
         for group in range(num_groups):
             where = {"class": label, "group": group}
             yield where, lambda x, label=label, group=group: x[..., label, group]
     for rarity, groups in enumerate(order.T, start=1):
         rows = np.arange(num_classes)
         yield {"rarity": rarity}, lambda x, rows=rows, g=groups: x[..., rows, g].sum(axis=-1)
+
+
+def _of_all(x: np.ndarray) -> np.ndarray:
+    return x.sum(axis=(-2, -1))
+
+
+def _of_class(label: int) -> Select:
+    return lambda x: x[..., label, :].sum(axis=-1)
 
 
 def _add_rates(log: Log, experiment: Experiment, counts: Counts, order, reason, caveat) -> None:
@@ -121,14 +129,12 @@ def _add_shares(log: Log, subject: str, counts: Counts, order, reason: str) -> N
         interval = counts.interval(share)
         log.add(subject, metric, value, reason, interval=interval, caveat=caveat, **where)
 
-    of_all = {tuple(where): select for where, select in _places(order)}[()]
     for where, select in _places(order):
         if {"group", "rarity"} & set(where):
             label = where.get("class")
-            whole = of_all if label is None else lambda x, label=label: x[..., label, :].sum(-1)
-            add("subgroup_share", select, whole, **where)
+            add("subgroup_share", select, _of_all if label is None else _of_class(label), **where)
     if not counts.estimated:
-        add("unknown_share", lambda x: x[..., -1].sum(axis=-1), of_all)
+        add("unknown_share", lambda x: x[..., -1].sum(axis=-1), _of_all)
 
 
 def _add_judge(log: Log, confusion: np.ndarray) -> None:

@@ -52,7 +52,7 @@ def counted(experiment: Experiment, kept, label, group) -> Counts:
     return Counts(*map(np.asarray, generated.drops(kept, label, group, *shape)))
 
 
-def count(state: LoopState, experiment: Experiment) -> list[Counts]:
+def count(experiment: Experiment, state: LoopState) -> list[Counts]:
     """Return the counts of a generation as the pixels tell them, one a seed."""
     columns = to_host(state.samples), to_host(state.selection)
     return [
@@ -62,28 +62,30 @@ def count(state: LoopState, experiment: Experiment) -> list[Counts]:
 
 
 class Judging:
-    """The judge of an experiment, compiled."""
+    """The judge of one run, compiled, and its errors, which are worked out once."""
 
     def __init__(self, experiment: Experiment):
         self.experiment = experiment
         self.shape = experiment.num_classes, experiment.num_groups
-        self.name = over_seeds(experiment, judging.named_subgroup)
-
-    def named(self, inputs) -> list[np.ndarray]:
-        """Return the subgroups that it names. inputs: seeded (variables, Samples)."""
-        return to_host(self.name(nothing(inputs), inputs, self.experiment.constants))
+        self._name_generated = over_seeds(experiment, judging.name_generated)
+        self._name_test = over_seeds(experiment, judging.name_test)
+        self._confusions: list[np.ndarray] = []  # one a seed, as soon as there is a judge
 
     def confusions(self, state: LoopState) -> list[np.ndarray]:
         """Return the confusion matrices on the test images, int [L G G] a seed."""
-        test = self.experiment.constants.test.to_samples()
-        named = self.named(select(state.judge, lambda judge: (judge.best, test)))
-        label, group = np.asarray(test.label), np.asarray(test.group)
-        return [np.asarray(mixture.confusion(one, label, group, *self.shape)) for one in named]
+        if not self._confusions:
+            variables, constants = _variables(state), self.experiment.constants
+            named = to_host(self._name_test(nothing(variables), variables, constants))
+            label, group = np.asarray(constants.test.label), np.asarray(constants.test.group)
+            self._confusions = [
+                np.asarray(mixture.confusion(one, label, group, *self.shape)) for one in named
+            ]
+        return self._confusions
 
     def count(self, state: LoopState) -> list[Counts]:
         """Return the estimated counts of a generation, one a seed."""
-        variables = select(state.judge, lambda judge: judge.best)
-        named = self.named(join(variables, state.samples))
+        inputs = join(_variables(state), state.samples)
+        named = to_host(self._name_generated(nothing(inputs), inputs, self.experiment.constants))
         columns = self.confusions(state), named, to_host(state.samples), to_host(state.selection)
         estimates = []
         for seed, confusion, group, samples, selection in zip(
@@ -94,6 +96,10 @@ class Judging:
             drops = generated.drops(selection.kept, samples.label, group, *self.shape)
             estimates.append(_estimated(key, confusion, drops))
         return estimates
+
+
+def _variables(state: LoopState):
+    return select(state.judge, lambda judge: judge.best)
 
 
 def _estimated(key: jax.Array, confusion: np.ndarray, named: generated.Drops) -> Counts:

@@ -8,7 +8,7 @@ It is trained as every classifier is; what it learns is the cell of an image, cl
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloop import devices, keys
+from jaxloop import keys
 from jaxloop.classifiers import training
 from jaxloop.data import batches
 from jaxloop.data.source import InMemory
@@ -16,7 +16,7 @@ from jaxloop.devices import join, select
 from jaxloop.loop.experiment import Constants, Experiment, Stage, nothing, over_seeds
 from jaxloop.loop.state import LoopState
 from jaxloop.metrics.counts import cells
-from jaxloop.types import Array
+from jaxloop.types import Array, Samples
 
 
 def judge_stage(experiment: Experiment) -> Stage:
@@ -24,11 +24,8 @@ def judge_stage(experiment: Experiment) -> Stage:
     config, constants = experiment.spec.classifier, experiment.constants
 
     def steps(state: LoopState) -> int:
-        if state.cursor.step:
-            stopped = devices.to_host(select(state.judge, lambda judge: judge.stopped))
-            if all(stopped):
-                return state.cursor.step
-        return batches.num_batches(experiment.num_real, config.batch_size) * config.epochs
+        total = batches.num_batches(experiment.num_real, config.batch_size) * config.epochs
+        return training.steps_in_all(state.judge, state.cursor.step, total)
 
     def run(state: LoopState, seeds, first: int, count: int, votes=None) -> LoopState:
         judge = state.judge
@@ -62,9 +59,18 @@ def train_judge(
     return training.train(_trainer(experiment), by_epoch, state, data, first, count)
 
 
-def named_subgroup(experiment: Experiment, state, inputs, constants: Constants) -> Array:
+def name_generated(experiment: Experiment, state, inputs, constants: Constants) -> Array:
     """Return which subgroup of its class the judge sees in each image: int32 [n]."""
     variables, samples = inputs
+    return _named(experiment, variables, samples, constants)
+
+
+def name_test(experiment: Experiment, state, variables, constants: Constants) -> Array:
+    """Return the same of the test images."""
+    return _named(experiment, variables, constants.test.to_samples(), constants)
+
+
+def _named(experiment: Experiment, variables, samples: Samples, constants: Constants) -> Array:
     shape, train = (experiment.num_classes, experiment.num_groups), constants.train
     exists = cells(train.label, train.group, *shape, jnp.ones(train.label.shape, bool)) > 0
     logits = training.logits(_trainer(experiment), variables, samples.image)

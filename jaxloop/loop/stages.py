@@ -150,12 +150,9 @@ def classifier_stage(experiment: Experiment, name: str) -> Stage:
     config, constants = experiment.spec.classifier, experiment.constants
 
     def steps(state: LoopState) -> int:
-        if state.cursor.step:
-            stopped = devices.to_host(select(state.classifiers[name], lambda c: c.stopped))
-            if all(stopped):
-                return state.cursor.step
         per_epoch = _steps_per_epoch(experiment, state, "classifier", config.batch_size)
-        return max(1, per_epoch * config.epochs)
+        total = max(1, per_epoch * config.epochs)
+        return training.steps_in_all(state.classifiers[name], state.cursor.step, total)
 
     def run(state: LoopState, seeds, first: int, count: int, votes=None) -> LoopState:
         generation, classifier = np.int32(state.cursor.generation), state.classifiers[name]

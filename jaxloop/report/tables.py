@@ -58,14 +58,14 @@ def adequacy_table(run: Run) -> pd.DataFrame | None:
     judge, u = Name("judge", "subgroup_accuracy"), "imbalance u of subgroups"
     columns = []
     if shares.is_estimated(run):
-        real = run.table(judge).rename(columns={0: 1})  # told once, of the real test images
-        columns, u = [(f"{_head(judge)} by the judge", real, "about 1")], f"{u}, estimated"
-    columns += [(u, shares.imbalances(run).table, "0")]
-    columns += [(_head(name), run.table(name), ideal) for name, ideal in ideals if run.has(name)]
+        accuracy = run.table(judge).get(0)  # told once, of the real test images
+        columns, u = [(f"{_head(judge)} by the judge", accuracy, "about 1")], f"{u}, estimated"
+    columns += [(u, shares.imbalances(run).table.get(1), "0")]
+    columns += [(_head(n), run.table(n).get(1), ideal) for n, ideal in ideals if run.has(n)]
     rows = [
-        [title, statistics.estimate(values[1].tolist()), ideal]
+        [title, statistics.estimate(values.tolist()), ideal]
         for title, values, ideal in columns
-        if 1 in values
+        if values is not None
     ]
     caption = f"The kept images of generation 1: {_seeds(run)}"
     return frames.for_people(caption, ["measure", "value", "ideal"], rows) if rows else None

@@ -104,6 +104,17 @@ def test_shares_that_are_known_come_back(experiment, played):
     assert counts.total.sum() == pytest.approx(len(label), rel=1e-5)
 
 
+def test_seeds_together_have_judges_too():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(data.SOURCES, "hidden", hidden)
+        changes = {**CHANGES, "seeds": (0, 1), "loop.generations": 0, "measure.judge": "lenet"}
+        spec = tiny(**changes, **{"devices.seeds": "together"})
+        together = build.build(spec, devices=ONE_DEVICE)[0]
+    log = play(together)[1]
+    own = [r for r in log if r["subject"] == "judge" and "class" not in r]
+    assert [r["seed"] for r in own] == [0, 1] and min(r["value"] for r in own) > 0.9
+
+
 def test_refusals():
     with pytest.raises(InputError, match=r"config.measure.judge='resnet' .* lenet"):
         tiny(**{"measure.judge": "resnet"})

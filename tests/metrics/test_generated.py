@@ -1,4 +1,4 @@
-"""Measures of a generated set against loops by hand; shares and rates to 1e-6.
+"""Measures of a generated set against loops by hand.
 
 Diversity to 1e-4 of itself: in float32 the Gram matrix rounds by some 1e-7 of the squared norms.
 """
@@ -134,10 +134,6 @@ def test_diversity_refusals():
         G.class_distance(image, label, 3, per_class=1)
     with pytest.raises(ValueError, match=r"^real_distance must be \[3\]"):
         G.within_class_diversity(image, label, np.ones(2, np.float32), 3)
-
-
-def close(got, want):
-    np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
 
 
 # What the filter dropped.
