@@ -4,15 +4,20 @@ share."""
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
 # Several fake devices, so that sharding is exercised; set before JAX starts.
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
-# What one test compiled the next need not; a folder for each worker, so that none reads what
-# another is writing.
-RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "alone")
-CACHE = Path(tempfile.gettempdir()) / f"jaxloop-tests-{RUN}-{os.getpid()}"
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
+# Long runs need XLA's full optimisation. At level 1, without the emitters of fusions, the programs
+# of these tests compile in a third of the time; `XLA_FLAGS= pytest` tests what users run, and
+# launch/test.sh does so with the slow ones.
+QUICK_TO_COMPILE = "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", QUICK_TO_COMPILE)
+# What one test compiled the next need not, in whichever worker: workers inherit the folder. With a
+# size, JAX locks it.
+OWN_CACHE = "" if "JAX_COMPILATION_CACHE_DIR" in os.environ else tempfile.mkdtemp()
+if OWN_CACHE:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = OWN_CACHE
+os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(10**10)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 import jax
@@ -30,7 +35,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_sessionfinish():
-    shutil.rmtree(CACHE, ignore_errors=True)
+    if OWN_CACHE:
+        shutil.rmtree(OWN_CACHE, ignore_errors=True)
 
 
 def tiny(**changes) -> Spec:
