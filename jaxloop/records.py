@@ -8,7 +8,8 @@ of `REASONS`. A value that exists under a reservation carries one of `CAVEATS`. 
 codes belong to the report.
 
 `interval` is a 95 % interval within the seed: of a classifier's measure the basic bootstrap's over
-test images, of a drop rate Wilson's over the images of that generation. `features` tells what a
+test images, of a drop rate Wilson's over the images of that generation, of a judge's estimate that
+of its chance (metrics/mixture.py). `features` tells what a
 distance was measured on: generated and real images (n, n_real), features of each (d), how images
 were resized for the network, and the hash of its weights (null where it was trained in the run).
 """
@@ -32,6 +33,7 @@ REASONS = {
     "zero_accuracy": "accuracy is 0 in a subgroup, and the ratio of eq. (3) does not exist",
     "one_group": "there is a single subgroup, and no pair of them",
     "no_images": "there is no image of it",
+    "judge_unable": "the judge of subgroups cannot tell the subgroups of a class apart",
     "group_unknown": "pixels do not tell the subgroup of a generated image",
     "too_few_images": "there are too few images",
     "real_copies": "most held-out real images have an exact copy among the training images",

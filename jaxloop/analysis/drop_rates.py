@@ -6,10 +6,11 @@ not.
 
 One number a seed: the drop rate averaged over the generations, each of which weighs the same. A
 subgroup's rate is compared with the rate over all images, seed by seed and over the generations in
-which both have a value; so is a class's, unless it is fixed. A subgroup within a class has few
-images: its rates are shown and not tested. Intervals are over seeds; what each generation and seed
-owes to the number of its images is in the records, as a Wilson interval. That one is slightly
-conservative: it takes images as dropped independently, and r and rounding fix the number dropped.
+which both have a value; so is a class's, unless it is fixed. Shown and not tested are a judge's
+estimates and the rates of a subgroup within a class, which has few images. Intervals are over
+seeds; what each generation and seed owes to the number of its images is in the records, as a Wilson
+interval. That one is slightly conservative: it takes images as dropped independently, and r and
+rounding fix the number dropped.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from jaxloop import statistics
-from jaxloop.analysis import contrasts, frames, measures, results
+from jaxloop.analysis import contrasts, frames, measures, results, shares
 from jaxloop.analysis.measures import Name
 from jaxloop.analysis.run_folder import Run
 from jaxloop.statistics import Decision, Difference, Estimate
@@ -53,8 +54,12 @@ def asked(run: Run) -> float | None:
 
 
 def by_group(run: Run) -> list[Rate]:
-    """Return that of each subgroup, and of the k-th rarest of all classes together; one family."""
-    return _rates(run, _groups(run))
+    """Return that of each subgroup, and of the k-th rarest of all classes together; one family.
+
+    A judge's estimates are not tested: it errs more on the hard images that filters drop, and that
+    looks like a drop of rare subgroups.
+    """
+    return _rates(run, _groups(run), tested=not shares.is_estimated(run))
 
 
 def by_class(run: Run) -> list[Rate]:
@@ -152,11 +157,12 @@ def within_seed_table(run: Run) -> pd.DataFrame | None:
             what = "all images" if name == ALL else group_name(run, name)
             rows.append([what, *(None if cell[0] != cell[0] else tuple(cell) for cell in cells)])
     caption = (
-        f"Drop rate within each seed, generation {last}: value and its 95% Wilson interval over "
-        "the images of that seed. It tells what one generation's rate owes to the number of its "
-        "images, not what another seed would give. It is slightly too wide, since the number "
-        "dropped in all is fixed"
+        f"Drop rate within each seed, generation {last}: value and its 95% interval over the "
+        "images of that seed. It tells what one generation's rate owes to the number of its "
+        "images, not what another seed would give"
     )
+    if not shares.is_estimated(run):
+        caption += ". It is Wilson's, slightly too wide, since the number dropped in all is fixed"
     columns = ["subgroup", *(f"seed {seed}" for seed in run.seeds)]
     return frames.for_people(caption, columns, rows) if rows else None
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from jaxloop.analysis import contrasts, measures, results
+from jaxloop.analysis import contrasts, measures, results, shares
 from jaxloop.analysis.answer import listed_words
 from jaxloop.analysis.contrasts import COMPARED, IMBALANCE, LEVEL, MEAN, SLOPE, Comparison
 from jaxloop.analysis.measures import Bias, Name
@@ -127,11 +127,14 @@ def _measured(run: Run) -> Iterator[tuple[str, str, Bias]]:
             # The worst rank is among the biases.
             if n.subject == subject and ((n.rank or 0) > 1 or n.metric == "group_accuracy"):
                 yield FURTHER, subject, _plain(run, n)
-    of_groups = [n for n in in_order if n[:2] == (GENERATOR, "subgroup_share")]
+    # A judge errs more on what a filter drops than on a random choice: its shares are not compared.
+    known = not shares.is_estimated(run)
+    of_groups = [n for n in in_order if known and n[:2] == (GENERATOR, "subgroup_share")]
     others = [Name(GENERATOR, metric) for metric in measures.GENERATOR]
     others += [n for n in recorded if n.subject == GENERATOR and measures.is_distance(n.metric)]
     yield from ((GENERATED, GENERATOR, _plain(run, n)) for n in of_groups)
-    yield GENERATED, GENERATOR, IMBALANCE
+    if known:
+        yield GENERATED, GENERATOR, IMBALANCE
     yield from ((GENERATED, GENERATOR, _plain(run, n)) for n in others)
 
 

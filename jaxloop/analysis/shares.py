@@ -48,7 +48,7 @@ def imbalances(run: Run) -> Series:
     u = np.where(known > 0, np.nansum(distance, 0) / np.maximum(known, 1), np.nan)
     remark = "u compares subgroup shares with real ones"
     if is_estimated(run):
-        remark += ", estimated by the judge of subgroups"
+        remark += ", estimated by the judge of subgroups, whose noise adds to it"
     if (shares.sum(1) < 1 - 1e-4).any():
         remark += ", over the images whose subgroup is known"
     if blind := int(((known > 0) & (known < len(classes))).sum()):

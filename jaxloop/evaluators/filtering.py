@@ -10,6 +10,7 @@ With a judge of subgroups these are estimates, and generation 0 tells how accura
 
 from collections.abc import Callable, Iterator
 
+import jax
 import numpy as np
 
 from jaxloop import filters, statistics
@@ -55,12 +56,13 @@ def _add(
     """Add what the filter did with one generation; of a generator that diverged nothing exists."""
     reason = "generator_diverged" if diverged else None
     if diverged:
-        counts = Counts(*map(np.zeros_like, counts[:2]))
+        counts = jax.tree.map(np.zeros_like, counts)
     known = experiment.image_group or experiment.judge
     lacking = reason or ("no_images" if known else "group_unknown")
     _add_rates(log, experiment, counts, order, lacking, _caveat(experiment, selection))
     _add_shares(log, "generator", counts, order, lacking)
-    deleted = (counts.dropped.sum(axis=1) == counts.total.sum(axis=1)).sum()
+    total, dropped = counts.exact
+    deleted = (dropped.sum(axis=1) == total.sum(axis=1)).sum()
     log.add("filter", "deleted_classes", np.nan if diverged else deleted, reason)
     if experiment.filter.needs(filters.PEOPLE):
         _add_votes(log, selection, reason)
@@ -99,19 +101,20 @@ def _add_rates(log: Log, experiment: Experiment, counts: Counts, order, reason, 
 
     Intervals are Wilson's, of a share of this generation's images; a little wide, since how many
     are dropped is fixed. Over all, and of a class that is ranked by itself, the rate is set and no
-    estimate, and has none.
+    estimate, and has none. Those of a judge's estimates are `Counts.interval`.
     """
     for where, select in _places(order):
-        total, dropped = select(counts.total), select(counts.dropped)
+        estimated = counts.estimated and {"group", "rarity"} & set(where)
+        total, dropped = map(select, counts[:2] if estimated else counts.exact)
         chosen = where and (experiment.filter.ranking == "all" or set(where) != {"class"})
-        interval, estimated = None, counts.estimated and {"group", "rarity"} & set(where)
+        interval = None
         if estimated:
             interval = counts.interval(lambda t, d, s=select: _ratio(s(d), s(t)))
         elif total and chosen and experiment.filter.drops:
             interval = statistics.wilson(int(dropped), int(total))
         log.add(
-            "filter", "drop_rate", _ratio(dropped, total), reason, interval=interval,
-            caveat=caveat or ("estimated" if estimated else None), **where,
+            "filter", "drop_rate", np.clip(_ratio(dropped, total), 0, 1), _reason(total, reason),
+            interval=interval, caveat="estimated" if estimated else caveat, **where,
         )  # fmt: skip
 
 
@@ -127,7 +130,8 @@ def _add_shares(log: Log, subject: str, counts: Counts, order, reason: str) -> N
             value = np.nan
         caveat = "estimated" if counts.estimated else None
         interval = counts.interval(share)
-        log.add(subject, metric, value, reason, interval=interval, caveat=caveat, **where)
+        value, why = np.clip(value, 0, 1), _reason(whole(counts.total), reason)
+        log.add(subject, metric, value, why, interval=interval, caveat=caveat, **where)
 
     for where, select in _places(order):
         if {"group", "rarity"} & set(where):
@@ -148,9 +152,15 @@ def _add_judge(log: Log, confusion: np.ndarray) -> None:
         log.add("judge", "subgroup_accuracy", value, "empty_cell", interval=interval, **where)
 
 
+def _reason(whole, reason: str | None) -> str | None:
+    """Return why a share of `whole` images is NaN, if it is."""
+    return "judge_unable" if np.isnan(whole) else reason
+
+
 def _ratio(part, whole) -> np.ndarray:
-    """Return part / whole, NaN where there is nothing."""
-    return np.divide(part, whole, where=np.asarray(whole) > 0, out=np.full(np.shape(whole), np.nan))
+    """Return part / whole, NaN where there is nothing: fewer than half an image is an estimate."""
+    whole = np.asarray(whole, np.float64)
+    return np.divide(part, whole, where=whole >= 0.5, out=np.full(whole.shape, np.nan))
 
 
 def _add_votes(log: Log, selection: Selection, reason: str | None) -> None:

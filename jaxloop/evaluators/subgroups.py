@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+import scipy.stats
 
 from jaxloop import keys
 from jaxloop.devices import join, select, to_host
@@ -22,34 +23,52 @@ RESAMPLES = 400
 class Counts(NamedTuple):
     """Images of one seed by class and subgroup, the last column of unknown subgroup.
 
-    total: of all generated images, [L G+1], int or (estimated) float.  dropped: of those dropped.
+    total: of all generated images, [L G+1], int or (estimated) float, which may be below 0, and NaN
+    where the judge cannot tell.  dropped: of those dropped.
     resampled: [R 2 L G+1], (total, dropped) of resamples; None where nothing is estimated.
+    named: (total, dropped), int, as the judge names them: sums over subgroups are exact.
     """
 
     total: np.ndarray
     dropped: np.ndarray
     resampled: np.ndarray | None = None
+    named: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def estimated(self) -> bool:
         return self.resampled is not None
 
+    @property
+    def exact(self) -> tuple[np.ndarray, np.ndarray]:
+        """(total, dropped) whose sums over the subgroups of a class are counts, estimated or
+        not."""
+        return self.named or (self.total, self.dropped)
+
     def interval(self, function: Callable[[np.ndarray, np.ndarray], np.ndarray]):
-        """Return the 95 % interval of function(total, dropped), or None where nothing is
+        """Return the 95 % interval of function(total, dropped), in [0, 1], or None where nothing is
         estimated.
 
+        Its value +- 1.96 standard errors, told by the middle 68 % of resamples, for an inverse has
+        long tails.
         function: of [... L G+1] twice -> [...].
         """
         if self.resampled is None:
             return None
         values = function(self.resampled[:, 0], self.resampled[:, 1])
-        return np.nanquantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+        value = function(self.total, self.dropped)
+        if not np.isfinite(value) or np.isnan(values).mean() > 1 - CONFIDENCE:
+            return None
+        error = np.diff(np.nanquantile(values, scipy.stats.norm.cdf([-1, 1])))[0] / 2
+        half = scipy.stats.norm.ppf((1 + CONFIDENCE) / 2) * error
+        value = np.clip(value, 0, 1)
+        return np.clip([value - half, value + half], 0, 1)
 
 
 def counted(experiment: Experiment, kept, label, group) -> Counts:
     """Count images whose subgroups are known, or not: bool [n], int [n], int [n]."""
     shape = experiment.num_classes, experiment.num_groups
-    return Counts(*map(np.asarray, generated.drops(kept, label, group, *shape)))
+    total, dropped = generated.drops(kept, label, group, *shape)
+    return Counts(np.asarray(total), np.asarray(dropped))
 
 
 def count(experiment: Experiment, state: LoopState) -> list[Counts]:
@@ -114,7 +133,7 @@ def _estimated(key: jax.Array, confusion: np.ndarray, named: generated.Drops) ->
         pair = np.stack([kept + dropped, dropped], axis=-3)
         return np.pad(pair, [(0, 0)] * (pair.ndim - 1) + [(0, 1)])
 
-    shares = np.stack([np.asarray(mixture.shares(confusion, one)) for one in by_choice])
     resampled = mixture.resampled(key, confusion, by_choice, RESAMPLES)
-    total, dropped = counts(shares)
-    return Counts(total, dropped, counts(np.asarray(resampled)))
+    total, dropped = counts(mixture.shares(confusion, by_choice))
+    exact = np.asarray(named.generated), np.asarray(named.dropped)
+    return Counts(total, dropped, counts(resampled), exact)

@@ -42,9 +42,10 @@ def judge_stage(experiment: Experiment) -> Stage:
 def start_judge(
     experiment: Experiment, state, seed: Array, constants: Constants, generation: Array
 ) -> training.State:
-    """Return a newly initialised judge."""
+    """Return a newly initialised judge, or one that starts from the weights of that classifier."""
     key = keys.stage_key(keys.root_key(seed), "judge/init", generation)
-    return training.init(_trainer(experiment), key, None)
+    weights = constants.weights.get(experiment.spec.measure.judge)
+    return training.init(_trainer(experiment), key, weights)
 
 
 def train_judge(

@@ -2,13 +2,15 @@
 
 Among images of a class whose subgroups have the shares s, the judge names subgroup h in a share
 q_h = sum_g s_g C_gh. C_gh, how often it names h in an image of g, is known from real test images.
-Given C, s is estimated by maximum likelihood, by EM (Vardi & Lee 1993, "From image deblurring to
-optimal investments"): unlike q C^-1 it lies in [0, 1] and sums to 1.
+So s = q C^-1 (Rogan & Gladen 1978; Buonaccorsi 2010, *Measurement Error*, chapter 2). Chance can
+take it below 0 or above 1; kept so, sums over classes have no bias, which estimates forced into
+[0, 1] have. Who shows one value clips it.
 
-The interval is of both sources of chance: what the judge says of a finite number of generated
-images, and of a finite number of test images. Both are Dirichlet, with one more image spread over
-the subgroups, so that an error that was never seen is not impossible. It supposes that the judge
-errs on generated images as it does on real ones of the same subgroup.
+Resamples tell the standard error: of what the judge says of a finite number of generated images,
+and of a finite number of test images. Both are Dirichlet, with one more image spread over the
+subgroups, so that an error that was never seen is not impossible. All of it supposes that the judge
+errs on these images as it does on real ones of the same subgroup; so it does not hold where images
+were chosen by what makes a judge err.
 """
 
 from functools import partial
@@ -20,7 +22,7 @@ import numpy as np
 from jaxloop.metrics.counts import cells
 from jaxloop.types import Array
 
-STEPS = 200  # of EM
+SMALLEST = 0.1  # singular value of C
 TINY = 1e-9
 
 
@@ -35,43 +37,36 @@ def confusion(named: Array, label: Array, group: Array, num_classes: int, num_gr
     return counts.reshape(num_classes, num_groups, num_groups)
 
 
-@jax.jit
-def shares(confusion: Array, named: Array) -> Array:
-    """Return the share of each subgroup in its class: float32 [L G].
+def shares(confusion: np.ndarray, named: np.ndarray) -> np.ndarray:
+    """Return the share of each subgroup in its class, unclipped: float64 [... L G].
 
-    confusion: [L G G] as above, or probabilities.  named: [L G], images that the judge names so.
-    A subgroup without test images has the share 0. NaN where a class has no images, or no test
-    images.
+    confusion: [... L G G] as above, or probabilities.  named: [... L G], images that the judge
+    names so. A subgroup without test images has the share 0. NaN where a class has no images or no
+    test images, and where the judge cannot tell its subgroups apart: the smallest singular value of
+    C is below 0.1, and chance in q would be blown up more than ten times.
     """
-    confusion, named = jnp.float32(confusion), jnp.float32(named)
-    total = confusion.sum(axis=2)
-    exists = jnp.float32(total > 0)
-    rates = confusion / jnp.maximum(total, TINY)[:, :, None]
-    start = exists / jnp.maximum(exists.sum(axis=1, keepdims=True), 1)
-
-    def step(_, share: Array) -> Array:
-        expected = jnp.einsum("lg,lgh->lh", share, rates)
-        ratio = jnp.where(expected > 0, named / jnp.maximum(expected, TINY), 0)
-        share = share * jnp.einsum("lgh,lh->lg", rates, ratio)
-        return share / jnp.maximum(share.sum(axis=1, keepdims=True), TINY)
-
-    share = jax.lax.fori_loop(0, STEPS, step, start)
-    known = (total > 0).any(axis=1) & (named.sum(axis=1) > 0)
-    return jnp.where(known[:, None], share, jnp.nan)
+    total = confusion.sum(axis=-1, keepdims=True)
+    lacking = np.eye(confusion.shape[-1]) * (total == 0)
+    rates = confusion / np.maximum(total, TINY) + lacking
+    known = (total > 0).any(axis=(-2, -1)) & (named.sum(axis=-1) > 0)
+    known &= np.linalg.svd(rates, compute_uv=False)[..., -1] >= SMALLEST
+    rates = np.where(known[..., None, None], rates, np.eye(confusion.shape[-1]))
+    q = named / np.maximum(named.sum(axis=-1, keepdims=True), TINY)
+    share = np.linalg.solve(np.swapaxes(rates, -1, -2), q[..., None])[..., 0]
+    return np.where(known[..., None], share, np.nan)
 
 
-def resampled(key: Array, confusion, named, resamples: int) -> Array:
-    """Return `shares` of resamples of test images and of generated ones: float32 [R K L G].
+def resampled(key: jax.Array, confusion, named, resamples: int) -> np.ndarray:
+    """Return `shares` of resamples of test images and of generated ones: float64 [R K L G].
 
-    named: [K L G], counts of K sets of images, which share the test images of a resample.
+    named: [K L G], counts of K sets of images, which share the test images of a resample. NaN also
+    in resamples in which the judge could not tell.
     """
-    # NumPy's gamma: JAX's takes ten seconds to compile.
     draw = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-    confusion, named = np.asarray(confusion), np.asarray(named)
     exists = confusion.sum(axis=2) > 0
     rows = _drawn(draw, confusion, exists[:, :, None] & exists[:, None], resamples)
     images = _drawn(draw, named, exists & (named.sum(axis=-1, keepdims=True) > 0), resamples)
-    return jax.vmap(jax.vmap(shares, in_axes=(None, 0)))(rows, images)
+    return shares(rows[:, None], images)
 
 
 def _drawn(draw: np.random.Generator, counts, possible, resamples: int) -> np.ndarray:

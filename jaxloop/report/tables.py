@@ -56,11 +56,12 @@ def adequacy_table(run: Run) -> pd.DataFrame | None:
     )
     ideals = [(unknown, "0"), *((n, "about 1") for n in (agreement, *in_features, nearest))]
     judge, u = Name("judge", "subgroup_accuracy"), "imbalance u of subgroups"
-    columns = []
+    columns, least = [], "0"
     if shares.is_estimated(run):
         accuracy = run.table(judge).get(0)  # told once, of the real test images
-        columns, u = [(f"{_head(judge)} by the judge", accuracy, "about 1")], f"{u}, estimated"
-    columns += [(u, shares.imbalances(run).table.get(1), "0")]
+        columns = [(f"{_head(judge)} by the judge, of real test images", accuracy, "about 1")]
+        u, least = f"{u}, estimated", "near 0; the judge's noise adds to it"
+    columns += [(u, shares.imbalances(run).table.get(1), least)]
     columns += [(_head(n), run.table(n).get(1), ideal) for n, ideal in ideals if run.has(n)]
     rows = [
         [title, statistics.estimate(values.tolist()), ideal]

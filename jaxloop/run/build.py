@@ -64,7 +64,7 @@ def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
         trainers={name: _trainer(name, *parts, weights.get(name)) for name in spec.classifiers},
         filter=chosen,
         clip=scorer.apply if scorer else None,
-        judge=_judge(spec, seeds, dataset, num_classes * len(dataset.group_names), num_real),
+        judge=_judge(spec, seeds, dataset, num_real, weights),
         filter_classifier=classifier,
         reference="lenet" if "lenet" in spec.classifiers else spec.classifiers[0],
         networks=networks,
@@ -138,7 +138,7 @@ def _trainer(
 
 
 def _judge(
-    spec: Spec, seeds: Seeds, dataset: Dataset, num_cells: int, num_real: int
+    spec: Spec, seeds: Seeds, dataset: Dataset, num_real: int, weights
 ) -> training.Trainer | None:
     """Return the judge of subgroups, or None. Raises InputError where there is nothing to judge, or
     where its errors cannot be measured."""
@@ -146,17 +146,20 @@ def _judge(
     if not name:
         return None
     real, tested = (set(zip(x.label.tolist(), x.group.tolist(), strict=True)) for x in dataset[:2])
-    lacking = "".join(dataset.class_names[label] for label, _ in sorted(real - tested)[:1])
+    first = sorted(real ^ tested)[:1]
+    one_sided = "".join(dataset.class_names[label] for label, _ in first)
+    side = "test" if set(first) <= real else "training"
     known = [
         (dataset.image_group, "pixels tell the subgroup"),
         (len(dataset.group_names) == 1, "there is one subgroup"),
-        (any(group < 0 for _, group in real), "a training image has no subgroup"),
-        (lacking, f"no test image of a subgroup of class {lacking}, to measure its errors on"),
+        (any(group < 0 for _, group in real | tested), "an image has no subgroup"),
+        (first, f"class {one_sided} has a subgroup without {side} images"),
     ]
     if reasons := [reason for holds, reason in known if holds]:
         words = f"empty for the data set {spec.data.name}: {reasons[0]}"
         raise InputError("config.measure.judge", name, words)
-    return _trainer(name, spec, seeds, num_cells, num_real, None)
+    num_cells = len(dataset.class_names) * len(dataset.group_names)
+    return _trainer(name, spec, seeds, num_cells, num_real, weights.get(name))
 
 
 def _networks(measure: Measure) -> dict[str, Network]:

@@ -208,9 +208,8 @@ def _fork(state: LoopState, ended: LoopState, written: list[dict], control: Arm)
     Before the filtered arm's own next checkpoint: wherever a kill comes, an arm past generation 0
     has left it; one that is killed in between leaves it anew.
     """
-    shared = {
-        name: getattr(state, name) for name in ("cursor", "classifiers", "reference", "predictions")
-    }
+    names = ("cursor", "classifiers", "judge", "reference", "predictions")
+    shared = {name: getattr(state, name) for name in names}
     fresh = on_devices(
         advance.initial(control.experiment, control.stages), control.experiment.seeds
     )

@@ -1,5 +1,6 @@
 """The judge of subgroups: real digits whose colours the loop is not told."""
 
+import contextlib
 import dataclasses
 
 import jax
@@ -10,8 +11,9 @@ from jaxloop import config, data
 from jaxloop.data import colorize, digits
 from jaxloop.errors import InputError
 from jaxloop.evaluators import subgroups
-from jaxloop.loop.state import Selection
-from jaxloop.run import build
+from jaxloop.loop import advance, stages
+from jaxloop.loop.state import Selection, on_host
+from jaxloop.run import build, driver
 from jaxloop.types import UNKNOWN_GROUP, Samples
 from tests.conftest import tiny
 from tests.playing import play, same, same_state
@@ -104,6 +106,18 @@ def test_shares_that_are_known_come_back(experiment, played):
     assert counts.total.sum() == pytest.approx(len(label), rel=1e-5)
 
 
+def test_the_control_arm_has_the_same_judge(tmp_path, experiment):
+    state = play(experiment, calls=3, evaluate=[])[0]  # generation 0
+    ended = state._replace(cursor=state.cursor._replace(generation=0))
+    chance = build.control(experiment, {})[0]
+    arm = driver.Arm(tmp_path, chance, stages.build(chance), [])
+    (tmp_path / "predictions").mkdir()
+    driver._fork(state, ended, [], arm)
+    with contextlib.closing(driver._checkpoints(arm)) as checkpoints:
+        forked = checkpoints.latest(advance.initial(chance, arm.stages))
+    same(forked.judge, on_host(state).judge)
+
+
 def test_seeds_together_have_judges_too():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(data.SOURCES, "hidden", hidden)
@@ -124,7 +138,12 @@ def test_refusals():
 
 @pytest.mark.parametrize(
     ("split", "group", "why"),
-    [("test", 0, "no test image of a subgroup of class 7,"), ("train", -1, "has no subgroup")],
+    [
+        ("test", 0, "class 7 has a subgroup without test images"),
+        ("train", 0, "class 7 has a subgroup without training images"),
+        ("train", -1, "has no subgroup"),
+        ("test", -1, "has no subgroup"),
+    ],
 )
 def test_a_judge_whose_errors_cannot_be_measured_is_refused(monkeypatch, split, group, why):
     def lacking(c):

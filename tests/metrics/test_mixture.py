@@ -1,10 +1,8 @@
-"""Shares of subgroups from a fallible judge: laws, SciPy's maximum, and the interval's coverage by
-simulation."""
+"""Shares of subgroups from a fallible judge: laws, and the interval's coverage by simulation."""
 
 import jax
 import numpy as np
 import pytest
-from scipy import optimize
 
 from jaxloop.metrics import mixture
 
@@ -45,24 +43,17 @@ def test_a_judge_without_error_is_believed():
     np.testing.assert_allclose(got, named / named.sum(1, keepdims=True), atol=1e-6)
 
 
-def test_shares_are_the_maximum_of_the_likelihood():
-    draw = np.random.default_rng(2)
-    rates, counts = confusions(draw, 0.7, 60)
-    named = named_by_judge(draw, rates, [0.7, 0.15, 0.1, 0.05, 0], 500)
-    got = np.asarray(mixture.shares(counts, named), np.float64)
-    np.testing.assert_allclose(got.sum(axis=1), 1, atol=1e-5)
-    for one_class in range(CLASSES):
-        known = counts[one_class] / 60
+def test_exact_rates_give_the_shares_back():
+    rates, _ = confusions(np.random.default_rng(2), 0.7, 60)
+    truth = np.broadcast_to([0.7, 0.15, 0.1, 0.05, 0], (CLASSES, GROUPS))
+    named = np.einsum("lg,lgh->lh", truth, rates)
+    np.testing.assert_allclose(mixture.shares(rates, 500 * named), truth, atol=1e-12)
 
-        def loss(share, known=known, one_class=one_class):
-            return -named[one_class] @ np.log(share @ known + 1e-12) / 500
 
-        best = optimize.minimize(
-            loss, np.full(GROUPS, 1 / GROUPS), bounds=[(0, 1)] * GROUPS,
-            constraints={"type": "eq", "fun": lambda share: share.sum() - 1},
-        )  # fmt: skip
-        # SLSQP stops at 1e-6 of the loss, EM after a fixed number of steps.
-        assert loss(got[one_class]) <= best.fun + 1e-4
+def test_a_judge_that_cannot_tell_gives_no_shares():
+    blind = np.array([[[5, 5], [5, 5]], [[9, 1], [2, 8]], [[6, 4], [5, 5]]])
+    got = mixture.shares(blind, np.array([[10, 10], [10, 10], [3, 4]]))
+    assert np.isnan(got[[0, 2]]).all() and np.isfinite(got[1]).all()
 
 
 def test_subgroups_that_a_class_lacks_have_no_share_and_empty_classes_none():
@@ -77,22 +68,31 @@ def test_subgroups_that_a_class_lacks_have_no_share_and_empty_classes_none():
 
 
 @pytest.mark.parametrize("truth", [[0.2] * 5, [0.8, 0.1, 0.05, 0.05, 0.0]])
-@pytest.mark.parametrize(("accuracy", "images"), [(0.6, 100), (0.8, 20), (0.95, 100)])
+@pytest.mark.parametrize(("accuracy", "images"), [(0.6, 100), (0.8, 20), (0.8, 100), (0.95, 100)])
 def test_intervals_cover_and_the_bias_of_the_judge_is_taken_out(truth, accuracy, images):
-    """300 classes of 700 images each. What is asked: 0.92 to 0.98 on average over subgroups, less
-    0.01 for the finite simulation (standard error 0.006 at 1,500 cells); of each subgroup 0.87,
-    which a weak judge meets at the commonest one, where others are never below 0."""
-    draw, covered, errors, raw = np.random.default_rng(3), [], [], []
-    for repeat in range(15):
+    """40 times 20 classes of 700 images each; single classes and all pooled. Wanted: 0.95. Allowed
+    of single classes: 0.91 to 0.995 on average over subgroups and 0.78 of each, for a share of 0
+    and 20 test images; pooled, 200 intervals of standard error 0.03 (subgroups of one draw hang
+    together): 0.88."""
+    draw, covered, pooled, errors, raw = np.random.default_rng(3), [], [], [], []
+    for repeat in range(40):
         rates, counts = confusions(draw, accuracy, images)
         named = named_by_judge(draw, rates, truth, 700)
-        drawn = mixture.resampled(jax.random.key(repeat), counts, named[None], 200)
-        low, high = np.quantile(np.asarray(drawn)[:, 0], [0.025, 0.975], axis=0)
-        covered.append((low <= np.add(truth, 1e-6)) & (truth <= high + 1e-6))
-        errors.append(np.asarray(mixture.shares(counts, named)) - truth)
-        raw.append(named / 700 - truth)
-    coverage = np.mean(covered, axis=(0, 1))
-    assert coverage.min() > 0.87 and 0.91 < coverage.mean() < 0.98, coverage
-    bias, of_judge = (np.abs(np.mean(x, axis=(0, 1))).max() for x in (errors, raw))
+        share = mixture.shares(counts, named)
+        drawn = mixture.resampled(jax.random.key(repeat), counts, named[None], 200)[:, 0]
+        known = np.isfinite(share).all(axis=1)
+        for value, resamples, into in (
+            (share[known], drawn[:, known], covered),
+            (share[known].mean(axis=0), drawn[:, known].mean(axis=1), pooled),
+        ):
+            low, high = np.nanquantile(resamples, [0.1587, 0.8413], axis=0)
+            into.append(np.abs(np.clip(value, 0, 1) - truth) <= 1.96 * (high - low) / 2 + 1e-9)
+        errors.append(share[known].mean(axis=0) - truth)
+        raw.append(named.mean(axis=0) / 700 - truth)
+    coverage = np.concatenate(covered).mean(axis=0)
+    assert coverage.min() > 0.78 and 0.91 < coverage.mean() < 0.995, coverage
+    assert np.mean(pooled) > 0.88, np.mean(pooled, axis=0)
+    assert len(np.concatenate(covered)) > 0.9 * 40 * CLASSES  # the judge can tell
+    bias, of_judge = (np.abs(np.mean(x, axis=0)).max() for x in (errors, raw))
     if truth[0] == 0.8:
-        assert bias < 0.3 * of_judge, (bias, of_judge)
+        assert bias < 0.1 * of_judge, (bias, of_judge)
