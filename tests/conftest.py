@@ -8,8 +8,8 @@ import tempfile
 # Several fake devices, so that sharding is exercised; set before JAX starts.
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 # Long runs need XLA's full optimisation. At level 1, without the emitters of fusions, the programs
-# of these tests compile in a third of the time; `XLA_FLAGS= pytest` tests what users run, and
-# launch/test.sh does so with the slow ones.
+# of these tests compile in a third of the time. Tests of whole commands run as users do, and
+# `XLA_FLAGS= pytest` all.
 QUICK_TO_COMPILE = "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", QUICK_TO_COMPILE)
 # What one test compiled the next need not, in whichever worker: workers inherit the folder. With a

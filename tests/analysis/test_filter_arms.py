@@ -195,6 +195,7 @@ def test_every_further_measure_of_bias_is_compared(make_arms, full_log):
     assert "in none of 10 comparisons" in arms.sentence(run, arms.families(run))
 
 
+@pytest.mark.slow
 def test_the_sentence_is_wrong_in_one_run_of_twenty(make_arms, full_log):
     """Where both arms are noise alone, it tells a difference in 5 % of runs: one family of ten
     independent tests.

@@ -30,6 +30,7 @@ def start(workdir: Path, cache: Path) -> subprocess.Popen:
         "PYTHONPATH": str(ROOT),
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_NUM_CPU_DEVICES": "1",
+        "XLA_FLAGS": "",  # as users run it
     }
     return subprocess.Popen(
         [sys.executable, *COMMAND, f"--workdir={workdir}"],
