@@ -7,12 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from jaxloop import config, data
+from jaxloop import config, data, records
 from jaxloop.data import colorize, digits
 from jaxloop.errors import InputError
-from jaxloop.evaluators import subgroups
+from jaxloop.evaluators import filtering, subgroups
 from jaxloop.loop import advance, stages
 from jaxloop.loop.state import Selection, on_host
+from jaxloop.metrics import mixture
 from jaxloop.run import build, driver
 from jaxloop.types import UNKNOWN_GROUP, Samples
 from tests.conftest import tiny
@@ -104,6 +105,18 @@ def test_shares_that_are_known_come_back(experiment, played):
         low, high = np.quantile(counts.resampled[:, key].sum(axis=1)[:, :3], [0.005, 0.995], axis=0)
         assert (low <= wanted).all() and (wanted <= high).all(), (low, wanted, high)
     assert counts.total.sum() == pytest.approx(len(label), rel=1e-5)
+
+
+def test_a_judge_that_cannot_tell_is_recorded_as_such(monkeypatch, experiment, played):
+    monkeypatch.setattr(mixture, "SMALLEST", 2.0)  # no matrix of rates has such singular values
+    state = played[0]._replace(cursor=played[0].cursor._replace(generation=1))
+    log = filtering.create(experiment)(state)
+    shares = [r for r in log if r["metric"] == "subgroup_share"]
+    assert shares and all((r["value"], r["reason"]) == (None, "judge_unable") for r in shares)
+    before = {records.key(r): r for r in played[1]}
+    for r in log:  # what no judge is needed for is as before
+        if r["metric"] != "subgroup_share" and not {"group", "rarity"} & r.keys():
+            assert r == before[records.key(r)]
 
 
 def test_the_control_arm_has_the_same_judge(tmp_path, experiment):
