@@ -118,14 +118,14 @@ def measured(experiment, state) -> pd.DataFrame:
 
 
 def shares(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return (generated, real) shares of known subgroups: rows seeds and classes."""
+    """Return (generated, real) shares of known subgroups: rows seeds and classes, NaN of none."""
     rows = table[(table.metric == "subgroup_share") & table["class"].notna()]
     both = [
         rows[rows.subject == subject].pivot_table("value", ["seed", "class"], "group")
         for subject in ("generator", "real")
     ]
     generated, real = (side.div(side.sum(axis=1), axis=0) for side in both)
-    return generated, real
+    return generated.reindex_like(real), real
 
 
 def chance(shares: np.ndarray, images: int) -> float:
