@@ -17,7 +17,7 @@ os.environ.setdefault("XLA_FLAGS", QUICK_TO_COMPILE)
 OWN_CACHE = "" if "JAX_COMPILATION_CACHE_DIR" in os.environ else tempfile.mkdtemp()
 if OWN_CACHE:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = OWN_CACHE
-os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(10**10)
+    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(10**10)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 import jax

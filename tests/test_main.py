@@ -17,9 +17,12 @@ ROOT = Path(__file__).parents[1]
 DIGITS = "--config=configs/digits.py"
 
 
-AS_USERS_RUN_IT = {  # all of XLA's optimisation
-    **os.environ, "JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(ROOT), "XLA_FLAGS": ""
-}  # fmt: skip
+AS_USERS_RUN_IT = {  # with all of XLA's optimisation
+    **os.environ,
+    "JAX_NUM_CPU_DEVICES": "1",
+    "PYTHONPATH": str(ROOT),
+    "XLA_FLAGS": "",
+}
 
 
 def run(*arguments: str, module: str = "jaxloop.main", cwd: Path = ROOT, **environment: str):

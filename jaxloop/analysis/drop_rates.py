@@ -109,6 +109,10 @@ def group_table(run: Run, rates: Sequence[Rate]) -> pd.DataFrame | None:
     """Return all images, what was asked for, and each of `by_group`; None without subgroups."""
     if not rates:
         return None
+    if shares.is_estimated(run):  # none is tested
+        rows = [[group_name(run, r.name), r.rate, r.rate.num] for r in rates]
+        caption = f"Drop rate by subgroup, estimated by the judge, {_averaged(run, rates)}"
+        return frames.for_people(caption, ["subgroup", "drop rate", "seeds"], rows)
     r = asked(run)
     whole = [("all images", overall(run)), *([] if r is None else [("asked for (r)", float(r))])]
     rows = [[what, "", rate, None, None, None, None] for what, rate in whole]

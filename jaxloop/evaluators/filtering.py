@@ -107,14 +107,16 @@ def _add_rates(log: Log, experiment: Experiment, counts: Counts, order, reason, 
         estimated = counts.estimated and {"group", "rarity"} & set(where)
         total, dropped = map(select, counts[:2] if estimated else counts.exact)
         chosen = where and (experiment.filter.ranking == "all" or set(where) != {"class"})
-        interval = None
+        interval, why = None, _reason(total, select(counts.exact[0]), reason)
         if estimated:
+            if why == "no_images" and total:  # below one half, by chance
+                why = "too_few_images"
             interval = counts.interval(lambda t, d, s=select: _ratio(s(d), s(t)))
         elif total and chosen and experiment.filter.drops:
             interval = statistics.wilson(int(dropped), int(total))
         log.add(
-            "filter", "drop_rate", np.clip(_ratio(dropped, total), 0, 1), _reason(total, reason),
-            interval=interval, caveat="estimated" if estimated else caveat, **where,
+            "filter", "drop_rate", np.clip(_ratio(dropped, total), 0, 1), why, interval=interval,
+            caveat="estimated" if estimated else caveat, **where,
         )  # fmt: skip
 
 
@@ -130,7 +132,9 @@ def _add_shares(log: Log, subject: str, counts: Counts, order, reason: str) -> N
             value = np.nan
         caveat = "estimated" if counts.estimated else None
         interval = counts.interval(share)
-        value, why = np.clip(value, 0, 1), _reason(whole(counts.total), reason)
+        images = whole(np.subtract(*counts.exact))
+        why = _reason(whole(counts.total), images, reason)
+        value = np.clip(value, 0, 1)
         log.add(subject, metric, value, why, interval=interval, caveat=caveat, **where)
 
     for where, select in _places(order):
@@ -152,9 +156,9 @@ def _add_judge(log: Log, confusion: np.ndarray) -> None:
         log.add("judge", "subgroup_accuracy", value, "empty_cell", interval=interval, **where)
 
 
-def _reason(whole, reason: str | None) -> str | None:
-    """Return why a share of `whole` images is NaN, if it is."""
-    return "judge_unable" if np.isnan(whole) else reason
+def _reason(estimate, images, reason: str | None) -> str | None:
+    """Return why a share of `estimate` images is NaN, if it is: of `images`, that the judge saw."""
+    return "judge_unable" if images and np.isnan(estimate) else reason
 
 
 def _ratio(part, whole) -> np.ndarray:

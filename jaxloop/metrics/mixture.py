@@ -37,19 +37,21 @@ def confusion(named: Array, label: Array, group: Array, num_classes: int, num_gr
     return counts.reshape(num_classes, num_groups, num_groups)
 
 
-def shares(confusion: np.ndarray, named: np.ndarray) -> np.ndarray:
+def shares(confusion: np.ndarray, named: np.ndarray, smallest: float | None = None) -> np.ndarray:
     """Return the share of each subgroup in its class, unclipped: float64 [... L G].
 
     confusion: [... L G G] as above, or probabilities.  named: [... L G], images that the judge
     names so. A subgroup without test images has the share 0. NaN where a class has no images or no
     test images, and where the judge cannot tell its subgroups apart: the smallest singular value of
-    C is below 0.1, and chance in q would be blown up more than ten times.
+    C is below `smallest` (None: SMALLEST = 0.1: chance in q would be blown up more than ten times).
     """
     total = confusion.sum(axis=-1, keepdims=True)
     lacking = np.eye(confusion.shape[-1]) * (total == 0)
     rates = confusion / np.maximum(total, TINY) + lacking
     known = (total > 0).any(axis=(-2, -1)) & (named.sum(axis=-1) > 0)
-    known &= np.linalg.svd(rates, compute_uv=False)[..., -1] >= SMALLEST
+    known &= np.linalg.svd(rates, compute_uv=False)[..., -1] >= (
+        SMALLEST if smallest is None else smallest
+    )
     rates = np.where(known[..., None, None], rates, np.eye(confusion.shape[-1]))
     q = named / np.maximum(named.sum(axis=-1, keepdims=True), TINY)
     share = np.linalg.solve(np.swapaxes(rates, -1, -2), q[..., None])[..., 0]
@@ -59,14 +61,14 @@ def shares(confusion: np.ndarray, named: np.ndarray) -> np.ndarray:
 def resampled(key: jax.Array, confusion, named, resamples: int) -> np.ndarray:
     """Return `shares` of resamples of test images and of generated ones: float64 [R K L G].
 
-    named: [K L G], counts of K sets of images, which share the test images of a resample. NaN also
-    in resamples in which the judge could not tell.
+    named: [K L G], counts of K sets of images, which share the test images of a resample. Resamples
+    in which the judge could tell little are there, far out.
     """
     draw = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     exists = confusion.sum(axis=2) > 0
     rows = _drawn(draw, confusion, exists[:, :, None] & exists[:, None], resamples)
     images = _drawn(draw, named, exists & (named.sum(axis=-1, keepdims=True) > 0), resamples)
-    return shares(rows[:, None], images)
+    return shares(rows[:, None], images, smallest=1e-6)
 
 
 def _drawn(draw: np.random.Generator, counts, possible, resamples: int) -> np.ndarray:

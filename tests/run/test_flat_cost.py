@@ -26,6 +26,7 @@ def test_memory_and_time_do_not_grow_with_generations(tmp_path):
         "PYTHONPATH": str(ROOT),
         "JAX_NUM_CPU_DEVICES": "1",
         "XLA_FLAGS": "",  # as users run it
+        "JAX_COMPILATION_CACHE_MAX_SIZE": "-1",
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "c"),
     }
     done = subprocess.run(

@@ -31,6 +31,7 @@ def start(workdir: Path, cache: Path) -> subprocess.Popen:
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_NUM_CPU_DEVICES": "1",
         "XLA_FLAGS": "",  # as users run it
+        "JAX_COMPILATION_CACHE_MAX_SIZE": "-1",
     }
     return subprocess.Popen(
         [sys.executable, *COMMAND, f"--workdir={workdir}"],
