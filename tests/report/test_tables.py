@@ -64,8 +64,8 @@ def test_adequacy_table_is_of_generation_one(run, make_workdir, full_log):
         log.append(judge | {"seed": seed, "generation": 0})
     path = make_workdir(log)
     assert cells(tables.adequacy_table(load(path)))[:2] == [
-        ["subgroups named rightly by the judge", "0.800", "about 1"],
-        ["imbalance u of subgroups, estimated", "0.300", "0"],
+        ["subgroups named rightly by the judge, of real test images", "0.800", "about 1"],
+        ["imbalance u of subgroups, estimated", "0.300", "near 0; the judge's noise adds to it"],
     ]
     page.write(path)
     assert "estimates of a judge" in (path / "report.html").read_text()
