@@ -7,7 +7,7 @@ from scipy import stats
 from jaxloop import records, statistics
 from jaxloop.analysis import drop_rates as drops
 from jaxloop.analysis import run_folder as workdir
-from jaxloop.report import rendering
+from jaxloop.report import page, rendering
 
 SEEDS, GENERATIONS = 3, 4
 
@@ -53,6 +53,19 @@ PLANTED[2, 0], PLANTED[0, 1] = -0.04, 0.05  # of group 0; of group 1 within clas
 def planted(make_workdir, full_log):
     table = rates(PLANTED, 0.002)
     return table, audited(make_workdir, full_log, table)
+
+
+def test_a_judges_estimates_are_told_and_not_tested(make_workdir, full_log):
+    as_estimates = [
+        r | {"caveat": "estimated"} if r["metric"] == "subgroup_share" else r for r in full_log
+    ]
+    run = audited(make_workdir, as_estimates, rates(PLANTED, 0.002))
+    groups = drops.by_group(run)
+    assert len(groups) == 2 and {(r.difference.p, r.decision.word) for r in groups} == {(None, "")}
+    assert list(drops.group_table(run, groups).columns) == ["subgroup", "drop rate", "seeds"]
+    assert "are estimates of a judge, and are not tested" in sentences(run, groups)[-1]
+    assert "cannot tell the subgroups" in " ".join(sentences(run, []))
+    page.write(run.path)
 
 
 def test_rates_are_paired_with_the_whole_that_they_are_part_of(planted):
