@@ -7,7 +7,7 @@ from scipy import stats
 from jaxloop import statistics
 from jaxloop.analysis import filter_arms as arms
 from jaxloop.analysis import run_folder as workdir
-from jaxloop.analysis.contrasts import LEVEL, MEAN, SLOPE
+from jaxloop.analysis.contrasts import IMBALANCE, LEVEL, MEAN, SLOPE
 from jaxloop.analysis.run_folder import Name
 
 REAL = ((0.7, 0.3), (0.2, 0.8))  # shares of red and blue in each class
@@ -211,6 +211,20 @@ def test_the_sentence_is_wrong_in_one_run_of_twenty(make_arms, full_log):
     told = sum(" can be told: " in arms.sentence(null, arms.families(null)) for null in nulls)
     # 1 - (1 - 0.05 / 10)^10 = 4.9 %; of 200 runs within three standard errors of 1.5 %.
     assert 0.005 < told / num < 0.095
+
+
+def test_a_judges_shares_are_not_compared(make_arms, full_log):
+    as_estimates = [
+        r | {"caveat": "estimated"} if r["metric"] == "subgroup_share" else r for r in full_log
+    ]
+    known, estimated = (
+        {bias.title for _, _, bias in arms._measured(workdir.load(make_arms(log, log)))}
+        for log in (full_log, as_estimates)
+    )
+    dropped = known - estimated
+    assert IMBALANCE.title in dropped and estimated < known
+    assert any(title.startswith("share of ") for title in dropped)
+    assert not any(title.startswith("share of ") for title in estimated)
 
 
 def test_without_a_difference_none_is_told(make_arms, full_log):
