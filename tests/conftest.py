@@ -4,6 +4,7 @@ share."""
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 # Several fake devices, so that sharding is exercised; set before JAX starts.
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
@@ -32,6 +33,15 @@ from jaxloop.spec import Spec
 pytest_plugins = ["workdirs", "shallow"]
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+# The environment of whole commands.
+AS_USERS_RUN_IT = {
+    **os.environ,
+    "JAX_NUM_CPU_DEVICES": "1",
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+    "XLA_FLAGS": "",
+}
 
 
 def pytest_sessionfinish():

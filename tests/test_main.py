@@ -13,16 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.conftest import AS_USERS_RUN_IT
+
 ROOT = Path(__file__).parents[1]
 DIGITS = "--config=configs/digits.py"
-
-
-AS_USERS_RUN_IT = {  # with all of XLA's optimisation
-    **os.environ,
-    "JAX_NUM_CPU_DEVICES": "1",
-    "PYTHONPATH": str(ROOT),
-    "XLA_FLAGS": "",
-}
 
 
 def run(*arguments: str, module: str = "jaxloop.main", cwd: Path = ROOT, **environment: str):
@@ -304,10 +298,9 @@ def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, number, code):
     """In the middle of the first classifier, which then trains for minutes."""
     long = [DIGITS, f"--workdir={tmp_path / 'w'}", *SHORT, "--config.classifier.epochs=100000"]
     long += ["--config.classifier.patience=100000", "--config.checkpoint.every_seconds=3600"]
-    environment = AS_USERS_RUN_IT
     process = subprocess.Popen(
         [sys.executable, "-m", "jaxloop.main", *long],
-        cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, env=AS_USERS_RUN_IT, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not (tmp_path / "w" / "images" / "real.png").exists() and time.monotonic() < deadline:

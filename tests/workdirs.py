@@ -200,6 +200,12 @@ def full_log():
     return log()
 
 
+@pytest.fixture
+def estimated_log(full_log) -> list[dict]:
+    """The same, its shares of subgroups a judge's estimates."""
+    return [r | {"caveat": "estimated"} if r["metric"] == "subgroup_share" else r for r in full_log]
+
+
 @pytest.fixture(scope="session")
 def reader():
     return Reader

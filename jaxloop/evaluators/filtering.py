@@ -21,6 +21,7 @@ from jaxloop.loop.experiment import Experiment
 from jaxloop.loop.state import LoopState, Selection
 from jaxloop.records import Log
 
+FEWEST = 0.5  # images, of which a share is told: estimates may come near 0, or below it
 Select = Callable[[np.ndarray], np.ndarray]  # counts [... L G+1] -> [...], those of one place
 
 
@@ -109,8 +110,6 @@ def _add_rates(log: Log, experiment: Experiment, counts: Counts, order, reason, 
         chosen = where and (experiment.filter.ranking == "all" or set(where) != {"class"})
         interval, why = None, _reason(total, select(counts.exact[0]), reason)
         if estimated:
-            if why == "no_images" and total:  # below one half, by chance
-                why = "too_few_images"
             interval = counts.interval(lambda t, d, s=select: _ratio(s(d), s(t)))
         elif total and chosen and experiment.filter.drops:
             interval = statistics.wilson(int(dropped), int(total))
@@ -158,13 +157,16 @@ def _add_judge(log: Log, confusion: np.ndarray) -> None:
 
 def _reason(estimate, images, reason: str | None) -> str | None:
     """Return why a share of `estimate` images is NaN, if it is: of `images`, that the judge saw."""
-    return "judge_unable" if images and np.isnan(estimate) else reason
+    if images and np.isnan(estimate):
+        return "judge_unable"
+    few = estimate != 0 and estimate < FEWEST  # so by chance
+    return "too_few_images" if few and reason == "no_images" else reason
 
 
 def _ratio(part, whole) -> np.ndarray:
-    """Return part / whole, NaN where there is nothing: fewer than half an image is an estimate."""
+    """Return part / whole, NaN where there are fewer than FEWEST images."""
     whole = np.asarray(whole, np.float64)
-    return np.divide(part, whole, where=whole >= 0.5, out=np.full(whole.shape, np.nan))
+    return np.divide(part, whole, where=whole >= FEWEST, out=np.full(whole.shape, np.nan))
 
 
 def _add_votes(log: Log, selection: Selection, reason: str | None) -> None:

@@ -22,7 +22,8 @@ import numpy as np
 from jaxloop.metrics.counts import cells
 from jaxloop.types import Array
 
-SMALLEST = 0.1  # singular value of C
+SMALLEST = 0.1  # singular value of C with which the judge can tell: chance in q grows tenfold
+SINGULAR = 1e-6  # below it a resample has no solution
 TINY = 1e-9
 
 
@@ -37,21 +38,24 @@ def confusion(named: Array, label: Array, group: Array, num_classes: int, num_gr
     return counts.reshape(num_classes, num_groups, num_groups)
 
 
-def shares(confusion: np.ndarray, named: np.ndarray, smallest: float | None = None) -> np.ndarray:
+def shares(confusion: np.ndarray, named: np.ndarray) -> np.ndarray:
     """Return the share of each subgroup in its class, unclipped: float64 [... L G].
 
     confusion: [... L G G] as above, or probabilities.  named: [... L G], images that the judge
     names so. A subgroup without test images has the share 0. NaN where a class has no images or no
     test images, and where the judge cannot tell its subgroups apart: the smallest singular value of
-    C is below `smallest` (None: SMALLEST = 0.1: chance in q would be blown up more than ten times).
+    C is below SMALLEST.
     """
+    return _solved(confusion, named, SMALLEST)
+
+
+def _solved(confusion: np.ndarray, named: np.ndarray, smallest: float) -> np.ndarray:
+    """Return `shares`, NaN where the smallest singular value of C is below `smallest`."""
     total = confusion.sum(axis=-1, keepdims=True)
     lacking = np.eye(confusion.shape[-1]) * (total == 0)
     rates = confusion / np.maximum(total, TINY) + lacking
     known = (total > 0).any(axis=(-2, -1)) & (named.sum(axis=-1) > 0)
-    known &= np.linalg.svd(rates, compute_uv=False)[..., -1] >= (
-        SMALLEST if smallest is None else smallest
-    )
+    known &= np.linalg.svd(rates, compute_uv=False)[..., -1] >= smallest
     rates = np.where(known[..., None, None], rates, np.eye(confusion.shape[-1]))
     q = named / np.maximum(named.sum(axis=-1, keepdims=True), TINY)
     share = np.linalg.solve(np.swapaxes(rates, -1, -2), q[..., None])[..., 0]
@@ -68,7 +72,7 @@ def resampled(key: jax.Array, confusion, named, resamples: int) -> np.ndarray:
     exists = confusion.sum(axis=2) > 0
     rows = _drawn(draw, confusion, exists[:, :, None] & exists[:, None], resamples)
     images = _drawn(draw, named, exists & (named.sum(axis=-1, keepdims=True) > 0), resamples)
-    return shares(rows[:, None], images, smallest=1e-6)
+    return _solved(rows[:, None], images, SINGULAR)
 
 
 def _drawn(draw: np.random.Generator, counts, possible, resamples: int) -> np.ndarray:

@@ -55,11 +55,8 @@ def planted(make_workdir, full_log):
     return table, audited(make_workdir, full_log, table)
 
 
-def test_a_judges_estimates_are_told_and_not_tested(make_workdir, full_log):
-    as_estimates = [
-        r | {"caveat": "estimated"} if r["metric"] == "subgroup_share" else r for r in full_log
-    ]
-    run = audited(make_workdir, as_estimates, rates(PLANTED, 0.002))
+def test_a_judges_estimates_are_told_and_not_tested(make_workdir, estimated_log):
+    run = audited(make_workdir, estimated_log, rates(PLANTED, 0.002))
     groups = drops.by_group(run)
     assert len(groups) == 2 and {(r.difference.p, r.decision.word) for r in groups} == {(None, "")}
     assert list(drops.group_table(run, groups).columns) == ["subgroup", "drop rate", "seeds"]

@@ -30,12 +30,16 @@ def hidden(c):
     return digits.load(dataclasses.replace(c, color=color))._replace(image_group=None)
 
 
-@pytest.fixture(scope="module")
-def experiment():
+def judged(**changes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(data.SOURCES, "hidden", hidden)
-        spec = tiny(**CHANGES, **{"measure.judge": "lenet"})
-        yield build.build(spec, devices=ONE_DEVICE)[0]
+        spec = tiny(**CHANGES | {"measure.judge": "lenet"} | changes)
+        return build.build(spec, devices=ONE_DEVICE)[0]
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    return judged()
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +136,8 @@ def test_the_control_arm_has_the_same_judge(tmp_path, experiment):
 
 
 def test_seeds_together_have_judges_too():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(data.SOURCES, "hidden", hidden)
-        changes = {**CHANGES, "seeds": (0, 1), "loop.generations": 0, "measure.judge": "lenet"}
-        spec = tiny(**changes, **{"devices.seeds": "together"})
-        together = build.build(spec, devices=ONE_DEVICE)[0]
-    log = play(together)[1]
+    changes = {"seeds": (0, 1), "loop.generations": 0, "devices.seeds": "together"}
+    log = play(judged(**changes))[1]
     own = [r for r in log if r["subject"] == "judge" and "class" not in r]
     assert [r["seed"] for r in own] == [0, 1] and min(r["value"] for r in own) > 0.9
 

@@ -1,13 +1,14 @@
 """Law 4: once the queue is full, a generation costs the same however late it comes."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import AS_USERS_RUN_IT
 
 ROOT = Path(__file__).parents[2]
 FULL = 3  # the generation at which the queue is full (capacity 3)
@@ -22,10 +23,7 @@ def test_memory_and_time_do_not_grow_with_generations(tmp_path):
         "--config.classifier.epochs=4", "--config.classifier.width=0.05",
     )  # fmt: skip
     environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "JAX_NUM_CPU_DEVICES": "1",
-        "XLA_FLAGS": "",  # as users run it
+        **AS_USERS_RUN_IT,
         "JAX_COMPILATION_CACHE_MAX_SIZE": "-1",
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "c"),
     }

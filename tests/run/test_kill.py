@@ -1,7 +1,6 @@
 """kill -9 at random moments of a real process; the same command goes on and ends with the same
 bytes."""
 
-import os
 import random
 import signal
 import subprocess
@@ -12,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+
+from tests.conftest import AS_USERS_RUN_IT
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (
@@ -26,11 +27,8 @@ KILLS = 7
 
 def start(workdir: Path, cache: Path) -> subprocess.Popen:
     environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
+        **AS_USERS_RUN_IT,
         "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_NUM_CPU_DEVICES": "1",
-        "XLA_FLAGS": "",  # as users run it
         "JAX_COMPILATION_CACHE_MAX_SIZE": "-1",
     }
     return subprocess.Popen(
