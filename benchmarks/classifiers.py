@@ -56,7 +56,7 @@ def jax_steps(name: str, image: np.ndarray, label: np.ndarray):
     variables = module.init(jax.random.key(0), jnp.zeros((1, *image.shape[1:])), train=False)
     kind = spec.Classifier(learning_rate=LEARNING_RATE)
     mesh = make_mesh(1, jax.devices()[:1])
-    trainer = training.create(module, kind, SIDE[name], mesh, num_steps=1)
+    trainer = training.create(module, kind, SIDE[name], mesh, steps_per_epoch=1)
     moments = trainer.optimizer.init(variables["params"])
     images, labels = jnp.asarray(image), jnp.asarray(label)
 

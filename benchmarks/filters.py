@@ -29,7 +29,7 @@ def scorer(spec: Spec, name: str, expert: str, image: np.ndarray):
     """Return a function that scores all images once."""
     module = classifiers.create(name, CLASSES, spec.classifier.stem, spec.classifier.width)
     mesh = make_mesh(1, jax.devices()[:1])
-    trainer = training.create(module, spec.classifier, SIDE, mesh, num_steps=1)
+    trainer = training.create(module, spec.classifier, SIDE, mesh, steps_per_epoch=1)
     variables = training.init(trainer, jax.random.key(0), None).best
     label = jnp.arange(len(image)) % CLASSES
 
@@ -63,7 +63,7 @@ def generator_steps(spec: Spec):
 
         return jax.lax.fori_loop(0, STEPS, step, state)
 
-    state = generator.init(jax.random.key(0))
+    state = generator.init(jax.random.key(0), jnp.int32(1))
     return lambda: steps(state)
 
 

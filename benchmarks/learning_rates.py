@@ -33,7 +33,7 @@ def trained(name: str, dataset, width: float, steps: int):
     size, num_classes = dataset.train.image.shape[1], len(dataset.class_names)
     module = classifiers.create(name, num_classes, "small", width)
     mesh = make_mesh(1, jax.devices()[:1])
-    fixed = training.create(module, spec.Classifier(), size, mesh, num_steps=steps)
+    fixed = training.create(module, spec.Classifier(), size, mesh, steps_per_epoch=steps)
     optimizer = optax.inject_hyperparams(optax.adam)(learning_rate=0.0)
     trainer = fixed._replace(optimizer=optimizer)
 

@@ -16,7 +16,7 @@ from ml_collections import config_dict
 
 from jaxloop import classifiers, data, filters, generators
 from jaxloop.errors import InputError
-from jaxloop.spec import Generator, Spec
+from jaxloop.spec import Generator, Optimizer, Spec
 
 
 def default() -> Any:
@@ -79,7 +79,8 @@ def check_flags(argv: Sequence[str]) -> None:
         if argument.startswith("-") and flag.startswith("config."):
             name = flag.removeprefix("config.")
             if name not in known:
-                raise InputError(f"config.{name}", value, _nearest(name, known))
+                words = _REMOVED.get(name) or _nearest(name, known)
+                raise InputError(f"config.{name}", value, words)
 
 
 def allowed(flag: str) -> str | None:
@@ -99,18 +100,24 @@ def table() -> str:
     return "\n".join(rows)
 
 
+# A field of an earlier version -> what to type now.
+_REMOVED = {"filter.control": "nothing: it is an arm now, --config.arms=no_loop,random"}
 _COLORED = " or ".join(data.COLORED)
 # Field -> (whether the chosen parts read it, under which condition they do). A field that they do
 # not read must stay at its default.
 _READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
+    **dict.fromkeys(
+        [f"generator.{field.name}" for field in dataclasses.fields(Optimizer)],
+        (lambda s: s.generator.name != "resample", "where generator.name is not resample"),
+    ),
     "data.color": (lambda s: s.data.name in data.COLORED, f"where data.name is {_COLORED}"),
     "data.test_color": (lambda s: s.data.name in data.COLORED, f"where data.name is {_COLORED}"),
     "data.path": (lambda s: s.data.name != "digits", "where data.name is not digits"),
+    "data.held_out": (lambda s: s.generator.reads_held_out, "where generator.name is resample"),
     "loop.fresh": (lambda s: s.loop.real == "fresh", "where loop.real is fresh"),
     "loop.capacity": (lambda s: s.loop.policy == "fifo", "where loop.policy is fifo"),
     "filter.drop": (lambda s: _filter(s).drops, "where filter.name is not none"),
     "filter.ranking": (lambda s: _filter(s).drops, "where filter.name is not none"),
-    "filter.control": (lambda s: _filter(s).drops, "where filter.name is not none"),
     "filter.classifier": (
         lambda s: _filter(s).needs(filters.CLASSIFIER, filters.DROPOUT),
         "where an expert of filter.name needs a classifier",
@@ -144,17 +151,14 @@ def _refuse_contradictions(spec: Spec) -> None:
         raise InputError("config.measure.judge", spec.measure.judge, classifiers.MODULES)
     if spec.filter.classifier and spec.filter.classifier not in spec.classifiers:
         raise InputError("config.filter.classifier", spec.filter.classifier, spec.classifiers)
+    if spec.generator.reads_held_out and not spec.data.held_out:
+        words = f"more than 0 where generator.name is {spec.generator.name}: it draws from these"
+        raise InputError("config.data.held_out", 0.0, words)
     guidance, dropout = (getattr(spec.generator, n, 1) for n in ("guidance", "label_dropout"))
     if guidance != 1 and not dropout:
         words = "1 where generator.label_dropout is 0: guidance needs the images without a class"
         raise InputError("config.generator.guidance", guidance, words)
     name, chosen = spec.filter.name, _filter(spec)
-    if spec.filter.control and set(chosen.experts) <= {"random"}:
-        words = f"False where filter.name is {name}, which is no expert's choice"
-        raise InputError("config.filter.control", True, words)
-    if spec.filter.control and spec.filter.drop == 0:
-        words = "more than 0 where filter.control is True: else both arms keep everything"
-        raise InputError("config.filter.drop", 0.0, words)
     if chosen.needs(filters.PEOPLE) and not spec.loop.images:
         words = f"True where filter.name is {name}: people must see the images"
         raise InputError("config.loop.images", False, words)
@@ -221,7 +225,8 @@ def _build(kind: type, values: dict, prefix: str):
     arguments = {}
     for name, value in values.items():
         if name not in fields:
-            raise InputError(f"config.{prefix}{name}", value, _nearest(name, list(fields)))
+            words = _REMOVED.get(f"{prefix}{name}") or _nearest(name, list(fields))
+            raise InputError(f"config.{prefix}{name}", value, words)
         if dataclasses.is_dataclass(hints[name]):
             if not isinstance(value, dict):
                 raise InputError(f"config.{prefix}{name}", value, "a group of fields")

@@ -28,6 +28,7 @@ from jaxloop.errors import InputError
 REASONS = {
     "classifier_diverged": "the classifier diverged, or had nothing to train on",
     "generator_diverged": "the generator diverged, or had nothing to train on",
+    "judge_diverged": "the judge of labels diverged in generation 0",
     "reference_diverged": "the reference classifier diverged in generation 0",
     "empty_cell": "a subgroup (or a class) has no test image",
     "zero_accuracy": "accuracy is 0 in a subgroup, and the ratio of eq. (3) does not exist",

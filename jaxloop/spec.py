@@ -1,57 +1,25 @@
 """The fields of an experiment: what each means and what it admits. `config.py` reads them.
 
 A generator's own fields stand in its module, in a Config that extends `Generator`. Names in
-registries (data sets, generators, filters, classifiers, evaluators) are checked by their
+registries (data sets, generators, filters, classifiers, evaluators, arms) are checked by their
 registries.
 """
 
-import dataclasses
 import math
 import typing
-from collections.abc import Callable
 from dataclasses import dataclass
 
-FOLDER_OR_HUB = "a folder, or a hub name"
-MILLION = 10**6  # more of anything that is counted here is a typing error
-
-
-def field(default, doc: str, allowed: str, ok: Callable[[typing.Any], bool] = lambda value: True):
-    """Return a dataclass field with its meaning, what it admits in words, and the check of that."""
-    metadata = {"doc": doc, "allowed": allowed, "ok": ok}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def integer(default: int, low: int, doc: str, high: int = MILLION):
-    limits = f">= {low}, at most a million" if high == MILLION else f"in [{low}, {high}]"
-    return field(default, doc, f"an integer {limits}", lambda v: low <= v <= high)
-
-
-def positive(default: float, doc: str):
-    return field(default, doc, "a number > 0", lambda v: 0 < v < math.inf)
-
-
-def interval(default: float, low: float, high: float, doc: str):
-    return field(default, doc, f"a number in [{low:g}, {high:g}]", lambda v: low <= v <= high)
-
-
-def share(default: float, high: float, doc: str):
-    return field(default, doc, f"a number in (0, {high:g}]", lambda v: 0 < v <= high)
-
-
-def choice(names: str, doc: str):
-    """Return a field that is one of `names`, a text of words; the first is the default."""
-    words = names.split()
-    return field(words[0], doc, "one of " + ", ".join(words), lambda v: v in words)
-
-
-def flag(default: bool, doc: str):
-    return field(default, doc, "a boolean")
-
-
-def path(default: str, doc: str, allowed: str):
-    """Return a field that names a file or folder (or a hub name): `~` is expanded."""
-    plain = field(default, doc, allowed)
-    return dataclasses.field(default=default, metadata=plain.metadata | {"path": True})
+from jaxloop.fields import (
+    FOLDER_OR_HUB,
+    choice,
+    field,
+    flag,
+    integer,
+    interval,
+    path,
+    positive,
+    share,
+)
 
 
 def _is_color(matrix) -> bool:
@@ -85,6 +53,13 @@ class Data:
     )
     validation: float = share(
         0.1, 0.5, "share of the real training images held out for early stopping"
+    )
+    held_out: float = interval(
+        0.0,
+        0,
+        0.9,
+        "share of every class x subgroup of the real training images set aside before anything "
+        "else, for a generator that draws from them",
     )
 
 
@@ -131,8 +106,12 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Generator(Optimizer):
-    """What the loop reads of every generator."""
+    """What the loop reads of every generator.
 
+    reads_held_out: it is given the images that `data.held_out` sets aside.
+    """
+
+    reads_held_out: typing.ClassVar[bool] = False
     name: str = field("dcgan", "the generator", "a registered name (checked by jaxloop.generators)")
     epochs: int = integer(
         100, 1, "passes over real data + queue, at most, each generation, from a new initialisation"
@@ -154,12 +133,6 @@ class Filter:
     ranking: str = choice(
         "class all",
         "images are ranked within each class, or over all classes, which can delete a class",
-    )
-    control: bool = flag(
-        False,
-        "also run the same from generation 0 on with a random choice at the same r, in the "
-        "workdir's "
-        "folder control",
     )
     classifier: str = field(
         "", "whose uncertainty; empty: the first of `classifiers`", "one of `classifiers`"
@@ -185,7 +158,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Classifier(Optimizer):
-    epochs: int = integer(50, 1, "epochs at most")
+    epochs: int = integer(50, 1, "at most, each of as many steps as the real images fill batches")
     batch_size: int = integer(64, 2, "images a step")
     patience: int = integer(10, 1, "epochs without a better validation loss before training stops")
     width: float = share(1.0, 4, "scales the channels of every network but LeNet")
@@ -248,6 +221,24 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What counts as a change, and what is asked of a generator (docs/verdicts.md)."""
+
+    smallest: float = share(
+        0.02, 1, "changes of the bias measure below this count as none, in units of accuracy"
+    )
+    max_imbalance: float = share(
+        0.1, 1, "imbalance u of generation 1, in excess of chance, that the gate lets pass"
+    )
+    min_recall: float = interval(0.5, 0, 1, "recall of generation 1 that the gate asks")
+    min_coverage: float = interval(0.5, 0, 1, "coverage of generation 1 that the gate asks")
+    min_agreement: float = interval(0.9, 0, 1, "label agreement of generation 1 that the gate asks")
+    min_diversity: float = interval(
+        0.6, 0, 2, "diversity within class and subgroup of generation 1 that the gate asks"
+    )
+
+
+@dataclass(frozen=True)
 class Devices:
     seeds: str = choice(
         "auto together in_turn",
@@ -290,6 +281,15 @@ class Spec:
     )
     classifier: Classifier = Classifier()
     measure: Measure = Measure()
+    answer: Answer = Answer()
+    arms: tuple[str, ...] = field(
+        ("no_loop",),
+        "the same experiment with a part replaced, played beside it from generation 0 on with the "
+        "same random numbers: no_loop (classifiers see real images alone: all of them, whatever "
+        "`loop.real` is) and random (a random choice at the same r in the filter's place)",
+        "different registered names (checked by jaxloop.loop.arms); empty: none",
+        lambda v: len(set(v)) == len(v),
+    )
     devices: Devices = Devices()
     checkpoint: Checkpoint = Checkpoint()
     tensorboard: bool = flag(False, "also write TensorBoard event files (extra `tensorboard`)")

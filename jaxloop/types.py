@@ -43,6 +43,8 @@ class Dataset(NamedTuple):
       every class.
     augmentations: those of `jaxloop.data.augment` that leave class and group of an image alone.
     test_extras: further arrays of the test images by name, e.g. masks; evaluators may need them.
+    recolor: uint8 [n h w c], int32 [n] -> uint8 [n h w c], real images turned into ones of these
+      subgroups; None where that cannot be done.
     """
 
     train: Samples
@@ -54,3 +56,4 @@ class Dataset(NamedTuple):
     subgroup_names: tuple[tuple[str, ...], ...] = ()
     augmentations: tuple[str, ...] = ("none",)
     test_extras: Mapping[str, Any] = MappingProxyType({})
+    recolor: Callable[[Array, Array], Array] | None = None

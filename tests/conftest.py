@@ -62,6 +62,7 @@ def tiny(**changes) -> Spec:
     c.generator.epochs, c.generator.width, c.generator.latent = 2, 4, 8
     c.classifier.epochs, c.classifier.width, c.classifier.batch_size = 2, 0.05, 128
     c.generator.batch_size = 128
+    c.arms = ()
     if changes.get("loop.policy", "fifo") != "fifo":
         c.loop.capacity = Spec().loop.capacity
     c.update_from_flattened_dict(changes)

@@ -101,6 +101,6 @@ def test_extending_shows_the_parts_that_a_test_runs():
     page = (ROOT / "docs" / "extending.md").read_text()
     source = (ROOT / "tests" / "test_parts_from_outside.py").read_text()
     examples = re.findall(r"^# An? \w+ \[\w+\]\n(.*?)(?=^# )", source, re.DOTALL | re.MULTILINE)
-    assert len(examples) == 5
+    assert len(examples) == 6
     for example in examples:
         assert example.strip() in page, example

@@ -9,7 +9,8 @@ ROOT = Path(jaxloop.__file__).parent
 
 # From the ground up; a room may import rooms of lower floors, and its own.
 FLOORS = [
-    {"errors", "types", "spec", "__init__"},
+    {"errors", "types", "__init__", "fields"},
+    {"spec"},
     {"files", "keys", "statistics"},
     {"devices", "records", "optimizers"},
     {"provenance", "ops", "weights"},

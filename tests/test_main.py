@@ -122,9 +122,14 @@ def refused(done) -> str:
         ),
         (["--config.filter.name=clip_uncertainty"], ["config.filter.clip", "''", "hub name"]),
         (
-            ["--config.filter.name=none", "--config.filter.control=True"],
-            ["config.filter.control", "filter.name is not none"],
+            ["--config.filter.control=True"],
+            ["config.filter.control", "--config.arms=no_loop,random"],
         ),
+        (
+            ["--config.filter.name=none", "--config.arms=random"],
+            ["config.arms", "'random'", "filter.name is none"],
+        ),
+        (["--config.arms=no_lop"], ["config.arms", "'no_lop'", "no_loop, random"]),
         (["--config.generator.rank=2"], ["config.generator.rank", "'2'"]),
         (["--config.generator.guidance=2"], ["config.generator.guidance=2.0", "dcgan"]),
         (["--config.loop.fresh=0.5"], ["config.loop.fresh", "0.5", "loop.real is fresh"]),
@@ -167,7 +172,10 @@ def test_refused_in_one_line(arguments, says, tmp_path):
     [
         ([], ["--config", "configs/digits.py"]),
         (["--config=configs/nothing.py"], ["--config", "configs/nothing.py", "exists"]),
-        (["--config=configs/digits.py:bised"], ["bised", "unbiased, biased"]),
+        (
+            ["--config=configs/digits.py:bised"],
+            ["bised", "unbiased, biased, collapse, ideal, planted"],
+        ),
         (["--config", "configs/nothing.py"], ["--config", "configs/nothing.py", "exists"]),
     ],
 )

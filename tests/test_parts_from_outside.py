@@ -1,5 +1,5 @@
-"""One file and one line: a source, a generator, a classifier, an expert and an evaluator from
-outside the package. docs/extending.md shows these lines."""
+"""One file and one line: a source, a generator, a classifier, an expert, an evaluator and an arm
+from outside the package. docs/extending.md shows these lines."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxloop import classifiers, config, data, evaluators, filters, generators, spec
+from jaxloop import classifiers, config, data, evaluators, fields, filters, generators, spec
+from jaxloop.analysis.measures import Name
+from jaxloop.analysis.run_folder import load
 from jaxloop.errors import InputError
 from jaxloop.generators.base import Generator
+from jaxloop.loop import arms
 from jaxloop.records import Log
-from jaxloop.run import build
+from jaxloop.run import build, driver
 from jaxloop.types import Dataset, Samples
 from tests.playing import play
 
@@ -36,7 +39,7 @@ def stripes(config: spec.Data) -> Dataset:
 # A generator [generator]
 @dataclass(frozen=True)
 class BlendConfig(spec.Generator):
-    sharpness: float = spec.interval(1.0, 0, 2, "contrast of the samples; above 1: more typical")
+    sharpness: float = fields.interval(1.0, 0, 2, "contrast of the samples; above 1: more typical")
 
 
 def blend(
@@ -44,7 +47,7 @@ def blend(
 ) -> Generator:
     """Sample the running mean of a class."""
 
-    def init(key):
+    def init(key, generation):
         return jnp.zeros((num_classes, image_size, image_size, 3))
 
     def update(key, constants, state, batch: Samples):
@@ -93,6 +96,15 @@ def masked_accuracy(experiment):
     return evaluate
 
 
+# An arm [arm]
+def grey(experiment):
+    """Show the classifiers real images without colour."""
+    train = experiment.constants.train
+    mean = train.image.mean(axis=-1, keepdims=True).astype(np.uint8)
+    train = train._replace(image=jnp.broadcast_to(mean, train.image.shape))
+    return experiment._replace(constants=experiment.constants._replace(train=train))
+
+
 # end
 
 
@@ -104,6 +116,7 @@ def registered(monkeypatch):
     monkeypatch.setitem(filters.EXPERTS, "brightness", filters.Expert(brightness))
     evaluator = evaluators.Evaluator(masked_accuracy, needs=("masks",))
     monkeypatch.setitem(evaluators.EVALUATORS, "masked_accuracy", evaluator)
+    monkeypatch.setitem(arms.ARMS, "grey", arms.Arm(grey))
 
 
 def configured():
@@ -130,6 +143,20 @@ def test_the_loop_runs_with_parts_from_outside(registered):
     for label in (0, 1):
         of_class = np.asarray(state.samples[0].label) == label
         assert bright[of_class & kept].min() >= bright[of_class & ~kept].max()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Sharding info not provided")
+def test_an_arm_from_outside_is_played_beside_the_run(registered, tmp_path, one_device):
+    c = configured()
+    c.arms, c.measure.bootstrap = ("grey", "no_loop"), 0
+    driver.run(config.resolve(c), tmp_path)
+    run = load(tmp_path)
+    assert run.arms.keys() == {"grey", "no_loop"}
+    tables = [one.table(Name("linear", "accuracy")) for one in (run, *run.arms.values())]
+    assert all(table[0].equals(tables[0][0]) for table in tables)
+    assert not run.arms["grey"].records.value.equals(run.records.value)
+    assert run.arms["no_loop"].table(Name("test", "mask_share"))[1].item() == 1  # needs no samples
 
 
 def test_an_evaluator_is_refused_where_the_data_lack_what_it_needs(registered):

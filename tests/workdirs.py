@@ -34,6 +34,7 @@ class Reader(HTMLParser):
         assert self.open and self.open.pop() == tag, tag
 
 
+FILTER = {"name": "uncertainty", "drop": 0.1}
 SEEDS, CLASSIFIERS, GENERATIONS, EPOCHS = (0, 1, 2), ("lenet", "alexnet"), 4, 3
 
 
@@ -63,6 +64,7 @@ def config(**changes) -> dict:
             "class_names": ["zero", "one"], "group_names": ["red", "blue"],
             "notes": ["The split is <odd>."],
             "num_train": 1294, "num_validation": 143, "num_test": 360,
+            "train_cells": [[517, 130], [130, 517]], "test_cells": [[3, 3], [3, 3]],
         },
         "reference": "lenet",
         "generation": {"generated": 290, "kept": 260, "capacity": 780, "fresh": 259},
@@ -177,12 +179,10 @@ def make_arms(make_workdir):
     """make(control=..., records=..., **config changes) -> a new workdir with a control arm."""
 
     def make(control: list[dict], records: list[dict] | None = None, **changes) -> Path:
-        folder = make_workdir(
-            records, **{"filter": {"name": "uncertainty", "drop": 0.1, "control": True}} | changes
-        )
-        (folder / "control").mkdir()
+        folder = make_workdir(records, **{"filter": FILTER, "arms": ["random"]} | changes)
+        (folder / "arms/random").mkdir(parents=True)
         write_workdir(
-            folder / "control", control, **changes | {"filter": {"name": "random", "drop": 0.1}}
+            folder / "arms/random", control, **changes | {"filter": FILTER | {"name": "random"}}
         )
         return folder
 

@@ -1,10 +1,9 @@
 """Is bias higher in one run than in another? Every run against the first, by classifier, measure.
 
-Seeds are not paired: seed s of two runs starts from the same random numbers, but where the
-configurations differ these meet other images and other networks, and runs may have other seeds.
-Welch's interval and test ask for no pairs and no equal spread; where seeds of two runs do rise and
-fall together, they are wider than they need be. Where two runs share generation 0 and all random
-numbers, as a run and its control arm do, seeds are paired (see `filter_arms`).
+Where two runs share data, seeds and generation 0 (`contrasts.are_paired`), seeds are paired. Else
+they are not: seed s of two runs starts from the same random numbers, but these meet other images
+and other networks, and runs may have other seeds. Welch's interval and test ask for no pairs and no
+equal spread; where seeds of two runs do rise and fall together, they are wider than they need be.
 """
 
 from collections import defaultdict
@@ -14,10 +13,10 @@ from itertools import groupby
 import pandas as pd
 
 from jaxloop.analysis import contrasts
-from jaxloop.analysis.answer import listed_words
 from jaxloop.analysis.contrasts import COMPARED, LEVEL, SLOPE, Comparison
 from jaxloop.analysis.labels import labels
 from jaxloop.analysis.run_folder import Run
+from jaxloop.analysis.words import listed_words
 
 
 def compare(runs: Sequence[Run]) -> list[Comparison]:
@@ -27,8 +26,9 @@ def compare(runs: Sequence[Run]) -> list[Comparison]:
     """
     comparisons = []
     for pair, subject in _pairs(runs):
+        paired = contrasts.are_paired(*pair.values())
         for measure in COMPARED:
-            comparisons += contrasts.compared(pair, subject, measure, (LEVEL, SLOPE))
+            comparisons += contrasts.compared(pair, subject, measure, (LEVEL, SLOPE), paired)
     return contrasts.decided(comparisons)
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from jaxloop import statistics
 from jaxloop.analysis import frames, shares
-from jaxloop.analysis.answer import ENOUGH_SEEDS
 from jaxloop.analysis.measures import BIASES, Bias, Name
 from jaxloop.analysis.run_folder import Run
+from jaxloop.analysis.words import ENOUGH_SEEDS
 from jaxloop.statistics import HIGHER, LOWER, NO_SPREAD, Decision, Difference, Estimate
 
 COMPARED = (Bias("accuracy", Name("", "accuracy")), *BIASES)
@@ -101,6 +101,19 @@ def compared(
         for part in parts
         if (result := difference(tables[first], tables[other], part, paired))
     ]
+
+
+def are_paired(first: Run, other: Run) -> bool:
+    """Tell whether two runs share data, seeds and, as their records say, generation 0.
+
+    Their classifiers in common then start alike in each seed, and only what comes after differs.
+    """
+    shared = set(first.classifiers) & set(other.classifiers)
+    names = [n for n in first.names if n.subject in shared and n in other.names]
+    starts = ([run.table(n).get(0) for n in names] for run in (first, other))
+    alike = [a is not None and a.equals(b) for a, b in zip(*starts, strict=True)]
+    same_data = first.spec.get("data") == other.spec.get("data")
+    return same_data and first.seeds == other.seeds and any(alike) and all(alike)
 
 
 def decided(comparisons: Sequence[Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What does filtering change? A run against its control arm, which drops as many at random.
+"""What does filtering change? A run against its arm `random`, which drops as many at random.
 
 The arms share generation 0 and, seed by seed, all random numbers, so that their difference within a
 seed is the natural unit: filtered less control, paired by seed, with its t interval and test.
@@ -15,10 +15,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from jaxloop.analysis import contrasts, measures, results, shares
-from jaxloop.analysis.answer import listed_words
 from jaxloop.analysis.contrasts import COMPARED, IMBALANCE, LEVEL, MEAN, SLOPE, Comparison
 from jaxloop.analysis.measures import Bias, Name
 from jaxloop.analysis.run_folder import Run
+from jaxloop.analysis.words import listed_words
 
 CONTROL, GENERATOR = "control", "generator"
 CLASSIFIERS, FURTHER = "Classifiers", "Further measures of bias"
@@ -53,9 +53,10 @@ def families(run: Run) -> list[Family]:
 
     None before both arms have a generation 1.
     """
-    if run.control is None:
+    control = run.arms.get("random")
+    if control is None:
         return []
-    arms = {CONTROL: run.control, run.spec.get("filter", {}).get("name", "filtered"): run}
+    arms = {CONTROL: control, run.spec.get("filter", {}).get("name", "filtered"): run}
     comparisons = defaultdict(list)
     for what, subject, measure in _measured(run):
         for c in contrasts.compared(arms, subject, measure, _parts(what), paired=True):
@@ -115,10 +116,11 @@ def _parts(what: str) -> list[str]:
 
 def _measured(run: Run) -> Iterator[tuple[str, str, Bias]]:
     """(table, subject, measure) of all that is compared; nothing before both arms began."""
-    if run.control is None or min(run.reached, run.control.reached) < 1:
+    control = run.arms.get("random")
+    if control is None or min(run.reached, control.reached) < 1:
         return
     # With a value in either arm or without; of no class.
-    recorded = [n for n in dict.fromkeys(run.names + run.control.names) if n.class_ is None]
+    recorded = [n for n in dict.fromkeys(run.names + control.names) if n.class_ is None]
     in_order = sorted(recorded, key=results.order)
     for subject in run.classifiers:
         yield from ((CLASSIFIERS, subject, measure) for measure in COMPARED)

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxloop.analysis.answer import listed_words
 from jaxloop.analysis.run_folder import Run
+from jaxloop.analysis.words import listed_words
 
 MNIST, CIFAR, HARD_IMAGENET, BREEDS = "mnist", "cifar", "hard_imagenet", "breeds"
 FOLDER, NOT_MNIST = "folder", "not_mnist"

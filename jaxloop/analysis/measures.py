@@ -85,6 +85,7 @@ _MEASURES = {
     "gradient_norm": Measure("gradient norm", "", 0),
     "label_agreement": Measure("label agreement", "higher", 0, 1),
     "within_class_diversity": Measure("diversity within a class", "higher", 0),
+    "within_group_diversity": Measure("diversity within class and subgroup", "higher", 0),
     "nearest_real": Measure("distance to the nearest real image", "", 0),
     "subgroup_share": Measure("subgroup share", "", 0, 1),
     "subgroup_accuracy": Measure("subgroups named rightly", "higher", 0, 1),

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from jaxloop import statistics
 from jaxloop.analysis import measures
-from jaxloop.analysis.measures import BIASES, Bias, Name
+from jaxloop.analysis.measures import Name
 from jaxloop.analysis.run_folder import Run
 from jaxloop.statistics import Decision, Estimate, Trend
 
@@ -12,17 +12,6 @@ from jaxloop.statistics import Decision, Estimate, Trend
 class Point(NamedTuple):
     generation: int
     estimate: Estimate
-
-
-class Verdict(NamedTuple):
-    """Whether one bias of one classifier grew. first, last: of its generations."""
-
-    subject: str
-    bias: Bias
-    trend: Trend
-    decision: Decision
-    first: Point | None
-    last: Point | None
 
 
 def curve(run: Run, name: Name, complement: bool = False) -> list[Point]:
@@ -34,18 +23,6 @@ def curve(run: Run, name: Name, complement: bool = False) -> list[Point]:
 def trend(run: Run, name: Name, complement: bool = False) -> Trend:
     """Return the trend over the generations that a measure has any record of."""
     return statistics.trend(list(run.table(name, complement).to_dict("index").values()))
-
-
-def verdicts(run: Run) -> list[Verdict]:
-    """Return one for each classifier and bias, in that order; their p values are one family's."""
-    pairs = [(subject, bias) for subject in run.classifiers for bias in BIASES]
-    trends = [trend(run, bias.name(subject), bias.complement) for subject, bias in pairs]
-    decisions = statistics.decide([(t.slope, t.p) for t in trends])
-    answers = []
-    for (subject, bias), t, decision in zip(pairs, trends, decisions, strict=True):
-        points = curve(run, bias.name(subject), bias.complement) or [None]
-        answers.append(Verdict(subject, bias, t, decision, points[0], points[-1]))
-    return answers
 
 
 def trends(run: Run) -> dict[Name, tuple[Trend, Decision]]:

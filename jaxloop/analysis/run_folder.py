@@ -6,7 +6,7 @@ import os
 import re
 import struct
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +16,11 @@ import pandas as pd
 from jaxloop import files, records
 from jaxloop.analysis.measures import FIELDS, Name
 from jaxloop.errors import InputError, refusing
+from jaxloop.provenance import store
 from jaxloop.provenance.store import LAYOUT
 
 _SAMPLES = re.compile(r"g(\d+)_s(\d+)\.png")
+_PREDICTIONS = re.compile(r"g(\d+)\.npz")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -40,7 +42,7 @@ class Run:
     config: all of config.json; `spec` is the resolved configuration in it.
     records: the log, as `records.frame`.
     grids: by generation, then seed.  timing: rows of timing.jsonl, empty if there is none.
-    control: the control arm, the same run with a random filter; None if it has measured nothing.
+    arms: the other arms of the run, by name: those that have measured a classifier.
     """
 
     path: Path
@@ -48,7 +50,7 @@ class Run:
     records: pd.DataFrame
     grids: list[Grid]
     timing: list[dict]
-    control: "Run | None" = None
+    arms: "dict[str, Run]" = field(default_factory=dict)
 
     @property
     def spec(self) -> dict:
@@ -84,6 +86,15 @@ class Run:
     @property
     def class_names(self) -> list[str]:
         return self.config["data"]["class_names"]
+
+    @functools.cached_property
+    def predictions(self) -> dict[int, dict[str, np.ndarray]]:
+        """The arrays of predictions/ by generation: `label` and `group`, int [n], and for each
+        classifier int [S n], seeds in the order of the configuration; -1: it diverged.
+
+        Generations without a file are left out. Raises InputError where a file cannot be read.
+        """
+        return _predictions(self.path / "predictions")
 
     @functools.cached_property
     def training(self) -> pd.DataFrame:
@@ -124,6 +135,10 @@ class Run:
         values[[self.seeds.index(s) for s in seed], columns] = 1 - value if complement else value
         return pd.DataFrame(values, self.seeds, generations)
 
+    def values(self, name: Name, generation: int) -> np.ndarray:
+        """Return the values of one generation by seed, float [S]; NaN: none."""
+        return self.table(name).reindex(columns=[generation]).to_numpy(float)[:, 0]
+
     def has(self, name: Name) -> bool:
         """Tell whether any seed has a value in any generation."""
         values = self.records.value.to_numpy()[self._positions.get(name, [])]
@@ -142,12 +157,12 @@ def names_of(rows: pd.DataFrame) -> list[Name]:
 
 
 def load(workdir: str | os.PathLike) -> Run:
-    """Read config.json, records.jsonl and, where they exist, samples/, timing.jsonl and control/.
+    """Read config.json, records.jsonl and, where they exist, samples/, timing.jsonl and arms/.
 
     Raises:
       InputError: the folder, config.json or records.jsonl is missing, broken, empty or of another
-        layout; the records name a seed or generation that the configuration does not have; the
-        control arm has other seeds than the run.
+        layout; the records name a seed or generation that the configuration does not have; an arm
+        has other seeds than the run.
     """
     path = Path(workdir)
     if not path.is_dir():
@@ -161,19 +176,22 @@ def load(workdir: str | os.PathLike) -> Run:
     frame = records.frame(lines)
     _check(frame, config["config"])
     grids, timing = _grids(path / "samples"), _timing(path / "timing.jsonl")
-    return Run(path, config, frame, grids, timing, _control(path / "control", config["config"]))
+    folders = store.arms(path)
+    arms = {name: _arm(folder, config["config"]) for name, folder in folders.items()}
+    measured = {name: arm for name, arm in arms.items() if arm is not None}
+    return Run(path, config, frame, grids, timing, measured)
 
 
-def _control(path: Path, spec: dict) -> Run | None:
-    """Read the control arm's folder; None before any classifier of it was measured."""
+def _arm(path: Path, spec: dict) -> Run | None:
+    """Read the folder of an arm; None before any classifier of it was measured."""
     log = path / "records.jsonl"
     if not log.exists() or not any(r["subject"] in spec["classifiers"] for r in records.read(log)):
         return None
-    control = load(path)
-    if control.seeds != spec["seeds"]:  # arms are compared seed by seed
-        field = f"{path / 'config.json'}: config.seeds"
-        raise InputError(field, control.seeds, f"the run's own {spec['seeds']}")
-    return control
+    arm = load(path)
+    if arm.seeds != spec["seeds"]:  # arms are compared seed by seed
+        where = f"{path / 'config.json'}: config.seeds"
+        raise InputError(where, arm.seeds, f"the run's own {spec['seeds']}")
+    return arm
 
 
 def _config(path: Path) -> dict:
@@ -190,12 +208,12 @@ def _config(path: Path) -> dict:
         "data.class_names": (lambda v: _list_of(str, v), "a list of names"),
         "data.group_names": (lambda v: _list_of(str, v), "a list of names"),
     }
-    for field, (is_right, allowed) in requirements.items():
+    for name, (is_right, allowed) in requirements.items():
         value = config
-        for part in field.split("."):
+        for part in name.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         if not is_right(value):
-            raise InputError(f"{path}: {field}", value, allowed)
+            raise InputError(f"{path}: {name}", value, allowed)
     return config
 
 
@@ -226,6 +244,16 @@ def _grids(folder: Path) -> list[Grid]:
             size = struct.unpack(">II", png[16:24]) if whole else (0, 0)
             grids.append(Grid(int(match[1]), int(match[2]), path, png if whole else None, *size))
     return sorted(grids, key=lambda grid: grid[:3])
+
+
+def _predictions(folder: Path) -> dict[int, dict[str, np.ndarray]]:
+    arrays = {}
+    for path in folder.glob("g*.npz"):
+        if match := _PREDICTIONS.fullmatch(path.name):
+            allowed = "predictions that a run wrote"
+            with refusing(path.name, str(path), allowed), np.load(path) as file:
+                arrays[int(match[1])] = dict(file)
+    return dict(sorted(arrays.items()))
 
 
 def _timing(path: Path) -> list[dict]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from jaxloop.analysis.measures import Name
 from jaxloop.analysis.run_folder import Run
 
 
@@ -57,6 +58,50 @@ def imbalances(run: Run) -> Series:
             "subgroup is known"
         )
     return Series(pd.DataFrame(u, run.seeds, generations), remark=f"{remark}.")
+
+
+def excess(run: Run) -> float | None:
+    """Return u of generation 1 in excess of chance, of all seeds' kept images together.
+
+    Chance is what u is on average where as many images have the real shares (normal approximation:
+    sqrt(2 p (1 - p) / (pi n)) is the mean absolute error of a share p of n images). None where no
+    class has known shares.
+    """
+    excesses, groups = [], range(len(run.group_names))
+    kept = run.config.get("generation", {}).get("kept", 0) / max(len(run.class_names), 1)
+    for class_ in range(len(run.class_names)):
+        by_group = [
+            [run.values(Name(subject, "subgroup_share", class_, group), g) for group in groups]
+            for subject, g in (("real", 0), ("generator", 1))
+        ]
+        real, generated = np.array(by_group)
+        known = np.isfinite(generated).all(axis=0) & (np.nansum(generated, axis=0) > 0)
+        if not known.any():
+            continue
+        images = kept * np.nansum(generated[:, known])
+        p = _normalized(real.mean(axis=1)[None])[0]
+        share = _normalized(np.nansum(generated[:, known], axis=1)[None])[0]
+        chance = np.sqrt(2 * p * (1 - p) / (np.pi * max(images, 1)))
+        excesses.append(float((np.abs(share - p) - chance).sum() / 2))
+    return float(np.mean(excesses)) if excesses else None
+
+
+def by_rarity(run: Run, generation: int) -> tuple[float, float]:
+    """Return the share of each class's commonest subgroup among kept and among generated images.
+
+    Means over seeds, NaN where unknown. The generated ones are worked out from kept shares and drop
+    rates by rarity, and are unknown where the filter dropped all of a subgroup.
+    """
+    rarities = range(1, len(run.group_names) + 1)
+    shares, rates = (
+        np.array([run.values(Name(*name, rarity=k), generation) for k in rarities])
+        for name in (("generator", "subgroup_share"), ("filter", "drop_rate"))
+    )
+    rates = np.nan_to_num(rates)  # no rate: nothing was there to drop
+    before = shares / np.where(rates < 1, 1 - rates, np.nan)
+    with np.errstate(invalid="ignore"):  # 0 / 0: no image of a known subgroup
+        kept_share, share = (float(np.mean(x[-1] / x.sum(axis=0))) for x in (shares, before))
+    return kept_share, share
 
 
 def is_estimated(run: Run) -> bool:

@@ -1,4 +1,10 @@
-"""Training a classifier: cross-entropy, Adam, early stopping on validation images, real ones."""
+"""Training a classifier: cross-entropy, Adam, early stopping on validation images, real ones.
+
+An epoch is a number of steps, the same in every generation and arm, and not a pass over a set that
+grows: what differs between two classifiers is then what they saw, not how long they were trained.
+`patience` counts these epochs, so two trainings have the same most steps and may stop at different
+ones.
+"""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -53,13 +59,14 @@ class Trainer(NamedTuple):
     module: nn.Module
     config: spec.Classifier
     optimizer: optax.GradientTransformation
+    steps_per_epoch: int
     image_size: int
     mesh: Mesh
     pretrained: pretrained.Weights | None  # without its arrays
 
 
 class Data(NamedTuple):
-    """What an epoch runs over: the images that are used, of real and then queue, and validation.
+    """What epochs draw from: the images that are used, of real and then queue, and validation.
 
     used: bool [len(real) + len(queue)].
     """
@@ -75,16 +82,16 @@ def create(
     config: spec.Classifier,
     image_size: int,
     mesh: Mesh,
-    num_steps: int,
+    steps_per_epoch: int,
     weights: pretrained.Weights | None = None,
 ) -> Trainer:
     """Return the Trainer of a Linen module for images of `image_size` pixels as they are stored.
 
-    num_steps: that training may take at most.
     weights: to start from; their variables are an argument of `init`.
     """
     weights = weights and weights._replace(variables=None)
-    return Trainer(module, config, optimizers.adam(config, num_steps), image_size, mesh, weights)
+    optimizer = optimizers.adam(config, steps_per_epoch * config.epochs)
+    return Trainer(module, config, optimizer, steps_per_epoch, image_size, mesh, weights)
 
 
 def init(trainer: Trainer, key: Array, weights: PyTree | None) -> State:
@@ -116,12 +123,14 @@ def train(
 
     Nothing happens after `state.stopped`. How the steps are cut into calls changes no bit.
 
+    An epoch has `steps_per_epoch` batches, in a random order of its own of the images in use: of
+    more images than these hold the rest waits for another epoch, fewer are gone through again.
+
     keys_by_epoch: epoch -> key.
     """
-    size = trainer.config.batch_size
-    per_epoch = batches.num_batches(data.used.sum(), size)
-    state = jax.lax.cond(per_epoch == 0, _nothing_to_train_on, lambda state: state, state)
-    end = jnp.minimum(first + count, per_epoch * trainer.config.epochs)
+    per_epoch = trainer.steps_per_epoch
+    state = jax.lax.cond(data.used.any(), lambda state: state, _nothing_to_train_on, state)
+    end = jnp.minimum(first + count, most_steps(trainer))
 
     def going_on(carry):
         step, state = carry
@@ -141,6 +150,11 @@ def train(
     return jax.lax.while_loop(going_on, one_epoch, (first, state))[1]
 
 
+def most_steps(trainer: Trainer) -> int:
+    """Return the steps of a training that never stops early."""
+    return trainer.steps_per_epoch * trainer.config.epochs
+
+
 def steps_in_all(seeded: PyTree, done: int, total: int) -> int:
     """Return how many steps a training has: `done`, once every seed has stopped, else `total`.
 
@@ -155,12 +169,11 @@ def _steps(
 ) -> State:
     """Take steps begin..end - 1 of the epoch that `state` is in."""
     order_key, dropout_key, augment_key = epoch_keys
-    size = trainer.config.batch_size
-    order = batches.epoch_order(order_key, data.used)
+    order, num_used = batches.epoch_order(order_key, data.used), data.used.sum()
 
     def body(i, carry):
         variables, optimizer_state, loss_sum, norm_sum = carry
-        index = jax.lax.dynamic_slice_in_dim(order, i * size, size)
+        index = batches.batch_of(order, num_used, i, trainer.config.batch_size)
         batch = devices.split_batch(trainer.mesh, batches.take(data.real, data.queue, index))
         image = augment(jax.random.fold_in(augment_key, i), batch.image, trainer.config.augment)
         x = as_input(image, trainer.config)

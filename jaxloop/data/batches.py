@@ -28,6 +28,15 @@ def num_batches(count, batch_size: int):
     return count // batch_size
 
 
+def batch_of(order: Array, count: Array, i: Array, batch_size: int) -> Array:
+    """Return the indices in batch `i` of an epoch: int32 [batch_size].
+
+    The first `count` entries of `order` are gone through, and again where the epoch is longer: no
+    image comes more than once oftener than another.
+    """
+    return order[(i * batch_size + jnp.arange(batch_size)) % jnp.maximum(count, 1)]
+
+
 def take(real: Source, queue: Samples, index: Array) -> Samples:
     """Return the images of `index`, int32 [b] in [0, n + slots); n > 0, slots may be 0."""
     n, slots = len(real.label), len(queue.label)

@@ -52,6 +52,12 @@ def image_group(image: AnyArray) -> Array:
     return jnp.where(known, jnp.argmax(light, axis=1).astype(jnp.int32), UNKNOWN_GROUP)
 
 
+def recolor(image: AnyArray, group: AnyArray) -> Array:
+    """Return coloured images uint8 [n h w 3] in the colours of `group`, int [n]. Jit-able."""
+    color = jnp.eye(len(COLORS), dtype=jnp.uint8)[group]
+    return jnp.max(image, axis=-1, keepdims=True) * color[:, None, None, :]
+
+
 def probabilities(color: Matrix, num_classes: int) -> np.ndarray:
     """Return `data.color`, whose rows the config has checked, as float64 [L 3]; empty: 1/3 each."""
     if not color:
@@ -104,6 +110,7 @@ def colored(
         class_names=class_names,
         group_names=COLORS,
         image_group=image_group,
+        recolor=recolor,
         notes=notes,
         augmentations=("none", "crop"),  # a mirrored digit is no digit
     )

@@ -1,4 +1,4 @@
-"""The validation split of the real training images."""
+"""What is set aside of the real training images: for a generator, and for validation."""
 
 from functools import partial
 
@@ -36,3 +36,29 @@ def validation_split(train: Samples, share: float, seed: int) -> tuple[Samples, 
     kept, held = np.append(kept, held[back]), np.delete(held, back)
     training, validation = ([field[np.sort(part)] for field in fields] for part in (kept, held))
     return Samples(*training), Samples(*validation)
+
+
+def held_out_split(train: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
+    """Set aside a random part of every class x subgroup; both parts keep the order of `train`.
+
+    share: share set aside, in [0, 1): round(share n) of the n images of a class x subgroup, but one
+      in each part where n >= 2, and none of a single image; 0: nothing.
+    seed: `data.seed`, so that every run seed has the same split.
+
+    Returns (the rest, what is set aside), NumPy Samples.
+
+    Raises InputError where nothing of a class can be set aside.
+    """
+    fields = [np.asarray(field) for field in train]
+    _, label, group = fields
+    held = np.zeros(len(label), bool)
+    order = np.argsort(draws.uniform(seed, "held_out", len(label)), kind="stable")
+    cell = np.unique(np.stack([label, group]), axis=1, return_inverse=True)[1].reshape(len(label))
+    for number, n in enumerate(np.bincount(cell) if share else ()):
+        count = min(max(round(share * n), 1), n - 1)
+        held[order[cell[order] == number][:count]] = True
+    if share and len(np.unique(label[held])) < len(np.unique(label)):
+        words = "0 where a class has one image at most of each subgroup: nothing of it is set aside"
+        raise InputError("config.data.held_out", share, words)
+    rest, aside = ([field[part] for field in fields] for part in (~held, held))
+    return Samples(*rest), Samples(*aside)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from jaxloop.errors import InputError
 from jaxloop.evaluators import classification, distances, filtering, generation, signals
-from jaxloop.loop.experiment import Experiment
+from jaxloop.loop.experiment import SAMPLES, Experiment
 from jaxloop.loop.state import LoopState
 
 Evaluate = Callable[[LoopState], list[dict]]
@@ -15,8 +15,9 @@ Evaluate = Callable[[LoopState], list[dict]]
 class Evaluator(NamedTuple):
     """create: Experiment -> (LoopState -> records of the generation that has just ended, all
     seeds). It works out once what stays the same in a run, the real side of comparisons.
-    needs: names in `Experiment.provides` ("image_group", a network, "masks") that must be
-      available.
+    needs: names in `Experiment.provides` that must be available ("image_group", a network,
+      "masks"). Whoever looks at generated images needs "samples": an arm without them does not run
+      it.
     """
 
     create: Callable[[Experiment], Evaluate]
@@ -26,9 +27,9 @@ class Evaluator(NamedTuple):
 EVALUATORS: dict[str, Evaluator] = {
     "classification": Evaluator(classification.create),
     "training": Evaluator(signals.create),
-    "generation": Evaluator(generation.create),
-    "distances": Evaluator(distances.create),
-    "filtering": Evaluator(filtering.create),
+    "generation": Evaluator(generation.create, needs=(SAMPLES,)),
+    "distances": Evaluator(distances.create, needs=(SAMPLES,)),
+    "filtering": Evaluator(filtering.create, needs=(SAMPLES,)),
 }
 FIELD = "config.measure.evaluators"
 
@@ -41,6 +42,11 @@ def check(names: Sequence[str], provides: frozenset[str]) -> None:
         if missing := set(EVALUATORS[name].needs) - provides:
             words = f"others: {name} needs {', '.join(sorted(missing))}, which this data set lacks"
             raise InputError(FIELD, name, words)
+
+
+def possible(names: Sequence[str], provides: frozenset[str]) -> tuple[str, ...]:
+    """Return those whose needs are provided: what an arm runs of the run's evaluators."""
+    return tuple(name for name in names if provides.issuperset(EVALUATORS[name].needs))
 
 
 def create(experiment: Experiment) -> list[Evaluate]:

@@ -13,7 +13,7 @@ from jaxloop.records import Log
 def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
     def evaluate(state: LoopState) -> list[dict]:
         logs = [Log(seed, state.cursor.generation) for seed in experiment.seeds.values]
-        if state.cursor.generation:
+        if state.cursor.generation and experiment.generates:
             training = to_host(select(state.generator, lambda g: (g.signals, g.steps)))
             for log, (signals, steps) in zip(logs, training, strict=True):
                 for name, sums in signals.items():

@@ -10,17 +10,19 @@ from jaxloop.types import Array, PyTree, Samples
 class Generator(NamedTuple):
     """A class-conditional image generator.
 
-    init: key -> state. A new initialisation, at the start of every generation.
+    init: (key, generation int32 []) -> state. A new initialisation, at the start of every
+      generation.
     update: (key, constants, state, batch: Samples) -> (state, signals). One training step. It never
-      looks at `batch.group`. signals: {"generator/loss": float32 [], ...}, keys "subject/metric".
+      looks at `batch.group`. signals: {"generator/loss": float32 [], ...}, keys "subject/metric";
+      {} where nothing is learnt.
     sample: (key, constants, state, label int32 [n]) -> uint8 [n h w c], one image a label. Every
       generator has a field that biases its sampling towards typical images, off by default.
     sample_batch: images that are sampled together.
-    constants: what is frozen (a backbone, a text encoder), on the host; the loop passes it on the
+    constants: what is frozen (a backbone, held-out images), on the host; the loop passes it on the
       device to `update` and `sample`. Only what is trained is state, and only state is saved.
     """
 
-    init: Callable[[Array], PyTree]
+    init: Callable[[Array, Array], PyTree]
     update: Callable[[Array, PyTree, PyTree, Samples], tuple[PyTree, dict[str, Array]]]
     sample: Callable[[Array, PyTree, PyTree, Array], Array]
     sample_batch: int = 256

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from jaxloop import keys, optimizers, spec
+from jaxloop import fields, keys, optimizers, spec
 from jaxloop.errors import InputError
 from jaxloop.generators.base import Generator
 from jaxloop.ops.convolution import Conv, UpConv
@@ -37,12 +37,12 @@ BETAS = 0.5, 0.9  # Adam's
 
 @dataclass(frozen=True)
 class Config(spec.Generator):
-    learning_rate: float = spec.positive(3e-3, "Adam's step size, for both networks of the GAN")
-    width: int = spec.integer(
+    learning_rate: float = fields.positive(3e-3, "Adam's step size, for both networks of the GAN")
+    width: int = fields.integer(
         16, 2, "channels of the last hidden feature map; each coarser one has twice as many"
     )
-    latent: int = spec.integer(64, 1, "size of the latent vector z", 4096)
-    truncation: float = spec.interval(
+    latent: int = fields.integer(64, 1, "size of the latent vector z", 4096)
+    truncation: float = fields.interval(
         0.0,
         0,
         4,
@@ -150,7 +150,7 @@ def plan(image_size: int) -> tuple[int, int]:
     raise InputError("config.data.image_size", image_size, words)
 
 
-def init(gan: Gan, key: Array) -> State:
+def init(gan: Gan, key: Array, generation: Array) -> State:
     # The names of keys are those of the first version: another name is another initialisation.
     generator_key, discriminator_key = keys.parts(key, "painter", "critic")
     label, z = jnp.zeros((2,), jnp.int32), jnp.zeros((2, gan.latent))

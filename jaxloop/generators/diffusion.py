@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxloop import keys, optimizers, spec
+from jaxloop import fields, keys, optimizers, spec
 from jaxloop.errors import InputError
 from jaxloop.generators.base import Generator
 from jaxloop.generators.unet import UNet
@@ -43,37 +43,37 @@ LOG_SIGMA = {"edm": (0.0, 1.2), "flow": (0.0, 1.0)}  # mean and deviation in tra
 
 @dataclass(frozen=True)
 class Config(spec.Generator):
-    epochs: int = spec.integer(
+    epochs: int = fields.integer(
         1000,
         1,
         "passes over real data + queue, at most, each generation, from a new initialisation",
     )
-    max_steps: int = spec.integer(
+    max_steps: int = fields.integer(
         2000, 0, "steps at most, each generation, however full the queue is; 0: no limit"
     )
-    learning_rate: float = spec.positive(1e-2, "step size of Muon and Adam")
-    schedule: str = spec.choice("cosine constant", "of the step size")
-    width: int = spec.integer(16, 4, "channels of the finest feature map")
-    mults: tuple[int, ...] = spec.field(
+    learning_rate: float = fields.positive(1e-2, "step size of Muon and Adam")
+    schedule: str = fields.choice("cosine constant", "of the step size")
+    width: int = fields.integer(16, 4, "channels of the finest feature map")
+    mults: tuple[int, ...] = fields.field(
         (1, 2),
         "channels of each level of the U-Net as multiples of `width`; a level halves the side",
         "one to five integers in [1, 16]",
         lambda v: 1 <= len(v) <= 5 and all(1 <= m <= 16 for m in v),
     )
-    blocks: int = spec.integer(1, 1, "residual blocks a level, on the way down and up", 8)
-    attention: tuple[int, ...] = spec.field(
+    blocks: int = fields.integer(1, 1, "residual blocks a level, on the way down and up", 8)
+    attention: tuple[int, ...] = fields.field(
         (), "sides of the feature maps with self-attention", "integers"
     )
-    patch: int = spec.integer(2, 1, "side of the squares of pixels folded into channels", 8)
-    average: float = spec.interval(0.998, 0, 0.99999, "decay a step of the sampled weights")
-    label_dropout: float = spec.interval(
+    patch: int = fields.integer(2, 1, "side of the squares of pixels folded into channels", 8)
+    average: float = fields.interval(0.998, 0, 0.99999, "decay a step of the sampled weights")
+    label_dropout: float = fields.interval(
         0.1, 0, 0.5, "share of training images without their class, for guidance"
     )
-    guidance: float = spec.interval(
+    guidance: float = fields.interval(
         1.0, 1, 20, "sampling bias: classifier-free guidance; 1: none, more: more typical images"
     )
-    sampler: str = spec.choice("dpm heun euler", "of the probability flow")
-    sampling_steps: int = spec.integer(12, 2, "noise levels that the sampler visits", 1000)
+    sampler: str = fields.choice("dpm heun euler", "of the probability flow")
+    sampling_steps: int = fields.integer(12, 2, "noise levels that the sampler visits", 1000)
 
 
 class Diffusion(NamedTuple):
@@ -112,7 +112,7 @@ def create(config: Config, num_classes: int, image_size: int, num_steps: int, dt
     )
 
 
-def init(diffusion: Diffusion, key: Array) -> State:
+def init(diffusion: Diffusion, key: Array, generation: Array) -> State:
     size, label = diffusion.image_size, jnp.zeros(2, jnp.int32)
     image, noise = jnp.zeros((2, size, size, 3)), jnp.zeros(2)
     params = diffusion.network.init(key, image, noise, label)

@@ -12,7 +12,7 @@ from jaxloop.loop import judging, queue, stages
 from jaxloop.loop.experiment import Experiment, Stage
 from jaxloop.loop.sampling import blank_samples
 from jaxloop.loop.state import Cursor, LoopState, Reference, Selection, zeros
-from jaxloop.types import PyTree
+from jaxloop.types import PyTree, Samples
 
 
 def seeds_on_devices(experiment: Experiment) -> PyTree:
@@ -23,7 +23,8 @@ def seeds_on_devices(experiment: Experiment) -> PyTree:
 def initial(experiment: Experiment, stages_: tuple[Stage, ...]) -> LoopState:
     """Return the state before generation 0, in NumPy with a leading seed axis.
 
-    An empty queue, and zeros in the shape of what the stages will put there.
+    An empty queue, and zeros in the shape of what the stages will put there; nothing in place of
+    generated images where there are none.
     """
     num_seeds, num_test = len(experiment.seeds.values), len(experiment.constants.test.label)
     scalar = jax.ShapeDtypeStruct((), jnp.int32)
@@ -35,28 +36,35 @@ def initial(experiment: Experiment, stages_: tuple[Stage, ...]) -> LoopState:
     classifiers = {name: shape(stages.start_classifier, name) for name in experiment.trainers}
     reference = classifiers[experiment.reference]
     samples = jax.eval_shape(partial(blank_samples, experiment, (), (), ()))
+    empty = queue.empty(experiment.capacity, samples.image.shape[1:])
+    prediction = jax.ShapeDtypeStruct((num_test,), jnp.int32)
+    blank, kinds = partial(zeros, num_seeds=num_seeds), judging.kinds(experiment)
+    return LoopState(
+        cursor=first(stages_, 0),
+        queue=jax.tree.map(lambda x: np.repeat(np.asarray(x)[None], num_seeds, axis=0), empty),
+        generator=blank(shape(stages.start_generator)) if experiment.generates else (),
+        generator_diverged=np.zeros(num_seeds, bool),
+        samples=blank(samples) if experiment.generates else (),
+        selection=blank(_selection(experiment, samples)) if experiment.generates else (),
+        classifiers={name: blank(tree) for name, tree in classifiers.items()},
+        reference=blank(Reference(reference.best, reference.diverged)),
+        predictions={name: blank(prediction) for name in experiment.trainers},
+        **{
+            kind: blank(shape(judging.start_judge, kind)) if kind in kinds else ()
+            for kind in (judging.SUBGROUPS, judging.LABELS)
+        },
+    )
+
+
+def _selection(experiment: Experiment, samples: Samples) -> Selection:
+    """Return the shape of what the filter says of the samples."""
     score = jax.ShapeDtypeStruct(samples.label.shape, jnp.float32)
-    selection = Selection(
+    return Selection(
         score=score,
         by_expert=dict.fromkeys(experiment.filter.experts, score),
         unscored=jax.ShapeDtypeStruct((), bool),
         kept=jax.ShapeDtypeStruct(score.shape, bool),
         kept_index=jax.ShapeDtypeStruct((experiment.num_kept,), jnp.int32),
-    )
-    empty = queue.empty(experiment.capacity, samples.image.shape[1:])
-    prediction = jax.ShapeDtypeStruct((num_test,), jnp.int32)
-    blank = partial(zeros, num_seeds=num_seeds)
-    return LoopState(
-        cursor=_first(stages_, 0),
-        queue=jax.tree.map(lambda x: np.repeat(np.asarray(x)[None], num_seeds, axis=0), empty),
-        generator=blank(shape(stages.start_generator)),
-        generator_diverged=np.zeros(num_seeds, bool),
-        samples=blank(samples),
-        selection=blank(selection),
-        classifiers={name: blank(tree) for name, tree in classifiers.items()},
-        reference=blank(Reference(reference.best, reference.diverged)),
-        predictions={name: blank(prediction) for name in experiment.trainers},
-        judge=blank(shape(judging.start_judge)) if experiment.judge else (),
     )
 
 
@@ -89,10 +97,10 @@ def _after(stages_: tuple[Stage, ...], cursor: Cursor) -> Cursor:
     later = [i for i in _places(stages_, cursor.generation) if i > cursor.stage]
     if later:
         return Cursor(cursor.generation, later[0], 0)
-    return _first(stages_, cursor.generation + 1)
+    return first(stages_, cursor.generation + 1)
 
 
-def _first(stages_: tuple[Stage, ...], generation: int) -> Cursor:
+def first(stages_: tuple[Stage, ...], generation: int) -> Cursor:
     """Return the beginning of a generation."""
     return Cursor(generation, _places(stages_, generation)[0], 0)
 

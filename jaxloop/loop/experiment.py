@@ -13,6 +13,8 @@ from jaxloop.loop import policy
 from jaxloop.loop.state import LoopState
 from jaxloop.types import Array, PyTree
 
+SAMPLES = "samples"  # in `Experiment.provides`: generated images
+
 
 class Constants(NamedTuple):
     """What never changes in a run, on the devices. Stages take it as an argument, none closes over
@@ -39,10 +41,12 @@ class Experiment(NamedTuple):
     clip: (variables, image, label) -> similarity, where the filter needs it.
     filter_classifier: name of the one whose uncertainty filters.
     reference: name of the one whose generation 0 measures generators.
+    recolor: uint8 [n h w c], int32 [n] -> the images in these subgroups, where that can be done.
     judge: of subgroups, where the configuration has one (loop/judging.py).
     networks: that only embed, by name.
     generated_per_class, kept_per_class: images a generation; kept on average over classes.
-    provides: what evaluators may need: "image_group", names of networks and of the test's extras.
+    provides: what evaluators may need: "samples", which an arm without a loop lacks; "image_group",
+      names of networks and of the test's extras.
     """
 
     spec: spec.Spec
@@ -51,6 +55,7 @@ class Experiment(NamedTuple):
     num_classes: int
     num_groups: int
     image_group: Callable[[Array], Array] | None
+    recolor: Callable[[Array, Array], Array] | None
     generator: Generator
     trainers: dict[str, training.Trainer]
     filter: filters.Filter
@@ -62,6 +67,11 @@ class Experiment(NamedTuple):
     generated_per_class: int
     kept_per_class: int
     provides: frozenset[str]
+
+    @property
+    def generates(self) -> bool:
+        """Whether there are generated images; without any, no stage makes or filters them."""
+        return SAMPLES in self.provides
 
     @property
     def num_kept(self) -> int:

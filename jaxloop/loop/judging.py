@@ -1,16 +1,24 @@
-"""The judge: a classifier of subgroups, trained once on the real images, for data sets in which
-pixels do not tell the subgroup of a generated image. It measures alone: nothing of the loop reads
-it.
+"""Judges: networks that measure alone, trained once on the real images. Nothing of the loop reads
+them.
 
-It is trained as every classifier is; what it learns is the cell of an image, class * G + subgroup.
+SUBGROUPS is a classifier of subgroups, for data sets in which pixels do not tell the subgroup of a
+generated image: what it learns is the cell of an image, class * G + subgroup.
+
+LABELS says of a generated image which class it shows. It is a network of its own, so it is not the
+one whose uncertainty filters; and where subgroups are colours it is trained on images coloured
+evenly, so that it does not take a colour for a class.
+
+Both are trained as every classifier is.
 """
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxloop import keys
 from jaxloop.classifiers import training
-from jaxloop.data import batches
 from jaxloop.data.source import InMemory
 from jaxloop.devices import join, select
 from jaxloop.loop.experiment import Constants, Experiment, Stage, nothing, over_seeds
@@ -18,46 +26,63 @@ from jaxloop.loop.state import LoopState
 from jaxloop.metrics.counts import cells
 from jaxloop.types import Array, Samples
 
+SUBGROUPS, LABELS = "judge", "label_judge"  # also their stages, and their fields in LoopState
 
-def judge_stage(experiment: Experiment) -> Stage:
-    start, train = over_seeds(experiment, start_judge), over_seeds(experiment, train_judge)
-    config, constants = experiment.spec.classifier, experiment.constants
+
+def kinds(experiment: Experiment) -> tuple[str, ...]:
+    """Return the judges that a run has."""
+    asked = experiment.generates and "generation" in experiment.spec.measure.evaluators
+    labels = (LABELS,) if asked else ()
+    return ((SUBGROUPS,) if experiment.judge else ()) + labels
+
+
+def judge_stage(experiment: Experiment, kind: str) -> Stage:
+    start = over_seeds(experiment, start_judge, kind)
+    train = over_seeds(experiment, train_judge, kind)
+    constants, total = experiment.constants, training.most_steps(_trainer(experiment, kind))
 
     def steps(state: LoopState) -> int:
-        total = batches.num_batches(experiment.num_real, config.batch_size) * config.epochs
-        return training.steps_in_all(state.judge, state.cursor.step, total)
+        return training.steps_in_all(getattr(state, kind), state.cursor.step, total)
 
     def run(state: LoopState, seeds, first: int, count: int, votes=None) -> LoopState:
-        judge = state.judge
+        judge = getattr(state, kind)
         if first == 0:
             judge = start(nothing(seeds), seeds, constants, np.int32(0))
         inputs = join(seeds, select(state.queue, lambda q: q.samples))
         judge = train(judge, inputs, constants, np.int32(first), np.int32(count))
-        return state._replace(judge=judge)
+        return state._replace(**{kind: judge})
 
     functions = {"start": start, "train": train}
-    return Stage("judge", 0, steps, run, functions, last_generation=0)
+    return Stage(kind, 0, steps, run, functions, last_generation=0)
 
 
 def start_judge(
-    experiment: Experiment, state, seed: Array, constants: Constants, generation: Array
+    experiment: Experiment, kind: str, state, seed: Array, constants: Constants, generation: Array
 ) -> training.State:
     """Return a newly initialised judge, or one that starts from the weights of that classifier."""
-    key = keys.stage_key(keys.root_key(seed), "judge/init", generation)
-    weights = constants.weights.get(experiment.spec.measure.judge)
-    return training.init(_trainer(experiment), key, weights)
+    key = keys.stage_key(keys.root_key(seed), f"{kind}/init", generation)
+    name = experiment.spec.measure.judge if kind == SUBGROUPS else experiment.reference
+    return training.init(_trainer(experiment, kind), key, constants.weights.get(name))
 
 
 def train_judge(
-    experiment: Experiment, state: training.State, inputs, constants: Constants, first, count
+    experiment: Experiment,
+    kind: str,
+    state: training.State,
+    inputs,
+    constants: Constants,
+    first,
+    count,
 ) -> training.State:
     """Take steps first .. first + count - 1 of the judge's training, on the real images alone."""
     seed, queued = inputs
-    real, root = _by_cell(experiment, constants.train), keys.root_key(seed)
+    root = keys.root_key(seed)
+    view = _by_cell if kind == SUBGROUPS else partial(_evenly_colored, key=_color_key(root))
+    real, validation = (view(experiment, part) for part in (constants.train, constants.validation))
     used = jnp.arange(len(real.label) + len(queued.label)) < len(real.label)
-    data = training.Data(real, queued, used, _by_cell(experiment, constants.validation))
-    by_epoch = lambda epoch: keys.stage_key(root, "judge", 0, epoch)  # noqa: E731
-    return training.train(_trainer(experiment), by_epoch, state, data, first, count)
+    data = training.Data(real, queued, used, validation)
+    by_epoch = lambda epoch: keys.stage_key(root, kind, 0, epoch)  # noqa: E731
+    return training.train(_trainer(experiment, kind), by_epoch, state, data, first, count)
 
 
 def name_generated(experiment: Experiment, state, inputs, constants: Constants) -> Array:
@@ -74,7 +99,7 @@ def name_test(experiment: Experiment, state, variables, constants: Constants) ->
 def _named(experiment: Experiment, variables, samples: Samples, constants: Constants) -> Array:
     shape, train = (experiment.num_classes, experiment.num_groups), constants.train
     exists = cells(train.label, train.group, *shape, jnp.ones(train.label.shape, bool)) > 0
-    logits = training.logits(_trainer(experiment), variables, samples.image)
+    logits = training.logits(_trainer(experiment, SUBGROUPS), variables, samples.image)
     of_class = jnp.take_along_axis(
         logits.reshape(-1, *shape), samples.label[:, None, None], axis=1
     )[:, 0]
@@ -86,6 +111,21 @@ def _by_cell(experiment: Experiment, images: InMemory) -> InMemory:
     return images._replace(label=images.label * experiment.num_groups + images.group)
 
 
-def _trainer(experiment: Experiment) -> training.Trainer:
+def _color_key(root: Array) -> Array:
+    return keys.stage_key(root, f"{LABELS}/color", 0)
+
+
+def _evenly_colored(experiment: Experiment, images: InMemory, key: Array) -> InMemory:
+    """Draw the subgroup of every image anew, all alike, where an image can be given another."""
+    if experiment.recolor is None:
+        return images
+    num = len(images.label)
+    group = jax.random.randint(jax.random.fold_in(key, num), (num,), 0, experiment.num_groups)
+    return images._replace(image=experiment.recolor(images.image, group), group=group)
+
+
+def _trainer(experiment: Experiment, kind: str) -> training.Trainer:
+    if kind == LABELS:
+        return experiment.trainers[experiment.reference]
     assert experiment.judge is not None
     return experiment.judge

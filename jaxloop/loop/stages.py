@@ -23,13 +23,11 @@ from jaxloop.types import Array
 
 def build(experiment: Experiment) -> tuple[Stage, ...]:
     """Return the stages of a generation, in order."""
-    classifiers = [classifier_stage(experiment, name) for name in experiment.trainers]
+    making = (generator_stage, sampling_stage, filter_stage) if experiment.generates else ()
     return (
-        generator_stage(experiment),
-        sampling_stage(experiment),
-        filter_stage(experiment),
-        *classifiers,
-        *([judging.judge_stage(experiment)] if experiment.judge else ()),
+        *(stage(experiment) for stage in making),
+        *(classifier_stage(experiment, name) for name in experiment.trainers),
+        *(judging.judge_stage(experiment, kind) for kind in judging.kinds(experiment)),
         measure_stage(experiment),
     )
 
@@ -39,13 +37,13 @@ def num_traces(stages: tuple[Stage, ...]) -> int:
     return sum(f._cache_size() for stage in stages for f in stage.functions.values())  # type: ignore
 
 
-def _steps_per_epoch(experiment: Experiment, state: LoopState, stage: str, batch_size: int) -> int:
-    """Return the steps of the longest epoch of any seed: queues differ where generators
+def _steps_per_epoch(experiment: Experiment, state: LoopState) -> int:
+    """Return the steps of the generator's longest epoch of any seed: queues differ where generators
     diverged."""
     sizes = devices.to_host(select(state.queue, lambda q: q.size))
-    generation = state.cursor.generation
+    generation, batch_size = state.cursor.generation, experiment.spec.generator.batch_size
     loop, num_real = experiment.spec.loop, experiment.num_real
-    images = [policy.count(loop, stage, generation, num_real, int(size)) for size in sizes]
+    images = [policy.count(loop, "generator", generation, num_real, int(size)) for size in sizes]
     return max(batches.num_batches(count, batch_size) for count in images)
 
 
@@ -58,7 +56,7 @@ def generator_stage(experiment: Experiment) -> Stage:
     config, constants = experiment.spec.generator, experiment.constants
 
     def steps(state: LoopState) -> int:
-        per_epoch = _steps_per_epoch(experiment, state, "generator", config.batch_size)
+        per_epoch = _steps_per_epoch(experiment, state)
         limit = config.max_steps or per_epoch * config.epochs
         return max(1, min(per_epoch * config.epochs, limit))
 
@@ -79,7 +77,7 @@ def start_generator(
 ) -> GeneratorTraining:
     """Return a newly initialised generator."""
     key = keys.stage_key(keys.root_key(seed), "generator/init", generation)
-    initial = experiment.generator.init(key)
+    initial = experiment.generator.init(key, generation)
     batch = jax.tree.map(lambda x: x[:1], constants.train.to_samples())
     update = experiment.generator.update
     signals = jax.eval_shape(
@@ -147,11 +145,9 @@ def train_generator(
 def classifier_stage(experiment: Experiment, name: str) -> Stage:
     start = over_seeds(experiment, start_classifier, name)
     train = over_seeds(experiment, train_classifier, name)
-    config, constants = experiment.spec.classifier, experiment.constants
+    constants, total = experiment.constants, training.most_steps(experiment.trainers[name])
 
     def steps(state: LoopState) -> int:
-        per_epoch = _steps_per_epoch(experiment, state, "classifier", config.batch_size)
-        total = max(1, per_epoch * config.epochs)
         return training.steps_in_all(state.classifiers[name], state.cursor.step, total)
 
     def run(state: LoopState, seeds, first: int, count: int, votes=None) -> LoopState:

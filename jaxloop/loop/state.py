@@ -59,11 +59,12 @@ class LoopState(NamedTuple):
     classifier.
 
     queue: queue.Queue.  generator: GeneratorTraining.  generator_diverged: bool [].
+    generator, samples, selection: () where nothing is generated.
     samples: Samples of n images, of the current generation; group read off the pixels,
       UNKNOWN_GROUP where they do not tell.
     selection: Selection.  classifiers: name -> training.State.  reference: Reference.
     predictions: name -> int32 [n], of the test set by that classifier; -1: it diverged.
-    judge: training.State; () without one.
+    judge, label_judge: training.State; () without one (loop/judging.py).
     """
 
     cursor: Cursor
@@ -76,6 +77,7 @@ class LoopState(NamedTuple):
     reference: Any
     predictions: dict[str, Any]
     judge: Any
+    label_judge: Any
 
 
 def on_host(state: LoopState) -> LoopState:

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxloop.metrics.counts import cells, check_vectors, in_range, rate
 from jaxloop.types import Array
 
+GROUP_IMAGES = 64  # of a class and subgroup, at most, whose diversity is measured
 NEAREST_BLOCK = 512  # real images that are compared at a time
 
 
@@ -54,6 +55,30 @@ def within_class_diversity(
         raise ValueError(f"real_distance must be [{num_classes}], not {jnp.shape(real_distance)}")
     distance = class_distance(image, label, num_classes, per_class)
     return jnp.mean(distance / jnp.where(real_distance > 0, real_distance, jnp.nan))
+
+
+def within_group_diversity(image, cell: ArrayLike, real_distance: Array, num_groups: int) -> Array:
+    """Return how diverse generated images of a class and subgroup are, against real ones.
+
+    Diversity apart from what tells subgroups: one shape a class in all of its colours scores near
+    0, which `within_class_diversity` does not see.
+
+    Args:
+      image: uint8 [n h w c].  cell: int [n], class x num_groups + subgroup; -1: unknown.
+      real_distance: float32 [L G], `class_distance` of real images by cell, GROUP_IMAGES of each.
+
+    Returns:
+      float32 [], >= 0, 1 = as diverse as real images: the mean over the cells of a class, then over
+      classes. A cell with fewer than two images of either kind is left out; NaN where a class has
+      no other.
+    """
+    num_cells = len(real_distance)
+    distance = class_distance(image, cell, num_cells, GROUP_IMAGES)
+    ratio = distance / jnp.where(real_distance > 0, real_distance, jnp.nan)
+    by_class = ratio.reshape(-1, num_groups)
+    known = jnp.isfinite(by_class)
+    sums = jnp.where(known, by_class, 0).sum(axis=1)
+    return jnp.mean(rate(sums, known.sum(axis=1)))
 
 
 def class_distance(image, label: ArrayLike, num_classes: int, per_class: int = 256) -> Array:

@@ -1,6 +1,7 @@
 """All generated images of a run as one table, a row an image, and their pictures as files.
 
-Columns: arm ("main", or "control"), the fields of the provenance lines, class_name and group_name
+Columns: arm ("main", or the name of another), the fields of the provenance lines, class_name and
+group_name
 (null where config.json has none), votes_keep and votes_drop (raters whose standing vote on the
 picture says so), raters (how many voted on it), blind_keep and blind_drop (of blind votes alone),
 picture (its file, relative to the table; null where the run kept none), and score_NAME for each
@@ -55,7 +56,7 @@ def write(workdir: str | os.PathLike, out: str | os.PathLike, format: str = "jso
         for kind, part in (("votes", tally.standing), ("blind", tally.blind))
         for key, vote in part.items()
     )
-    arms = {"main": workdir, "control": workdir / "control"}
+    arms = {"main": workdir, **store.arms(workdir)}
     batches = [(arm, (arms[arm], *pair)) for arm in arms for pair in store.pairs(arms[arm])]
     experts = {name for _, at in batches for line in store.lines(*at) for name in line["scores"]}
     columns = [*KINDS, *(f"score_{name}" for name in sorted(experts))]

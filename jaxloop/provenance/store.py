@@ -18,7 +18,8 @@ from jaxloop import files
 from jaxloop.errors import InputError, refusing
 from jaxloop.provenance import sheets
 
-LAYOUT = 4  # of a workdir, as in its config.json
+LAYOUT = 5  # of a workdir, as in its config.json
+ARMS = "arms"  # the folder of the other arms, each like the workdir itself
 REASONS = (
     "waiting", "best", "worst", "best_tie", "worst_tie", "generator_diverged", "random_choice"
 )  # fmt: skip
@@ -41,6 +42,12 @@ def config(workdir: str | os.PathLike) -> dict:
         allowed = f'a run of this version of jaxloop ("layout": {LAYOUT} in its config.json)'
         raise InputError("WORKDIR", str(workdir), allowed)
     return content
+
+
+def arms(workdir: str | os.PathLike) -> dict[str, Path]:
+    """Return {name: folder} of the other arms of a run, sorted by name."""
+    folders = sorted(Path(workdir, ARMS).glob("*/"))
+    return {folder.name: folder for folder in folders if folder.is_dir()}
 
 
 def name(generation: int, seed: int) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from jaxloop.analysis import compare, frames, labels, table1
-from jaxloop.analysis.answer import QUESTION
+from jaxloop.analysis.equation6 import dynamics
 from jaxloop.analysis.run_folder import Run, load
 from jaxloop.analysis.table1 import CAPTION, Table1
+from jaxloop.analysis.words import QUESTION
 from jaxloop.errors import InputError, refusing
 from jaxloop.records import CAVEATS
 from jaxloop.report import drawing, json_export, layout, page, paper_figures, rendering
@@ -50,7 +51,7 @@ def build(runs: Sequence[Run]) -> dict[str, str | bytes]:
         "not_shared": labels.differences(runs), "comparisons": comparisons,
         "not_compared": compare.left_out(runs, comparisons),
     }  # fmt: skip
-    estimates = page.equation6(runs)
+    estimates = dynamics.estimate(runs)
     html = rendering.render(
         "compare.html", runs=said, **shared, drawn=drawn, lacking=lacking, estimates=estimates,
         overview=_overview(dict(zip(names, runs, strict=True))),

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from jaxloop.analysis import measures, results
+from jaxloop.analysis import answers, exploratory, measures, results
+from jaxloop.analysis.exploratory import Row
+from jaxloop.analysis.gaps import ALIGNMENT
 from jaxloop.analysis.measures import Name
 from jaxloop.analysis.results import Point
 from jaxloop.analysis.run_folder import Run
@@ -33,6 +35,50 @@ def each(keys: Iterable[Name | str], run: Run, classifiers: Sequence = ()) -> li
         _panel(name, [_line(run, name._replace(subject=s), s, looks[s], crosses[s]) for s in looks])
         for name in names
     ]
+
+
+def bias(gaps: Sequence[Row]) -> list[Panel]:
+    """Return a panel a classifier: the primary measure in the loop and, dotted, without it."""
+    signed = any(np.isfinite(row.value) for row in gaps if row.measure == ALIGNMENT)
+    primary = ALIGNMENT if signed else "rank_gap"
+    title = "alignment gap" if signed else "rank gap in excess of chance"
+    looks = {exploratory.LOOP: drawing.style(0), answers.NO_LOOP: ("#555555", "x", "dotted")}
+    lines = defaultdict(lambda: defaultdict(list))
+    for row in gaps:
+        if row.measure == primary and np.isfinite(row.excess):
+            point = Point(row.generation, Estimate(row.excess, row.half, row.num_seeds, 0))
+            lines[row.classifier][row.arm].append(point)
+    return [
+        Panel(
+            f"{name}: {title}",
+            [Line(arm.replace("_", " "), points, looks[arm]) for arm, points in by_arm.items()],
+            scale="bias",
+        )
+        for name, by_arm in lines.items()
+    ]
+
+
+def with_chance(run: Run, gaps: Sequence[Row], within: str = "") -> list[Panel]:
+    """Return `overall` (or `per_class`, within="_per_class"), and dotted beside each measure of
+    bias the level that chance alone gives."""
+    names = {"meo": "mean_gap", "di": "impact_gap", "md": "largest_gap"}
+    keys = measures.PER_CLASS if within else measures.OVERALL
+    levels = defaultdict(list)
+    for row in gaps:
+        if row.arm == exploratory.LOOP and np.isfinite(row.chance):
+            turned = row.chance if row.measure.startswith("largest") else 1 - row.chance
+            point = Point(row.generation, Estimate(turned, None, row.num_seeds, 0))
+            levels[row.classifier, row.measure].append(point)
+    panels = []
+    for key, panel in zip(keys, each(keys, run), strict=True):
+        measure = names.get(key.removesuffix("_per_class"), "") + within
+        chances = [
+            Line(f"{line.label}, chance", points, (*line.style[:2], "dotted"))
+            for line in panel.lines
+            if line.points and (points := levels[line.label, measure])
+        ]
+        panels.append(panel._replace(lines=[*panel.lines, *chances]))
+    return panels
 
 
 # The paper's figures 3a to 6a, and the same within each class, averaged over classes.
@@ -125,7 +171,7 @@ def further(run: Run) -> list[Panel]:
 def with_control(run: Run) -> list[Panel]:
     """Return `overall` in solid lines, and dashed beside each the control arm's without band."""
     panels = []
-    for panel, control in zip(overall(run), overall(run.control or run), strict=True):
+    for panel, control in zip(overall(run), overall(run.arms.get("random", run)), strict=True):
         lines = [line._replace(style=(*line.style[:2], "solid")) for line in panel.lines]
         for label, points, (*look, _), diverged in control.lines:
             means = [Point(g, e._replace(half_width=None)) for g, e in points]

@@ -11,12 +11,12 @@ import pandas as pd
 
 from jaxloop import statistics
 from jaxloop.analysis import drop_rates, results
-from jaxloop.analysis.answer import QUESTION
 from jaxloop.analysis.equation6.dynamics import Dynamics
 from jaxloop.analysis.measures import FIELDS, Bias, Name
 from jaxloop.analysis.results import Point
 from jaxloop.analysis.run_folder import Run, names_of
-from jaxloop.report import figures, rendering
+from jaxloop.analysis.words import QUESTION
+from jaxloop.report import figures, headline
 from jaxloop.statistics import Decision, Difference, Estimate, Trend
 
 # Their fields stand beside those of what holds them.
@@ -46,23 +46,12 @@ def plain(value) -> Any:
 
 
 def _dynamics(d: Dynamics) -> dict:
-    reading, gap, one = d.reading, d.judgement.difference, len(d.datasets) == 1
-    joint = "not told apart from delta_D: relative to delta_D = 0" if one else ""
     return {
-        "bias": d.bias.title, "datasets": d.datasets, "parameters": d.parameters,
-        "factors": d.factors,
-        "judgement": d.judgement._asdict() | {
-            "difference": {"value": gap.mean, "low": gap.low, "high": gap.high}
-        },
-        "sentences": rendering.sentences("sentences", "equation6.txt", d=d),
-        "num_steps": len(reading.steps), "num_clusters": d.num_clusters,
-        "left_out": reading.left_out, **d.bias.key.parameters,
-        "equation": "B(t+1) = (1 - gamma_M) (1 + delta_D + delta_Q (1 - q_t) + delta_U u_t) B(t)",
-        "complement": d.bias.complement, "metric": d.bias.metric,
-        "identifiable": {  # "", or why it cannot be told, alone or at all
-            name: reason if math.isnan(value) else joint * name.startswith("gamma")
-            for name, value, reason in d.parameters[["name", "value", "reason"]].to_numpy()
-        },
+        "bias": d.bias.title, "metric": d.bias.metric, **d.bias.key.parameters,
+        "complement": d.bias.complement, "predicts_better": d.is_better, **d.judgement._asdict(),
+        "num_values": d.reading.num_values, "num_left_out": d.reading.num_left_out,
+        "remarks": d.reading.remarks,
+        "equation": "B(t) = (1 - gamma_M) (1 + delta_D + delta_Q (1 - q_t) + delta_U u_t) B(t-1)",
     }  # fmt: skip
 
 
@@ -97,11 +86,16 @@ def of_run(contents: SimpleNamespace) -> dict:
     trends = {n: decided.get(n) or (results.trend(run, n), Decision("", None)) for n in run.names}
     return {
         "question": QUESTION,
-        "answer": contents.answer,
+        "answer": {"headline": contents.answer.headline, "details": contents.answer.details},
+        "answers": [headline.as_numbers(a) for a in contents.answer.answers],
+        "accuracy": contents.answer.accuracies,
+        "gate": contents.answer.checks,
+        "profile": contents.answer.changes,
+        "waterfall": contents.answer.waterfall,
+        "gaps": contents.gaps,
         "confidence": statistics.CONFIDENCE,
         "seeds": run.seeds,
         "generations": {"planned": run.planned, "reached": run.reached},
-        "verdicts": results.verdicts(run),
         "means": _means(run),
         "trends": [plain(n) | plain(t) | plain(decision) for n, (t, decision) in trends.items()],
         "training": figures.training(run),
@@ -134,11 +128,12 @@ def _filter(contents: SimpleNamespace) -> dict:
     primary: whether a comparison is in the family that the sentence speaks of; each table is
     corrected within itself.
     """
-    control = contents.run.control and {
+    arm = contents.run.arms.get("random")
+    control = arm and {
         "sentence": contents.sentence, "not_compared": contents.not_compared,
         "comparisons": [plain(c) | {"table": family.what, "primary": family.primary}
                         for family in contents.arms for c in family.comparisons],
-        "means": _means(contents.run.control),
+        "means": _means(arm),
     }  # fmt: skip
     rates = [*contents.groups, *contents.classes, *contents.cells]
     asked, overall = drop_rates.asked(contents.run), contents.overall

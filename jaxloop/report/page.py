@@ -1,17 +1,13 @@
 """The report of a run: report.html, one file that loads nothing, and report.json, its numbers."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-from jaxloop.analysis import drop_rates, filter_arms, measures, rater_agreement
-from jaxloop.analysis.answer import answer
+from jaxloop.analysis import drop_rates, exploratory, filter_arms, measures, rater_agreement
 from jaxloop.analysis.equation6 import dynamics
-from jaxloop.analysis.equation6.dynamics import Dynamics
-from jaxloop.analysis.measures import BIASES
 from jaxloop.analysis.run_folder import Run, load
-from jaxloop.report import json_export, remarks, rendering
+from jaxloop.report import headline, json_export, remarks, rendering
 
 
 def write(workdir: str | os.PathLike) -> Path:
@@ -39,26 +35,23 @@ def summary(workdir: str | os.PathLike) -> str:
 def contents(run: Run) -> SimpleNamespace:
     """Work out what a report says of a run, once for its page and its numbers.
 
+    answer: `headline.answer`.  gaps: `exploratory.gaps`.
     problems, noted, feature_facts: sentences.  overall, groups, classes, cells: drop rates; the
     last three empty where nothing was dropped.  arms, sentence, not_compared: on the control arm.
     people: None without votes; InputError if votes.jsonl is broken.  estimates: of eq. (6).
     """
     overall, arms = drop_rates.overall(run), filter_arms.families(run)
     return SimpleNamespace(
-        run=run, answer=answer(run), problems=remarks.problems(run), noted=remarks.noted(run),
+        run=run, answer=headline.answer(run), gaps=exploratory.gaps(run),
+        problems=remarks.problems(run), noted=remarks.noted(run),
         feature_facts=remarks.feature_facts(run), overall=overall,
         groups=drop_rates.by_group(run) if overall.mean else [],
         classes=drop_rates.by_class(run) if overall.mean else [],
         cells=drop_rates.by_cell(run) if overall.mean else [],
         arms=arms, sentence=filter_arms.sentence(run, arms),
         not_compared=filter_arms.left_out(run, arms), people=rater_agreement.people(run),
-        estimates=equation6([run]),
+        estimates=dynamics.estimate([run]),
     )  # fmt: skip
-
-
-def equation6(runs: Sequence[Run]) -> list[Dynamics]:
-    """Estimate eq. (6) from all runs together, for each kind of bias, with the default readings."""
-    return [dynamics.estimate(runs, bias) for bias in BIASES]
 
 
 def _page(said: SimpleNamespace) -> str:

@@ -12,19 +12,20 @@ from jaxloop.report.rendering import sentences
 
 
 def problems(run: Run) -> list[str]:
-    """Say what diverged, and what a reader expects and does not find; of the control arm too."""
+    """Say what diverged, and what a reader expects and does not find; of the other arms too."""
+    generates = "generation" in run.config or "arm" not in run.config
     planned = {(g, s) for g in range(run.reached + 1) for s in run.seeds}
     grids = {(grid.generation, grid.seed) for grid in run.grids if grid.png}
     measured = {s: run.rows(Name(s, "accuracy")) for s in run.classifiers}
     diverged = {s: run.rows(Name(s, "diverged")) for s in (*run.classifiers, "generator")}
     deleted = run.rows(Name("filter", "deleted_classes")).query("value > 0").groupby("value")
     return sentences(
-        "problems", run=run, control=problems(run.control) if run.control else None,
+        "problems", run=run, arms={name: problems(arm) for name, arm in run.arms.items()},
         diverged={s: _by_seeds(_places(rows.query("value > 0"))) for s, rows in diverged.items()},
         unmeasured={s: _by_seeds(planned.difference(_places(rows)))
                     for s, rows in measured.items()},
         nulls=_together(run.records.loc[run.records.value.isna()], "reason"),
-        without_grid=_by_seeds(place for place in planned - grids if place[0]),
+        without_grid=_by_seeds(place for place in planned - grids if place[0] and generates),
         deleted={num: _by_seeds(_places(rows)) for num, rows in deleted},
     )  # fmt: skip
 

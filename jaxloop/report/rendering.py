@@ -16,11 +16,11 @@ from jaxloop.analysis import (
     results,
     shares,
 )
-from jaxloop.analysis.answer import QUESTION, listed_words
 from jaxloop.analysis.equation6 import dynamics
 from jaxloop.analysis.frames import for_people
+from jaxloop.analysis.words import QUESTION, listed_words
 from jaxloop.files import write_atomic
-from jaxloop.report import drawing, figures, layout, tables
+from jaxloop.report import answer_tables, drawing, figures, layout, tables
 
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -32,16 +32,15 @@ ENVIRONMENT.filters |= {
     "json": lambda value: json.dumps(value, ensure_ascii=False),
     "listed": lambda items: listed_words([str(item) for item in items]),
     "cells": layout.rows, "rows": lambda frame: layout.without_repeats(layout.rows(frame)),
-    "without_ends": lambda frame: frame.drop(columns=["first", "last"]),
     "with_interval": layout.with_interval, "text": layout.to_text, "wrapped": layout.wrapped,
-    "latex": layout.latex, "markdown": layout.markdown, "num_seeds": figures.num_seeds,
-    "svg": drawing.svg,
+    "signed": layout.signed, "latex": layout.latex, "markdown": layout.markdown,
+    "short": answer_tables.short, "num_seeds": figures.num_seeds, "svg": drawing.svg,
 }  # fmt: skip
 ENVIRONMENT.globals |= {
     "question": QUESTION, "codes": records.REASONS | records.CAVEATS, "compare": compare,
     "contrasts": contrasts, "drop_rates": drop_rates, "dynamics": dynamics, "figures": figures,
     "filter_arms": filter_arms, "for_people": for_people, "rater_agreement": rater_agreement,
-    "results": results, "shares": shares, "tables": tables,
+    "answer_tables": answer_tables, "results": results, "shares": shares, "tables": tables,
 }  # fmt: skip
 
 

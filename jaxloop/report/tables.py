@@ -6,27 +6,13 @@ from jaxloop import statistics
 from jaxloop.analysis import frames, measures, results, shares
 from jaxloop.analysis.measures import Name
 from jaxloop.analysis.run_folder import Run
-from jaxloop.report.layout import by_generation, metric_label, with_interval
+from jaxloop.report.layout import by_generation, metric_label
 
 FINAL = (*(Name("", m) for m in measures.OVERALL), Name("", "accuracy", rank=1))
 # Where the title of a measure is too long for a column.
 _HEADS = {FINAL[-1]: "worst subgroup", Name("", "within_class_diversity"): "diversity"}
 _FAITHFUL = ("precision", "recall", "coverage")
 _SLOPE = ["slope", "95% interval"]
-
-
-def verdict_table(run: Run) -> pd.DataFrame:
-    """Return each classifier's biases: verdict, slope, and the bias at both ends."""
-    rows = []
-    for v in results.verdicts(run):
-        slope, words = v.trend.slope, [v.subject, v.bias.title, v.decision.word]
-        bias = [end and with_interval(end.estimate._replace(half_width=None))
-                for end in (v.first, v.last)]  # fmt: skip
-        rows.append([*words, slope.mean, (slope.low, slope.high), v.decision.p, *bias])
-    columns = ["classifier", "bias", "verdict", *_SLOPE, "p", "first", "last"]
-    caption = f"Change of bias per generation: slope over generations 0 to {run.reached}, "
-    caption += _seeds(run, "mean") + (_corrected(rows, columns) if len(run.seeds) > 1 else "")
-    return frames.for_people(caption, columns, rows, 3, 4, _SLOPE)
 
 
 def final_table(run: Run) -> pd.DataFrame:

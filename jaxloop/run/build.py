@@ -13,17 +13,18 @@ from jaxloop.classifiers import dropout, pretrained, training
 from jaxloop.classifiers.classifier import SIDE_FIELD
 from jaxloop.data import batches
 from jaxloop.data.source import InMemory
-from jaxloop.data.split import validation_split
+from jaxloop.data.split import held_out_split, validation_split
 from jaxloop.devices import Seeds, compute_dtype, lay_out, put
 from jaxloop.errors import InputError
 from jaxloop.features import clip, clip_score, inception
 from jaxloop.features.clip_score import ClipScore
 from jaxloop.features.network import Network
 from jaxloop.filters import select
-from jaxloop.loop import policy
-from jaxloop.loop.experiment import Constants, Experiment
+from jaxloop.loop import arms, policy
+from jaxloop.loop.experiment import SAMPLES, Constants, Experiment
+from jaxloop.metrics import counts
 from jaxloop.spec import Filter, Measure, Spec
-from jaxloop.types import Dataset
+from jaxloop.types import Dataset, Samples
 
 
 def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
@@ -31,6 +32,7 @@ def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
 
     Raises InputError on whatever cannot work, before any work starts.
     """
+    arms.check(spec)
     chosen, classifier = filters.create(spec.filter), spec.filter.classifier or spec.classifiers[0]
     if chosen.needs(filters.DROPOUT):
         _refuse_without_dropout(spec, classifier)
@@ -40,18 +42,19 @@ def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
         spec.classifier.pretrained, spec.classifiers, spec.classifier.stem, spec.classifier.width
     )
     dataset = _dataset(spec)
-    provides = {*networks, *dataset.test_extras}
+    provides = {SAMPLES, *networks, *dataset.test_extras}
     provides |= {"image_group"} if dataset.image_group else set()
     evaluators.check(spec.measure.evaluators, frozenset(provides))
-    train, validation = validation_split(dataset.train, spec.data.validation, spec.data.seed)
+    rest, held_out = held_out_split(dataset.train, spec.data.held_out, spec.data.seed)
+    train, validation = validation_split(rest, spec.data.validation, spec.data.seed)
     scorer = _clip_score(spec.filter, dataset.class_names) if chosen.needs(filters.CLIP) else None
     num_classes, num_real = len(dataset.class_names), len(train.label)
     drop = spec.filter.drop if chosen.drops else 0.0
     generated, kept = select.quota(round(spec.loop.mix * num_real), drop, num_classes)
     _refuse_small(spec, num_real, kept * num_classes)
     capacity = kept * num_classes * policy.generations_held(spec.loop)
-    parts = spec, seeds, num_classes, num_real + capacity
-    generator = _generator(*parts)
+    generator = _generator(spec, seeds, num_classes, num_real + capacity, held_out)
+    parts = spec, seeds, num_classes, num_real
     constants = _constants(train, validation, dataset, weights, generator, scorer)
     experiment = Experiment(
         spec=spec,
@@ -60,6 +63,7 @@ def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
         num_classes=num_classes,
         num_groups=len(dataset.group_names),
         image_group=dataset.image_group,
+        recolor=dataset.recolor,
         generator=generator._replace(constants=()),
         trainers={name: _trainer(name, *parts, weights.get(name)) for name in spec.classifiers},
         filter=chosen,
@@ -94,38 +98,40 @@ def _dataset(spec: Spec) -> Dataset:
     return dataset
 
 
-def control(experiment: Experiment, description: dict) -> tuple[Experiment, dict]:
-    """Return the same experiment with a random choice of as many images, and its description."""
-    spec = experiment.spec
-    spec = dataclasses.replace(
-        spec, filter=Filter(name="random", drop=spec.filter.drop, ranking=spec.filter.ranking)
-    )
-    chance = experiment._replace(spec=spec, filter=filters.create(spec.filter), clip=None)
-    return chance, {**description, "arm": "control", "filter": described_filter(chance)}
+def arm(name: str, experiment: Experiment, description: dict) -> tuple[Experiment, dict]:
+    """Return the experiment of an arm, with the evaluators that it admits, and its description."""
+    changed = arms.create(name, experiment)
+    measure = changed.spec.measure
+    names = evaluators.possible(measure.evaluators, changed.provides)
+    measure = dataclasses.replace(measure, evaluators=names)
+    changed = changed._replace(spec=dataclasses.replace(changed.spec, measure=measure))
+    shared = {k: v for k, v in description.items() if k not in ("generation", "filter")}
+    return changed, {**shared, "arm": name, **_described_loop(changed)}
 
 
 def _clip_score(spec: Filter, class_names: Sequence[str]) -> ClipScore:
     return clip_score.load(spec.clip, [spec.template.format(name) for name in class_names])
 
 
-def _generator(spec: Spec, seeds: Seeds, num_classes: int, num_images: int):
+def _generator(spec: Spec, seeds: Seeds, num_classes: int, num_images: int, held_out: Samples):
     config = spec.generator
     num_steps = config.epochs * batches.num_batches(num_images, config.batch_size)
     num_steps = min(num_steps, config.max_steps or num_steps)
     dtype = compute_dtype(spec.devices.dtype, seeds.mesh)
-    return generators.create(config, num_classes, spec.data.image_size, num_steps, dtype)
+    size = spec.data.image_size
+    return generators.create(config, num_classes, size, num_steps, dtype, held_out)
 
 
 def _trainer(
-    name: str, spec: Spec, seeds: Seeds, num_classes: int, num_images: int, weights
+    name: str, spec: Spec, seeds: Seeds, num_classes: int, num_real: int, weights
 ) -> training.Trainer:
     """Return the Trainer of a classifier, tried on the run's image size without computing
     anything."""
     config, size = spec.classifier, spec.data.image_size
     dtype = compute_dtype(spec.devices.dtype, seeds.mesh)
     module = classifiers.create(name, num_classes, config.stem, config.width, dtype)
-    num_steps = config.epochs * batches.num_batches(num_images, config.batch_size)
-    trainer = training.create(module, config, size, seeds.mesh, num_steps, weights)
+    steps_per_epoch = batches.num_batches(num_real, config.batch_size)
+    trainer = training.create(module, config, size, seeds.mesh, steps_per_epoch, weights)
     variables = weights.variables if weights else None
     try:
         jax.eval_shape(lambda s, v: training.init(trainer, keys.root_key(s), v), 0, variables)
@@ -225,6 +231,8 @@ def _description(experiment: Experiment, dataset: Dataset, weights: dict, scorer
             "num_train": len(constants.train.label),
             "num_validation": len(constants.validation.label),
             "num_test": len(constants.test.label),
+            "train_cells": _cells(experiment, constants.train),
+            "test_cells": _cells(experiment, constants.test),
             "crc32": _fingerprint(dataset),
         },
         "reference": experiment.reference,
@@ -233,6 +241,22 @@ def _description(experiment: Experiment, dataset: Dataset, weights: dict, scorer
             for name, w in weights.items()
         },
         "networks": described,
+        **_described_loop(experiment),
+    }
+
+
+def _cells(experiment: Experiment, images: InMemory) -> list[list[int]]:
+    """Return the number of images of each class and subgroup, [L G]."""
+    shape = experiment.num_classes, experiment.num_groups
+    known = counts.in_range(images.group, experiment.num_groups)
+    return np.asarray(counts.cells(images.label, images.group, *shape, known)).tolist()
+
+
+def _described_loop(experiment: Experiment) -> dict:
+    """Return what is generated and how it is filtered; nothing where nothing is."""
+    if not experiment.generates:
+        return {}
+    return {
         "generation": {
             "generated": experiment.num_generated,
             "kept": experiment.num_kept,

@@ -12,10 +12,10 @@ import jax
 from jaxloop import evaluators, records
 from jaxloop.devices import put_seeds
 from jaxloop.errors import InputError, Interrupted, Waiting
-from jaxloop.loop import advance, stages
+from jaxloop.loop import advance, arms, judging, stages
 from jaxloop.loop.experiment import Experiment, Stage
-from jaxloop.loop.sampling import filter_stage, sampling_stage
 from jaxloop.loop.state import LoopState, on_devices
+from jaxloop.provenance import store
 from jaxloop.report import page
 from jaxloop.run import build, people, tensorboard, workdir, writers
 from jaxloop.run.checkpoint import Checkpoints
@@ -23,16 +23,14 @@ from jaxloop.run.interruption import SignalFlag
 from jaxloop.run.progress import Progress, Timing
 from jaxloop.spec import Spec
 
-CONTROL = "control"  # the folder of the control arm, in the workdir
 CHUNK_SECONDS = (
     2.0  # that a call of a stage should last: how often progress moves and signals are heard
 )
 FIRST_CHUNK = 8  # steps, of a stage whose speed is not known
 
 
-class Arm(NamedTuple):
-    """A run in a folder. The control arm is the same run with a random choice in the filter's
-    place, from generation 1 on."""
+class Run(NamedTuple):
+    """An experiment that is played in a folder: the configuration's own, or an arm of it."""
 
     path: Path
     experiment: Experiment
@@ -64,20 +62,20 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
             for note in description["data"]["notes"]:
                 print(f"jaxloop: {note}", file=sys.stderr)
         workdir.describe(path, spec, description)
-        arm, control = _arm(path, experiment), None
-        if spec.filter.control:
-            chance, chance_description = build.control(experiment, description)
-            control = _control_arm(path / CONTROL, chance, arm)
-            locks.enter_context(workdir.claim(control.path))
-            workdir.describe(control.path, chance.spec, chance_description)
+        main, others = _run(path, experiment), {}
+        for name in spec.arms:
+            changed, changed_description = build.arm(name, experiment, description)
+            others[name] = arm = _arm(name, path / store.ARMS / name, changed, main)
+            locks.enter_context(workdir.claim(arm.path))
+            workdir.describe(arm.path, changed.spec, changed_description)
         writers.write_real(experiment, path)
-        player = Player(arm, flag, events, control, profile=profile)
+        player = Player(main, flag, events, tuple(others.values()), profile=profile)
         waiting = player.play()
-        if control:
-            if waiting:  # people may vote in the meantime
-                print(f"jaxloop: {waiting}\nThe control arm goes on now.", file=sys.stderr)
-            Player(control, flag, name=CONTROL).play()
-            page.write(control.path)
+        if waiting and others:  # people may vote in the meantime
+            print(f"jaxloop: {waiting}\nThe other arms go on now.", file=sys.stderr)
+        for name, arm in others.items():
+            Player(arm, flag, name=name).play()
+            page.write(arm.path)
         page.write(path)
         print(page.summary(path))
         print(f"\nreport: {path / 'report.html'}", flush=True)
@@ -85,29 +83,34 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
         raise waiting
 
 
-def _arm(path: Path, experiment: Experiment) -> Arm:
-    return Arm(path, experiment, stages.build(experiment), evaluators.create(experiment))
+def _run(path: Path, experiment: Experiment) -> Run:
+    return Run(path, experiment, stages.build(experiment), evaluators.create(experiment))
 
 
-def _control_arm(path: Path, experiment: Experiment, arm: Arm) -> Arm:
-    """Return the control arm: only what knows of the filter is compiled anew."""
-    anew = {"sample": sampling_stage, "filter": filter_stage}
-    shared = tuple(
-        anew[stage.name](experiment) if stage.name in anew else stage for stage in arm.stages
-    )
-    return Arm(path, experiment, shared, evaluators.create(experiment))
+def _arm(name: str, path: Path, experiment: Experiment, main: Run) -> Run:
+    """Return an arm: only what reads what it replaces is compiled anew."""
+    shared = arms.ARMS[name].shared(main.experiment.spec)
+    compiled = {s.name: s for s in main.stages if s.name.partition("/")[0] in shared}
+    arm = _run(path, experiment)
+    return arm._replace(stages=tuple(compiled.get(stage.name, stage) for stage in arm.stages))
 
 
 class Player:
     """Plays an arm to its end, or to where it waits for people.
 
-    events: TensorBoard.  control: the arm that is given the state after generation 0 to start from.
+    events: TensorBoard.  others: arms that are given the state after generation 0 to start from.
     """
 
     def __init__(
-        self, arm: Arm, flag: SignalFlag, events=None, control=None, name="", profile=False
+        self,
+        arm: Run,
+        flag: SignalFlag,
+        events=None,
+        others: tuple[Run, ...] = (),
+        name="",
+        profile=False,
     ):
-        self.arm, self.flag, self.events, self.control = arm, flag, events, control
+        self.arm, self.flag, self.events, self.others = arm, flag, events, others
         self.records = records.read(arm.log) if arm.log.exists() else []
         self.timing = Timing(arm.path / "timing.jsonl")
         self.checkpoints = _checkpoints(arm)
@@ -140,8 +143,8 @@ class Player:
                     self._leave(stage, state, before.generation)
                     self.timing.add(before.generation, *progress.stage_done(before))
                 # Votes may change later, and so may the device that a run goes on with: what was
-                # made of the former, and what both arms start from, is done once.
-                once = votes is not None or (self.control and state.cursor == (1, 0, 0))
+                # made of the former, and what all arms start from, is done once.
+                once = votes is not None or (self.others and state.cursor == (1, 0, 0))
                 over = advance.finished(experiment, state.cursor) or self.flag.number is not None
                 if over or once or time.monotonic() - saved_at >= every:
                     self.checkpoints.save(state, wait=bool(over or once))
@@ -193,30 +196,31 @@ class Player:
         _warn_of_deleted(new, arm.path)
         if self.events:
             self.events.write(new)
-        if self.control and generation == 0:
-            _fork(state, ended, self.records, self.control)
+        if generation == 0:
+            for other in self.others:
+                _fork(state, ended, self.records, other)
 
 
-def _checkpoints(arm: Arm) -> Checkpoints:
+def _checkpoints(arm: Run) -> Checkpoints:
     spec = arm.experiment.spec
     return Checkpoints(arm.path, spec.seeds if spec.loop.images else None)
 
 
-def _fork(state: LoopState, ended: LoopState, written: list[dict], control: Arm) -> None:
-    """Leave the control arm generation 0: its records, and the state after it.
+def _fork(state: LoopState, ended: LoopState, written: list[dict], other: Run) -> None:
+    """Leave another arm generation 0: its records, and the state after it.
 
-    Before the filtered arm's own next checkpoint: wherever a kill comes, an arm past generation 0
-    has left it; one that is killed in between leaves it anew.
+    Before the main run's own next checkpoint: wherever a kill comes, a run past generation 0 has
+    left it; one that is killed in between leaves it anew.
     """
-    names = ("cursor", "classifiers", "judge", "reference", "predictions")
+    experiment = other.experiment
+    names = ("classifiers", "reference", "predictions", *judging.kinds(experiment))
     shared = {name: getattr(state, name) for name in names}
-    fresh = on_devices(
-        advance.initial(control.experiment, control.stages), control.experiment.seeds
-    )
-    writers.write_predictions(control.experiment, ended, control.path)
-    records.write(control.log, [record for record in written if record["generation"] == 0])
-    with contextlib.closing(_checkpoints(control)) as checkpoints:
-        checkpoints.save(fresh._replace(**shared), wait=True)
+    fresh = on_devices(advance.initial(experiment, other.stages), experiment.seeds)
+    fresh = fresh._replace(cursor=advance.first(other.stages, 1), **shared)
+    writers.write_predictions(experiment, ended, other.path)
+    records.write(other.log, [record for record in written if record["generation"] == 0])
+    with contextlib.closing(_checkpoints(other)) as checkpoints:
+        checkpoints.save(fresh, wait=True)
 
 
 def _warn_of_deleted(new: list[dict], path: Path) -> None:

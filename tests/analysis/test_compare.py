@@ -53,6 +53,30 @@ def test_differences_are_welchs_of_levels_and_slopes(pair):
         assert c.generation == 4
 
 
+def test_runs_that_share_data_seeds_and_generation_0_are_compared_in_pairs(make_workdir, full_log):
+    later = [
+        r | {"value": r["value"] + 0.1 + 0.003 * r["seed"]}
+        if r["generation"] and (r["subject"], r["metric"]) == ("lenet", "md")
+        else r
+        for r in full_log
+    ]
+    runs = [
+        workdir.load(make_workdir()),
+        workdir.load(make_workdir(later, filter={"name": "none"})),
+    ]
+    found = compare.compare(runs)
+    assert all(c.paired for c in found)
+    c = next(c for c in found if (c.subject, c.measure.metric, c.part) == ("lenet", "md", LEVEL))
+    a, b = (values(run, c.name)[:, -1] for run in runs)
+    assert c.difference.p == pytest.approx(stats.ttest_rel(b, a).pvalue)
+    assert "paired" in next(iter(compare.tables(found).values()))[0].attrs["caption"]
+    # Other data with the same records; other records of generation 0; other seeds.
+    some = [r for r in later if r["seed"] < 2]
+    for log, changes in ((later, BIASED), (shifted(later), {}), (some, {"seeds": [0, 1]})):
+        others = [runs[0], workdir.load(make_workdir(log, **changes))]
+        assert not any(c.paired for c in compare.compare(others))
+
+
 def test_verdicts_are_one_family(pair):
     found = compare.compare(pair)
     assert [c.decision.p for c in found] == statistics.holm([c.difference.p for c in found])

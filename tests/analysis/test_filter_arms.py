@@ -119,7 +119,7 @@ def test_differences_are_paired_by_seed(planted):
     assert len(found) == 2 * (5 * 3 + 3 + 1 + 2) + (2 + 1 + 2 + 1) * 3
     for c in found:
         sides = []
-        for run in (planted.control, planted):
+        for run in (planted.arms["random"], planted):
             if c.measure == arms.IMBALANCE:
                 values = imbalance(run)
             else:
@@ -207,7 +207,7 @@ def test_the_sentence_is_wrong_in_one_run_of_twenty(make_arms, full_log):
         noise = rng.normal(0, 0.003, len(arm.records)) * (arm.records.generation > 0)
         return replace(arm, records=arm.records.assign(value=arm.records.value + noise), **changes)
 
-    nulls = [noisy(run, control=noisy(run.control)) for _ in range(num)]
+    nulls = [noisy(run, arms={"random": noisy(run.arms["random"])}) for _ in range(num)]
     told = sum(" can be told: " in arms.sentence(null, arms.families(null)) for null in nulls)
     # 1 - (1 - 0.05 / 10)^10 = 4.9 %; of 200 runs within three standard errors of 1.5 %.
     assert 0.005 < told / num < 0.095
@@ -244,7 +244,7 @@ def test_what_every_seed_shares_does_not_hide_a_difference(make_arms, full_log):
             changed(apart, spread=1e-4), changed(apart, {("lenet", "md"): 0.02}, 1e-4, seed=1)
         )
     )
-    sides = [array(arm, Name("lenet", "md"))[:, 1:].mean(1) for arm in (run.control, run)]
+    sides = [array(arm, Name("lenet", "md"))[:, 1:].mean(1) for arm in (run.arms["random"], run)]
     assert stats.ttest_ind(*sides, equal_var=False).pvalue > 0.5
     assert one(run, "lenet", "md").decision.word == "higher"
 
@@ -316,7 +316,7 @@ def test_a_seed_that_one_arm_lacks_is_no_pair(make_arms, full_log):
     run = workdir.load(make_arms(lost(full_log, "md", seeds=[1]), changed(full_log)))
     c = one(run, "lenet", "md")
     whole = array(run, Name("lenet", "md"))[[0, 2], 1:].mean(1)
-    kept = array(run.control, Name("lenet", "md"))[[0, 2], 1:].mean(1)
+    kept = array(run.arms["random"], Name("lenet", "md"))[[0, 2], 1:].mean(1)
     assert (c.first.num, c.other.num, c.difference.estimate.num) == (2, 2, 2)
     assert c.other.mean == pytest.approx(whole.mean())
     assert c.difference.p == pytest.approx(stats.ttest_rel(whole, kept).pvalue)
@@ -376,7 +376,7 @@ def test_arms_are_compared_as_far_as_both_went(make_arms, full_log):
 
 def test_no_control_no_comparison(make_workdir):
     run = workdir.load(make_workdir())
-    assert run.control is None and arms.families(run) == [] and arms.left_out(run, []) == ""
+    assert run.arms == {} and arms.families(run) == [] and arms.left_out(run, []) == ""
 
 
 def test_one_seed_cannot_tell(make_arms, full_log):

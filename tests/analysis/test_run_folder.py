@@ -4,9 +4,23 @@ import numpy as np
 import pytest
 
 from jaxloop.analysis import run_folder
-from jaxloop.analysis.run_folder import Name
+from jaxloop.analysis.run_folder import Name, load
 from jaxloop.errors import InputError
 from jaxloop.provenance.store import LAYOUT
+
+
+def test_predictions_are_read_by_generation(make_workdir, make_arms, full_log):
+    folder = make_workdir()
+    predictions = load(folder).predictions
+    assert list(predictions) == [0, 1, 2, 3, 4]
+    assert predictions[3].keys() == {"label", "group", "lenet", "alexnet"}
+    assert predictions[3]["lenet"].shape == (3, 12) and predictions[3]["group"].shape == (12,)
+    (folder / "predictions/g02.npz").unlink()
+    assert list(load(folder).predictions) == [0, 1, 3, 4]
+    assert list(load(make_arms(full_log)).arms["random"].predictions) == [0, 1, 2, 3, 4]
+    (folder / "predictions/g03.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match="g03.npz"):
+        _ = load(folder).predictions
 
 
 @pytest.mark.parametrize("layout", [None, LAYOUT - 1, LAYOUT + 1])

@@ -46,7 +46,7 @@ def trainer(name: str, **changes) -> training.Trainer:
     fields = {"batch_size": 20, "width": 0.1, "epochs": 50, "patience": 3, **changes}
     spec = Classifier(**{"learning_rate": 1e-2, **fields})
     module = classifiers.create(name, 5, "small", spec.width)
-    return training.create(module, spec, SIZE, make_mesh(1, jax.devices()[:1]), num_steps=500)
+    return training.create(module, spec, SIZE, make_mesh(1, jax.devices()[:1]), steps_per_epoch=10)
 
 
 def data(real: InMemory, queue: Samples, valid, validation: InMemory) -> training.Data:
@@ -72,7 +72,7 @@ logits = jit_once(training.logits, static_argnums=0)
 def epochs(one: training.Trainer, real: InMemory, num: int) -> list:
     """Return the state before training, and after each epoch."""
     given = data(real, samples(40), np.zeros(40, bool), source(50))
-    per_epoch = len(real.label) // one.config.batch_size
+    per_epoch = one.steps_per_epoch
     states = [start(one)]
     for epoch in range(num):
         states.append(run(one, states[-1], given, epoch * per_epoch, per_epoch))
@@ -169,13 +169,23 @@ def test_only_valid_queue_images_are_trained_on():
     assert not np.array_equal(*first)
 
 
-def test_without_a_whole_batch_there_is_no_training():
+def test_without_an_image_there_is_no_training():
     one, real = trainer("lenet"), source(200)
-    few = training.Data(real, samples(40), jnp.arange(240) < 19, source(50))
-    state = run(one, start(one), few, 0, 100)
+    nothing = training.Data(real, samples(40), jnp.zeros(240, bool), source(50))
+    state = run(one, start(one), nothing, 0, 100)
     assert bool(state.diverged) and bool(state.stopped)
     jax.tree.map(np.testing.assert_array_equal, state.variables, start(one).variables)
-    jax.tree.map(np.testing.assert_array_equal, run(one, state, few, 0, 100), state)
+    jax.tree.map(np.testing.assert_array_equal, run(one, state, nothing, 0, 100), state)
+
+
+@pytest.mark.parametrize("num_used", [19, 130, 240])
+def test_an_epoch_has_the_same_steps_however_many_images_there_are(num_used):
+    one, real = trainer("lenet", epochs=2), source(200)
+    given = training.Data(real, samples(40), jnp.arange(240) < num_used, source(50))
+    state = run(one, start(one), given, 0, 1000)
+    assert state.steps.tolist() == [10, 10] and not bool(state.diverged)
+    cut = run(one, run(one, start(one), given, 0, 13), given, 13, 1000)
+    jax.tree.map(np.testing.assert_array_equal, cut, state)
 
 
 def test_augmentation_moves_training_images_and_nothing_else():

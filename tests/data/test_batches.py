@@ -42,6 +42,22 @@ def test_order_is_uniform():
     assert np.sum((counts - trials / 24) ** 2 / (trials / 24)) < 57
 
 
+@pytest.mark.parametrize("num", [1, 3, 7, 12, 13, 40])
+def test_an_epoch_goes_through_what_there_is_evenly(num):
+    """Three batches of four of `num` images: none comes more than once oftener than another."""
+    valid = jnp.arange(50) % 50 >= 50 - num
+    order = batches.epoch_order(jax.random.key(num), valid)
+    index = np.concatenate([batches.batch_of(order, valid.sum(), i, 4) for i in jnp.arange(3)])
+    times = np.bincount(index, minlength=50)
+    assert times.sum() == 12 and times[: 50 - num].sum() == 0
+    assert times[50 - num :].min() == 12 // num and times.max() == -(-12 // num)
+
+
+def test_a_batch_of_nothing_stays_in_bounds():
+    order = batches.epoch_order(jax.random.key(0), jnp.zeros(5, bool))
+    assert 0 <= np.asarray(batches.batch_of(order, jnp.int32(0), jnp.int32(1), 4)).min() < 5
+
+
 def test_nothing_is_traced_again_as_the_queue_fills():
     traces = []
     real, queue = random_samples(20, 0), random_samples(12, 1)

@@ -1,4 +1,4 @@
-"""The validation split."""
+"""The validation split, and what is set aside for a generator."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxloop.data import draws
-from jaxloop.data.split import validation_split
+from jaxloop.data.split import held_out_split, validation_split
 from jaxloop.errors import InputError
 from jaxloop.types import Samples
 
@@ -84,3 +84,40 @@ def test_refuses_a_training_set_that_cannot_be_split():
     ):
         with pytest.raises(InputError, match=f"config.data.validation.*{words}"):
             validation_split(whole, 0.1, seed=0)
+
+
+# What is set aside for a generator
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.5, 0.9])
+def test_a_share_of_every_subgroup_is_set_aside(share):
+    sizes = np.array([1, 2, 3, 40, 54, 100])
+    cell = np.random.default_rng(0).permutation(np.repeat(np.arange(6), sizes))
+    whole = numbered(200, label=cell // 3, group=cell % 3 - 1)
+    rest, held_out = held_out_split(whole, share, seed=0)
+    assert sorted([*numbers(rest), *numbers(held_out)]) == list(range(200))
+    for part in (rest, held_out):
+        assert numbers(part) == sorted(numbers(part))
+        np.testing.assert_array_equal(part.label, whole.label[numbers(part)])
+        np.testing.assert_array_equal(part.group, whole.group[numbers(part)])
+    counts = np.bincount(cell[numbers(held_out)], minlength=6)
+    wanted = np.clip(np.round(share * sizes), 1, np.maximum(sizes - 1, 1)) * (sizes > 1)
+    np.testing.assert_array_equal(counts, wanted if share else 0 * sizes)
+
+
+def test_what_is_set_aside_is_random_and_fixed_by_the_seed():
+    def aside(seed):
+        return numbers(held_out_split(numbered(200), 0.2, seed)[1])
+
+    assert aside(0) == aside(0) != aside(1)
+    times = np.zeros(200)
+    for seed in range(200):
+        times[aside(seed)] += 1
+    # Binomial; 4.5 deviations over 200 images.
+    assert np.abs(times - 40).max() < 4.5 * np.sqrt(200 * 0.2 * 0.8)
+
+
+def test_refuses_a_class_of_which_nothing_can_be_set_aside():
+    whole = numbered(9, label=np.arange(9) // 8, group=0)
+    with pytest.raises(InputError, match="config.data.held_out=0.5.*one image"):
+        held_out_split(whole, 0.5, seed=0)

@@ -9,7 +9,7 @@ from jaxloop import records
 from jaxloop.evaluators import classification
 from jaxloop.run import driver
 from tests.conftest import tiny
-from tests.run.test_control import SMALL
+from tests.run.test_arms import SMALL
 
 
 @pytest.mark.slow

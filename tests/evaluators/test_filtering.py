@@ -45,7 +45,8 @@ def selection(samples):
 
 
 def logged(experiment, samples, selection, diverged=False, generation=1):
-    nothing = dict(queue=[], generator=[], classifiers={}, reference=[], predictions={}, judge=())
+    nothing = dict(queue=[], generator=[], classifiers={}, reference=[], predictions={})
+    nothing |= dict(judge=(), label_judge=())
     state = LoopState(
         cursor=Cursor(generation, 0, 0), generator_diverged=[np.bool_(diverged)],
         samples=[samples], selection=[selection], **nothing,

@@ -96,7 +96,9 @@ def test_flow_predicts_the_velocity_of_the_straight_path():
         diffusion.Config(name="flow", width=4), 3, 8, 10, jnp.dtype("float32")
     )
     model = generator.sample.args[0]
-    params = jax.tree.map(lambda x: x + 0.1, jax.jit(generator.init)(jax.random.key(0)).params)
+    params = jax.tree.map(
+        lambda x: x + 0.1, jax.jit(generator.init)(jax.random.key(0), jnp.int32(1)).params
+    )
     label = jnp.asarray([0, 1, 2, 3, 0])
     loss = diffusion.loss(model, params, image, noise, t / (1 - t), label)
     path = diffusion._by(1 - t, image) + diffusion._by(t, noise)
@@ -127,7 +129,7 @@ def test_edm_scales_input_and_target_to_one():
 def test_sizes(name, size, fields):
     config = diffusion.Config(name=name, width=4, **fields)
     generator = generators.create(config, 3, size, 10, jnp.dtype("float32"))
-    state = jax.eval_shape(generator.init, jax.random.key(0))
+    state = jax.eval_shape(generator.init, jax.random.key(0), jnp.int32(1))
     label = jax.ShapeDtypeStruct((2,), jnp.int32)
     image = jax.eval_shape(partial(generator.sample, jax.random.key(0), ()), state, label)
     assert image.shape == (2, size, size, 3) and image.dtype == jnp.uint8
@@ -150,7 +152,7 @@ def test_attention_where_there_is_no_feature_map_is_refused_and_odd_channels_hav
         )
     config = diffusion.Config(name="edm", width=16, mults=(1, 7), attention=(4,))
     generator = generators.create(config, 3, 16, 10, jnp.dtype("float32"))
-    jax.eval_shape(generator.init, jax.random.key(0))
+    jax.eval_shape(generator.init, jax.random.key(0), jnp.int32(1))
 
 
 def test_folding_is_undone_and_keeps_squares_together():
@@ -164,7 +166,7 @@ def test_folding_is_undone_and_keeps_squares_together():
 def test_bfloat16_computes_and_float32_keeps(standard_promotion):
     config = diffusion.Config(name="edm", width=8, attention=(4,))
     generator = generators.create(config, 3, 16, 10, jnp.dtype("bfloat16"))
-    state = jax.jit(generator.init)(jax.random.key(0))
+    state = jax.jit(generator.init)(jax.random.key(0), jnp.int32(1))
     batch = Samples(
         jnp.zeros((4, 16, 16, 3), jnp.uint8), jnp.arange(4) % 3, jnp.zeros(4, jnp.int32)
     )
@@ -178,7 +180,7 @@ def test_average_forgets_its_beginning_and_lags_behind():
     generator = generators.create(
         diffusion.Config(name="edm", width=4), 3, 16, 10, jnp.dtype("float32")
     )
-    state = jax.jit(generator.init)(jax.random.key(0))
+    state = jax.jit(generator.init)(jax.random.key(0), jnp.int32(1))
     batch = Samples(jnp.full((4, 16, 16, 3), 200, jnp.uint8), jnp.arange(4) % 3, jnp.zeros(4, int))
     new, _ = jax.jit(generator.update)(jax.random.key(1), (), state, batch)
     for before, after, average in zip(

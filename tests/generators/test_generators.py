@@ -13,6 +13,7 @@ from jaxloop.ops.pixels import to_pixels, to_unit
 from jaxloop.types import Samples
 
 SIZE, CLASSES = 16, 3
+FIRST = jnp.int32(1)
 SMALL = {"dcgan": {"width": 4, "latent": 8}, "edm": {"width": 8}, "flow": {"width": 8}}
 
 
@@ -30,13 +31,13 @@ def create(name, size=SIZE, **fields):
     return generators.create(kind(name=name, **fields), CLASSES, size, 1000, jnp.float32)
 
 
-@pytest.fixture(params=generators.GENERATORS)
+@pytest.fixture(params=SMALL)  # those that learn; tests/generators/test_resample.py has the control
 def generator(request):
     return create(request.param, **SMALL[request.param])
 
 
 def test_samples_are_pictures_of_the_asked_number(generator):
-    state = jax.jit(generator.init)(jax.random.key(0))
+    state = jax.jit(generator.init)(jax.random.key(0), FIRST)
     label = jnp.asarray([0, 1, 2, 2, 1], jnp.int32)
     sample = jax.jit(generator.sample)
     image = sample(jax.random.key(1), (), state, label)
@@ -47,7 +48,7 @@ def test_samples_are_pictures_of_the_asked_number(generator):
 
 
 def test_an_update_changes_the_state_keeps_its_shape_and_is_a_function(generator):
-    state = jax.jit(generator.init)(jax.random.key(0))
+    state = jax.jit(generator.init)(jax.random.key(0), FIRST)
     update = jax.jit(generator.update)
     new, signals = update(jax.random.key(1), (), state, batch())
     assert jax.tree.map(lambda x: (x.shape, x.dtype), new) == jax.tree.map(
@@ -65,7 +66,7 @@ def test_an_update_changes_the_state_keeps_its_shape_and_is_a_function(generator
 
 
 def test_the_group_is_not_seen(generator):
-    state, real = jax.jit(generator.init)(jax.random.key(0)), batch()
+    state, real = jax.jit(generator.init)(jax.random.key(0), FIRST), batch()
     update = jax.jit(generator.update)
     other = real._replace(group=(real.group + 1) % 3)
     jax.tree.map(
@@ -76,7 +77,12 @@ def test_the_group_is_not_seen(generator):
 
 
 # By each generator's own field; guidance is shown on known densities in test_diffusion.
-BIASED = {"dcgan": {"truncation": 0.3}, "edm": {"guidance": 3.0}, "flow": {"guidance": 3.0}}
+BIASED = {
+    "dcgan": {"truncation": 0.3},
+    "edm": {"guidance": 3.0},
+    "flow": {"guidance": 3.0},
+    "resample": {"minority": 0.5},
+}
 
 
 def test_every_generator_can_bias_its_sampling():
@@ -91,7 +97,7 @@ def test_sampling_can_be_biased_towards_typical_images():
     """Pictures of a class come nearer to each other. The state does not know of it."""
     generator = create("dcgan", **SMALL["dcgan"])
     biased = create("dcgan", **SMALL["dcgan"], **BIASED["dcgan"])
-    state, label = jax.jit(generator.init)(jax.random.key(0)), jnp.ones(64, jnp.int32)
+    state, label = jax.jit(generator.init)(jax.random.key(0), FIRST), jnp.ones(64, jnp.int32)
     spread = [
         np.asarray(g.sample(jax.random.key(1), (), state, label), float).std(axis=0).mean()
         for g in (generator, biased)
@@ -120,7 +126,9 @@ def test_learns_the_classes(generator):
         batch = Samples(image[chosen], label[chosen], label[chosen])
         return generator.update(key, (), state, batch)[0]
 
-    state = jax.jit(lambda s: lax.fori_loop(0, 1000, body, s))(generator.init(jax.random.key(0)))
+    state = jax.jit(lambda s: lax.fori_loop(0, 1000, body, s))(
+        generator.init(jax.random.key(0), FIRST)
+    )
     image = generator.sample(jax.random.key(2), (), state, label)
     light = np.asarray(image, np.float64).sum(axis=(1, 2))
     assert (light.argmax(axis=1) == np.asarray(label)).mean() > 0.9

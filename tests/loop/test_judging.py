@@ -1,4 +1,4 @@
-"""The judge of subgroups: real digits whose colours the loop is not told."""
+"""The judges: of subgroups, on real digits whose colours the loop is not told; and of labels."""
 
 import contextlib
 import dataclasses
@@ -7,11 +7,11 @@ import jax
 import numpy as np
 import pytest
 
-from jaxloop import config, data, records
+from jaxloop import config, data, keys, records
 from jaxloop.data import colorize, digits
 from jaxloop.errors import InputError
 from jaxloop.evaluators import filtering, subgroups
-from jaxloop.loop import advance, stages
+from jaxloop.loop import advance, judging, stages
 from jaxloop.loop.state import Selection, on_host
 from jaxloop.metrics import mixture
 from jaxloop.run import build, driver
@@ -64,7 +64,7 @@ def test_it_is_trained_once_and_in_any_chunks(experiment, played):
     chunked, log = play(experiment, count=5)
     same_state(chunked, played[0])
     assert log == played[1]
-    first = play(experiment, calls=3)[0]  # lenet, judge, measure
+    first = play(experiment, calls=4)[0]  # lenet, two judges, measure
     assert first.cursor.generation == 1
     same(first.judge, played[0].judge)
 
@@ -123,11 +123,11 @@ def test_a_judge_that_cannot_tell_is_recorded_as_such(monkeypatch, experiment, p
             assert r == before[records.key(r)]
 
 
-def test_the_control_arm_has_the_same_judge(tmp_path, experiment):
+def test_the_arm_of_random_choices_has_the_same_judge(tmp_path, experiment):
     state = play(experiment, calls=3, evaluate=[])[0]  # generation 0
     ended = state._replace(cursor=state.cursor._replace(generation=0))
-    chance = build.control(experiment, {})[0]
-    arm = driver.Arm(tmp_path, chance, stages.build(chance), [])
+    chance = build.arm("random", experiment, {})[0]
+    arm = driver.Run(tmp_path, chance, stages.build(chance), [])
     (tmp_path / "predictions").mkdir()
     driver._fork(state, ended, [], arm)
     with contextlib.closing(driver._checkpoints(arm)) as checkpoints:
@@ -172,3 +172,18 @@ def test_a_judge_whose_errors_cannot_be_measured_is_refused(monkeypatch, split, 
 
 def test_it_is_off_by_default():
     assert config.resolve(config.default()).measure.judge == ""
+
+
+def test_the_judge_of_labels_sees_every_class_in_all_colours_alike():
+    spec = tiny(**{"data.color": colorize.colors_of("biased", 10), "seeds": (0,)})
+    experiment = build.build(spec, devices=ONE_DEVICE)[0]
+    real, key = experiment.constants.train, keys.stage_key(keys.root_key(0), "x", 0)
+    seen = judging._evenly_colored(experiment, real, key)
+    np.testing.assert_array_equal(experiment.image_group(seen.image), seen.group)
+    np.testing.assert_array_equal(seen.image.max(axis=-1), real.image.max(axis=-1))
+    shares = np.bincount(np.asarray(seen.group)) / len(seen.label)
+    biased = np.asarray(real.group) == np.asarray(real.label) % 3
+    assert biased.mean() > 0.7
+    even = (np.asarray(seen.group) == np.asarray(seen.label) % 3).mean()
+    # A third, within four binomial errors of 1,290 images.
+    assert np.abs(np.append(shares, even) - 1 / 3).max() < 4 * np.sqrt(2 / 9 / len(seen.label))

@@ -343,8 +343,8 @@ def test_a_diverged_classifier_is_recorded_and_the_others_go_on(tiny_experiment)
         assert row[generation, "alexnet", "diverged"]["value"] == 0.0
         assert row[generation, "alexnet", "accuracy"]["value"] > 0.05
     assert row[1, "filter", "drop_rate"]["caveat"] == "random_choice"
-    for metric in ("label_agreement", "frechet_distance"):
-        assert row[1, "generator", metric]["reason"] == "reference_diverged"
+    for metric, network in (("label_agreement", "judge"), ("frechet_distance", "reference")):
+        assert row[1, "generator", metric]["reason"] == f"{network}_diverged"
 
 
 def test_the_saved_state_holds_no_key(tiny_experiment, built):

@@ -25,7 +25,7 @@ def workdir(tmp_path):
     lines = fake.write(path, 1, 0, image)
     fake.write(path, 2, 0, fake.pictures(4, seed=2), sheet=False, kept=None, score=None, scores={})
     # The control arm's first pictures are the main arm's: the filters come after them.
-    fake.write(path / "control", 1, 0, image[:4], scores={"random": 0.5})
+    fake.write(path / "arms/random", 1, 0, image[:4], scores={"random": 0.5})
     fake.config(path)
     for verdict, rater, of in (
         ("keep", "ada", 2),
@@ -56,7 +56,7 @@ def test_a_row_for_each_generated_image(workdir, tmp_path):
     assert [(row["arm"], row["born"], row["index"]) for row in table] == [
         *[("main", 1, i) for i in range(6)],
         *[("main", 2, i) for i in range(4)],
-        *[("control", 1, i) for i in range(4)],
+        *[("random", 1, i) for i in range(4)],
     ]
     line = store.lines(workdir, 1, 0)[2]
     assert table[2] == {
@@ -194,11 +194,11 @@ def test_bad_input_is_one_line_and_exit_code_2(workdir, tmp_path, capsys):
     (tmp_path / "link").symlink_to(workdir / "images")
     inside = (
         workdir / "images",
-        workdir / "control" / "images",
+        workdir / "arms/random" / "images",
         workdir / "new" / "folder",
         tmp_path / "link",
     )
-    for own in (workdir, workdir / "control", *inside, workdir / ".." / workdir.name / "new"):
+    for own in (workdir, workdir / "arms/random", *inside, workdir / ".." / workdir.name / "new"):
         assert "run's own" in refused(capsys, workdir, "--out", own)
     assert "run's own" in refused(capsys, os.path.relpath(workdir), "--out", workdir / "images")
     assert not (workdir / "new").exists()

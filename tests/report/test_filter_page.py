@@ -66,7 +66,7 @@ def test_the_page_says_what_filtering_changed_before_it_shows_it(html):
 
 def test_control_arm_is_dashed_beside_the_run(html, written):
     run = load(written)
-    arms = figures.overall(run), figures.overall(run.control)
+    arms = figures.overall(run), figures.overall(run.arms["random"])
     for panel, filtered, control in zip(figures.with_control(run), *arms, strict=True):
         assert [line.style[2] == "solid" for line in panel.lines] == [True, True, False, False]
         sources = [*filtered.lines, *control.lines]
@@ -132,15 +132,20 @@ def test_without_a_control_arm(simulated):
 
 
 def test_a_control_arm_that_measured_nothing_is_told(make_workdir):
-    folder = make_workdir(filter={"name": "uncertainty", "drop": 0.1, "control": True})
-    log = folder / "control/records.jsonl"
+    folder = make_workdir(arms=["random"])
+    log = folder / "arms/random/records.jsonl"
     real = {"seed": 0, "generation": 0, "subject": "real", "metric": "subgroup_share"}
     real = json.dumps(real | {"value": 0.5, "group": 0}) + "\n"
-    steps = (lambda: None, log.parent.mkdir, log.touch, lambda: log.write_text(real))
+    steps = (
+        lambda: None,
+        lambda: log.parent.mkdir(parents=True),
+        log.touch,
+        lambda: log.write_text(real),
+    )
     for prepare in steps:
         prepare()
         run = load(folder)
-        assert run.control is None
+        assert run.arms == {}
         assert "The control arm has not been measured yet." in remarks.problems(run)
 
 
@@ -152,9 +157,9 @@ def test_what_is_missing_in_the_control_arm_is_told(make_arms, full_log):
 
 def test_a_control_arm_of_other_seeds_is_refused(make_arms, full_log):
     folder = make_arms([r for r in full_log if r["seed"] < 2])
-    config = json.loads((folder / "control/config.json").read_text())
+    config = json.loads((folder / "arms/random/config.json").read_text())
     config["config"]["seeds"] = [0, 1]
-    (folder / "control/config.json").write_text(json.dumps(config))
+    (folder / "arms/random/config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="config.seeds"):
         load(folder)
 

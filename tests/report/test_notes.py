@@ -43,6 +43,10 @@ def test_every_run_says_how_much_it_generates():
         ({"loop.real": "fresh"}, "is given 200 of the 1000 real training images, in turns"),
         ({"loop.real": "fresh"}, "From generation 5 on they come again."),
         ({"generator.truncation": 0.5}, "the latent vector is truncated at 0.5"),
+        (
+            {"generator.name": "resample", "generator.minority": 0.6, "data.held_out": 0.5},
+            "the shares of minorities multiplied by 0.6 once more",
+        ),
         ({"classifier.width": 0.25}, "alexnet: channels scaled by classifier.width = 0.25"),
         ({"classifier.image_size": 32}, "resized to 32x32"),
         ({"classifier.augment": "crop"}, "are shifted at random."),
@@ -71,6 +75,9 @@ def test_original_networks_carry_no_note():
 
 def test_weights_and_arms_are_named():
     weights = {"source": "<made> here", "sha256": "0" * 64, "num_classes": 3}
-    text = notes({"pretrained": {"alexnet": weights}, "arm": "control"})
+    text = notes({"pretrained": {"alexnet": weights}, "arm": "random"})
     assert "alexnet starts from &lt;made&gt; here (sha256 000000000000...)" in text
     assert "control arm" in text
+    alone = notes({"arm": "no_loop"})
+    assert "trained anew on the 1000 real training images alone" in alone
+    assert "This is the arm other." in notes({"arm": "other"})

@@ -15,7 +15,7 @@ from jaxloop.report.__main__ import main
 from jaxloop.report.tables import timing_table
 
 SHOWN = [
-    "overall", "ranked", "groups", "per-class", "generator", "generated-groups", "signals",
+    "bias", "overall", "ranked", "groups", "per-class", "generator", "generated-groups", "signals",
     "further",
 ]  # fmt: skip
 SVG = "data:image/svg+xml;base64,"
@@ -34,18 +34,18 @@ def html(simulated):
 
 def test_the_answer_comes_first_then_figures_then_tables_then_notes(html):
     places = [html.index(text) for text in (
-        "does bias grow?", "In part: bias grew in 4 of 8 comparisons", "3 seeds are few",
-        "What is missing", "Overall performance", "Accuracy of ranked subgroups",
+        "does bias grow?", "Cannot tell what generated data do to bias: this run has no arm",
+        "as the paper reads its figures", "What is missing", "Bias, with and without",
+        "Overall performance", "Accuracy of ranked subgroups",
         "Generated images", "Accuracy by subgroup", "Training: loss and gradient norm",
-        "Does each bias grow?", "+0.0210", "How to read this", "Before and after",
+        "The answers</h2>", "How to read this", "Before and after",
         "What the filter did", "(eq. 6)", "All numbers", "Notes on this run", "Provenance",
     )]  # fmt: skip
     assert places == sorted(places)
-    verdicts = html[html.index("Does each bias grow?") : html.index("How to read this")]
-    assert verdicts.count('<span class="verdict grew">') == 4
-    assert verdicts.count('<span class="verdict unclear">') == 4
-    assert "[+0.0185, +0.0235]" in verdicts and '<td class="number">0.006</td>' in verdicts
-    assert "uncorrected interval; verdict and p corrected for 8 verdicts (Holm)" in verdicts
+    answers = html[html.index("The answers</h2>") : html.index("How to read this")]
+    # Two classifiers, the slopes of two measures; seeds differ, but not over generations.
+    assert answers.count('<span class="verdict unclear">') == 4
+    assert "other rows are exploratory and uncorrected" in answers
 
 
 def test_every_measure_and_note_is_on_the_page(html, full_log):
@@ -121,7 +121,7 @@ def test_diverged_classifier_is_told_and_marked_in_the_figure(html, make_workdir
             r["value"] = 1 if r["metric"] == "diverged" else None
     text = page.build(make_workdir(full_log))
     assert "alexnet diverged in generation 4 (seeds 0, 1 and 2)" in text
-    assert b">diverged</text>" in pictures(reader, text)[0]
+    assert b">diverged</text>" in pictures(reader, text)[1]
     assert re.search(r"alexnet, accuracy, meo.*: no value in generation 4", text)
 
 
@@ -144,13 +144,13 @@ def test_what_records_carry_is_on_the_page(make_workdir, full_log, reader):
 
 def test_one_seed(make_workdir, full_log):
     text = page.build(make_workdir([r for r in full_log if r["seed"] == 0], seeds=[0]))
-    assert text[: text.index("How to read this")].count("○ cannot tell (one seed)") == 8
+    assert text[: text.index("How to read this")].count("○ cannot tell") == 4
     assert "n = 1 seed, so no interval can be given." in text
 
 
 def test_generation_zero_alone(make_workdir, full_log):
     text = page.build(make_workdir([r for r in full_log if r["generation"] == 0]))
-    assert text.count("○ cannot tell (no trend)") == 8
+    assert "only generation 0 is measured" in text
     assert "generation 0 of 4 is the last one measured" in text
     assert "This run has no values for this figure." in text
 
@@ -160,7 +160,7 @@ def test_missing_measures_and_timing_are_no_error(make_workdir, full_log, reader
     (folder / "timing.jsonl").unlink()
     text = page.build(folder)
     assert "Run time: not recorded." in text
-    assert b"no values</text>" in pictures(reader, text)[0]
+    assert any(b"no values</text>" in picture for picture in pictures(reader, text))
 
 
 def test_many_classifiers_and_unknown_measures_are_drawn(make_workdir, full_log):
@@ -195,9 +195,9 @@ def test_command_writes_both_files(make_workdir, capsys):
     folder = make_workdir()
     assert main([str(folder)]) == 0
     assert capsys.readouterr().out == f"{folder / 'report.html'}\n"
-    assert "In part: bias grew in 4 of 8" in (folder / "report.html").read_text()
+    assert "as the paper reads its figures" in (folder / "report.html").read_text()
     numbers = json.loads((folder / "report.json").read_text())
-    assert numbers["answer"]["headline"].startswith("In part")
+    assert numbers["answer"]["headline"][0].startswith("Cannot tell what generated data do")
 
 
 @pytest.mark.parametrize(
@@ -256,5 +256,5 @@ def test_report_starts_without_jax():
 
 def test_contents_are_worked_out_once_for_page_and_numbers(simulated):
     said = page.contents(load(simulated))
-    assert said.answer.headline.startswith("In part") and said.people is None
+    assert said.answer.headline[0].startswith("Cannot tell") and said.people is None
     assert len(said.groups) == 2 and said.classes == said.cells == said.arms == []

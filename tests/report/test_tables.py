@@ -29,14 +29,6 @@ def test_final_table_gives_mean_and_half_width_at_both_ends(run, bias_of):
     assert cells(table)[0][6] == "0.900"  # 1 - 2 x bias in generation 0
 
 
-def test_verdict_table_has_slope_and_bias_at_both_ends(run):
-    table = tables.verdict_table(run)
-    assert cells(table)[0] == [
-        "lenet", "mean gap (1 − MEO)", "grew", "+0.0210", "[+0.0185, +0.0235]", "0.006", "0.050",
-        "0.134",
-    ]  # fmt: skip
-
-
 def test_generator_table_starts_at_generation_one(run):
     table = tables.generator_table(run)
     heads = ["gen", "Fréchet distance, lenet", "label agreement", "diversity"]
@@ -79,7 +71,6 @@ def test_missing_cells_are_dashes_and_one_seed_has_no_interval(make_workdir, ful
     table = tables.final_table(run)
     assert cells(table)[0][2:5] == ["0.975", "0.950", "–"]
     assert "one seed, so no interval" in table.attrs["caption"]
-    assert [row[3:] for row in cells(tables.verdict_table(run))][3] == ["–"] * 5
 
 
 def test_diverged_generation_is_marked(make_workdir, full_log):
@@ -174,14 +165,10 @@ def test_summary_fits_a_terminal_and_says_the_verdicts(make_workdir, full_log, s
     text = page.summary(make_workdir(log, seeds=seeds, classifiers=["lenet", "mobilenet_v3"]))
     assert max(map(len, text.splitlines())) < 100 and "\n\n\n" not in text
     assert text.startswith(f"jaxloop: digits, generation 4 of 4, {len(seeds)} seed")
-    if seeds == [0]:
-        assert text.count("cannot tell (one seed)") >= 8
-        assert "Cannot tell: one seed gives slopes (8 comparisons) but no interval." in text
-    else:
-        assert "bias grew in 4 of 8 comparisons; in 4 the trend cannot be told" in text
-        first = next(line for line in text.splitlines() if line.startswith("lenet  "))
-        row = "lenet mean gap (1 − MEO) grew +0.0210 [+0.0185, +0.0235] 0.006"
-        assert " ".join(first.split()) == row
+    first = next(line for line in text.splitlines() if line.startswith("lenet  "))
+    # Of lenet there are predictions, the same in every generation; of the other there are none.
+    assert " ".join(first.split()).startswith("lenet slope alignment gap cannot tell +0.000")
+    assert "this run has no arm without the loop" in " ".join(text.split())
 
 
 def test_numbers_as_cells():

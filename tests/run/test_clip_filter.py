@@ -13,7 +13,7 @@ from jaxloop.run import build
 from tests.conftest import tiny
 from tests.features.test_clip_score import folder  # noqa: F401
 from tests.playing import play
-from tests.run.test_control import SMALL
+from tests.run.test_arms import SMALL
 
 WEIGHTED = {
     "filter.name": "clip_uncertainty",

@@ -17,7 +17,7 @@ from tests.conftest import AS_USERS_RUN_IT
 ROOT = Path(__file__).parents[2]
 COMMAND = (
     "-m", "jaxloop.main", "--config=configs/digits.py:biased", "--config.seeds=0,1",
-    "--config.loop.generations=2", "--config.filter.control=True",
+    "--config.loop.generations=2", "--config.arms=no_loop,random",
     "--config.data.image_size=12", "--config.generator.epochs=6", "--config.generator.width=4",
     "--config.classifier.epochs=6", "--config.classifier.width=0.05",
     "--config.checkpoint.every_seconds=0.4",
@@ -109,21 +109,22 @@ def test_killed_runs_end_like_one_that_was_left_alone(tmp_path):
 
     for name in ("alone", "timed"):
         other = tmp_path / name
-        for arm in (".", "control"):
-            compare(workdir / arm, other / arm)
+        for arm in (".", "arms/random", "arms/no_loop"):
+            compare(workdir / arm, other / arm, generates=arm != "arms/no_loop")
             ours, theirs = final_arrays(workdir / arm), final_arrays(other / arm)
             assert len(ours) == len(theirs) > 50
             for a, b in zip(ours, theirs, strict=True):
                 np.testing.assert_array_equal(a, b)
 
 
-def compare(workdir: Path, other: Path) -> None:
+def compare(workdir: Path, other: Path, generates: bool) -> None:
     """Every file of a run but the clock's."""
     left = ["records.jsonl"] + [
         str(file.relative_to(other))
         for folder in ("samples", "provenance", "images", "predictions")
         for file in sorted((other / folder).glob("g*"))
     ]
-    assert len(left) == 1 + 3 * 2 * 2 + 3  # two generations of two seeds; predictions of three
+    pictures = 3 * 2 * 2 if generates else 0  # two generations of two seeds
+    assert len(left) == 1 + pictures + 3  # predictions of three generations
     for file in left:
         assert (workdir / file).read_bytes() == (other / file).read_bytes(), file

@@ -9,7 +9,7 @@ from jaxloop.loop import advance, stages
 from jaxloop.provenance import sheets, store, votes
 from jaxloop.run import driver, people
 from tests.conftest import tiny
-from tests.run.test_control import SMALL, lines
+from tests.run.test_arms import SMALL, lines
 
 SPEC = {**SMALL, "seeds": (0,), "filter.name": "human", "filter.drop": 0.25}
 

@@ -1,10 +1,20 @@
-"""Eq. (6) estimated from records: how does bias move, and does the conjecture predict it?
+"""Does eq. (6) predict the bias of seeds that it was not fitted to better than simple rules do?
 
-What is fitted, and what cannot be told apart: `conjecture`. How q and u are read off: `steps`.
+What is fitted: `conjecture`. How q and u are read off: `reading`.
 
-Intervals are 95 % jackknife intervals that leave out one cluster at a time, with clusters - 1
-degrees of freedom. A cluster is one seed of one run: a seed's generations and classifiers depend on
-each other. A seed that two runs share counts as two, although they may start from the same numbers.
+A cluster is one seed of a run; of runs that share generation 0 (`contrasts.are_paired`) it is one
+seed of all of them. Each is left out once, the parameters are fitted to the others, and each
+generation of the cluster is predicted from its generations before it, and its q and u. Eq. (6) is
+said to predict better where its squared errors are smaller than those of all RULES: one-sided
+t-tests over clusters on the logarithm of their ratio, the largest p of them, corrected by Holm for
+the kinds of bias. Only then are its parameters told, with 95 % jackknife intervals over the same
+clusters. The rules:
+
+- NO_CHANGE, MEAN: the last value, the mean of those so far.
+- ZERO: where there is no bias, what shrinks predicts better than a mean.
+- CONSTANT: a factor for each classifier and data set.  STEP: in generation 1, the first with
+  generated images, another one.  COURSE: the mean of the others at each generation. Without these
+  two, a q or u that drifts would pass for the cause of a step.
 """
 
 import math
@@ -15,151 +25,153 @@ import numpy as np
 import pandas as pd
 
 from jaxloop import statistics
-from jaxloop.analysis import labels
+from jaxloop.analysis import frames
 from jaxloop.analysis.equation6 import conjecture
-from jaxloop.analysis.equation6.conjecture import Fit, Q, U, delta, gamma
-from jaxloop.analysis.equation6.steps import Reading, read
-from jaxloop.analysis.measures import Bias
+from jaxloop.analysis.equation6.conjecture import Curves, Design
+from jaxloop.analysis.equation6.reading import Reading, read
+from jaxloop.analysis.measures import BIASES, Bias
 from jaxloop.analysis.run_folder import Run
-from jaxloop.statistics import CANNOT_TELL, Estimate
+from jaxloop.statistics import CONFIDENCE, NEGLIGIBLE
 
-FITTED = 2 / 3  # of each run's generations, rounded up
-CONJECTURE, NO_CHANGE, CONSTANT = "the conjecture", "no change", "a constant factor"
+CONJECTURE = "eq. (6)"
+NO_CHANGE, MEAN, ZERO = "no change", "the mean so far", "no bias"
+CONSTANT, STEP = "a constant factor", "a step and a constant factor"
+COURSE = "the course of the other seeds"
+RULES = (NO_CHANGE, MEAN, ZERO, CONSTANT, STEP, COURSE)
+FEWEST = 3  # generations after generation 0: two factors that may differ, and one to predict
 
 
 class Judgement(NamedTuple):
-    """Predictions of log B(t + 1) one step ahead, on the generations that no fit has seen.
+    """What one kind of bias says about eq. (6).
 
-    scores: {CONJECTURE, NO_CHANGE, CONSTANT: root mean squared error}, empty if there is none.
-    rival: the better of the two baselines on the held-out steps, so that it is harder to beat.
-    difference: of squared errors, conjecture - rival, a mean over clusters.
-    verdict: "predicts better than ...", "predicts worse than ..." or "cannot tell (why)".
+    why_not: why nothing can be estimated, or ""; then all else is empty.
+    scores: {CONJECTURE and RULES: root mean squared error of the predictions, all clusters alike}.
+    p: of "it predicts better than all rules"; None without a spread over clusters.
+    parameters: "name", "value", "low", "high"; NaN: no interval, since a cluster alone has it.
+    left_out: {name of a parameter: why it cannot be told}.
     """
 
-    num_fitted: int
-    num_held_out: int
+    why_not: str
     scores: dict[str, float]
-    rival: str
-    difference: Estimate
-    verdict: str
+    p: float | None
+    parameters: pd.DataFrame
+    left_out: dict[str, str]
+
+    @property
+    def rival(self) -> str:
+        """The best of RULES."""
+        return min(RULES, key=self.scores.__getitem__)
 
 
 class Dynamics(NamedTuple):
-    """What the steps say about eq. (6) for one kind of bias. NaN: there is no such value.
-
-    datasets: labels, the first of which fixes the gauge.  num_clusters: (run, seed) pairs.
-    parameters: every gamma, every delta_D, delta_Q, delta_U: "name", "value", "low" and "high" of
-      its interval, "reason" (why there is no value or no interval, or "").
-    factors: A_t of a classifier in a run from t to t + 1, at the seeds' mean q and u: "run" (its
-      label), "architecture", "generation" (t), "q", "u", "value" (> 1: bias grows), "low", "high".
-    """
+    """A judgement, with p corrected for all kinds of bias, and what it rests on."""
 
     bias: Bias
-    datasets: list[str]
-    reading: Reading
-    parameters: pd.DataFrame
-    factors: pd.DataFrame
     judgement: Judgement
-    num_clusters: int
+    reading: Reading
+
+    @property
+    def is_better(self) -> bool:
+        return self.judgement.p is not None and self.judgement.p < 1 - CONFIDENCE
 
 
 @pd.option_context("mode.string_storage", "python")  # names may hold bytes that Arrow refuses
-def estimate(runs: Sequence[Run], bias: Bias) -> Dynamics:
-    """Fit eq. (6) to all steps of all runs (one or more), and judge it on the last generations."""
-    reading = read(runs, bias)
-    datasets = reading.steps.dataset.unique().tolist()
-    fits = conjecture.fits(reading.steps, datasets)
-    parameters, factors = _parameters(reading, datasets, fits), _factors(reading.steps, fits)
-    factors["run"] = factors.run.map(dict(enumerate(labels.labels(runs))))
-    num_clusters = reading.steps.groupby(["run", "seed"]).ngroups
-    judged = judgement(reading.steps, datasets)
-    return Dynamics(bias, datasets, reading, parameters, factors, judged, num_clusters)
+def estimate(runs: Sequence[Run], biases: Sequence[Bias] = BIASES) -> list[Dynamics]:
+    """Judge eq. (6) by all runs (one or more) together, for each kind of bias."""
+    readings = [read(runs, bias) for bias in biases]
+    judged = [judge(reading.curves) for reading in readings]
+    adjusted = statistics.holm([j.p for j in judged])
+    judged = [j._replace(p=p) for j, p in zip(judged, adjusted, strict=True)]
+    return [Dynamics(*each) for each in zip(biases, judged, readings, strict=True)]
 
 
-def judgement(steps: pd.DataFrame, datasets: Sequence[str]) -> Judgement:
-    """Fit to the first FITTED of each run's generations, and predict the others.
+def judge(curves: Curves) -> Judgement:
+    """Judge eq. (6) by one kind of bias."""
+    empty = pd.DataFrame(columns=["name", "value", "low", "high"])
+    nothing = Judgement("", {}, None, empty, {})
+    clusters = np.unique(curves.about.cluster)
+    lengths = np.isfinite(curves.bias).sum(axis=1)
+    if not len(lengths):
+        return nothing._replace(why_not="no generation has both a bias and a q")
+    if lengths.max() <= FEWEST:
+        return nothing._replace(why_not=f"fewer than {FEWEST} generations after generation 0")
+    if len(clusters) < 2:
+        return nothing._replace(why_not="there is one seed")
+    design = conjecture.design(curves)
+    if not design.moves:
+        reasons = "; ".join(reason for name, reason in design.reasons.items() if "[" not in name)
+        return nothing._replace(why_not=reasons)
+    if lengths.sum() - len(lengths) <= len(design.names):
+        return nothing._replace(why_not=f"too few values for {len(design.names)} parameters")
+    everything = conjecture.fit(design, curves.bias, np.full(len(lengths), True))
+    bracket = 1 + design.columns[..., design.num_scales :] @ everything[design.num_scales :]
+    if bracket.min() <= conjecture.FLOOR:
+        return nothing._replace(why_not="the factor that fits best is not positive")
+    without = np.array([
+        conjecture.fit(design, curves.bias, (curves.about.cluster != c).to_numpy(), everything)
+        for c in clusters
+    ])  # fmt: skip
+    errors = _errors(curves, design, without)
+    scores = {name: math.sqrt(np.mean(squares)) for name, squares in errors.items()}
+    parameters = _parameters(design, everything, without)
+    return Judgement("", scores, _p_better(errors), parameters, design.reasons)
 
-    From the B(t), q and u that were measured. Beside the conjecture stand two baselines: no change,
-    and a constant factor for each classifier and data set, fitted to the same generations. The
-    interval of the difference is a t-interval over clusters, given the fits.
+
+def _errors(curves: Curves, design: Design, without: np.ndarray) -> dict[str, np.ndarray]:
+    """Return {CONJECTURE and RULES: mean squared error by cluster} of the same predictions.
+
+    without: parameters [K P] that were fitted to all but each of the clusters.
     """
-    last_fitted = steps.groupby("run").generation.transform(
-        lambda ts: np.unique(ts)[math.ceil(FITTED * ts.nunique() - 1e-9) - 1]
-    )
-    is_late, kind = steps.generation > last_fitted, ["architecture", "dataset"]
-    early, late = steps.loc[~is_late], steps.loc[is_late]
-    constants = early.groupby(kind).log_ratio.mean().rename("constant")
-    late = late.join(constants, on=kind, how="inner")
-    judged = Judgement(len(early), len(late), {}, "", statistics.estimate([]), "")
-    fit = conjecture.fit(early, datasets)
-    if early.empty or late.empty:
-        fit = "no step" if early.empty else "no generation to hold out"
-    elif isinstance(fit, Fit) and not fit.centre:
-        fit = "without delta_Q and delta_U the conjecture has nothing that moves"
-    if isinstance(fit, str):
-        return judged._replace(verdict=f"{CANNOT_TELL} ({fit})")
-    factors = conjecture.factor(fit, late)
-    num_wrong = np.count_nonzero(factors <= 0)
-    predictions = {} if num_wrong else {CONJECTURE: np.log(factors)}
-    predictions |= {NO_CHANGE: 0.0, CONSTANT: late.constant}
-    errors = pd.DataFrame(predictions, late.index).sub(late.log_ratio, axis=0) ** 2
-    # Every cluster weighs the same, as in the test of the difference.
-    by_cluster = pd.DataFrame(errors.groupby([late.run, late.seed]).mean())
-    scores = {name: math.sqrt(np.mean(by_cluster[name])) for name in predictions}
-    rival = min((NO_CHANGE, CONSTANT), key=scores.__getitem__)
-    judged = judged._replace(scores=scores, rival=rival)
-    if num_wrong:
-        wrong = f"a bias of 0 or less in {num_wrong} of {len(late)} steps"
-        return judged._replace(verdict=f"predicts worse than {rival}: {wrong}")
-    difference = statistics.estimate((by_cluster[CONJECTURE] - by_cluster[rival]).tolist())
-    family = [(difference, statistics.p_value(difference))]
-    words = f"predicts worse than {rival}", f"predicts better than {rival}"
-    [decision] = statistics.decide(family, *words)
-    return judged._replace(difference=difference, verdict=decision.word)
+    bias, cluster = curves.bias, curves.about.cluster.to_numpy()
+    kind = curves.about.groupby(["architecture", "dataset"]).ngroup().to_numpy()
+    known = np.isfinite(bias)
+    fitted = {CONJECTURE: design, CONSTANT: design.constant(), STEP: design.step()}
+    shapes = {name: np.full(bias.shape, np.nan) for name in (*fitted, COURSE)}
+    for parameters, left_out in zip(without, np.unique(cluster), strict=True):
+        rows = cluster == left_out
+        for name, each in fitted.items():
+            best = parameters if each is design else conjecture.fit(each, bias, ~rows)
+            shapes[name][rows] = conjecture.growth(each, best, known)[rows]
+        means = pd.DataFrame(pd.DataFrame(bias[~rows]).groupby(kind[~rows]).mean())
+        shapes[COURSE][rows] = means.reindex(kind[rows]).to_numpy()
+    shapes[MEAN] = np.ones(bias.shape)
+    predicted = {name: conjecture.predictions(shape, bias) for name, shape in shapes.items()}
+    predicted[ZERO] = np.zeros(bias[:, 1:].shape)
+    predicted[NO_CHANGE] = pd.DataFrame(bias).ffill(axis=1).to_numpy()[:, :-1]
+    squares = np.stack([(predicted[name] - bias[:, 1:]) ** 2 for name in (CONJECTURE, *RULES)])
+    has_all = np.isfinite(squares).all(axis=0)
+    used = [rows for c in np.unique(cluster) if (rows := has_all & (cluster == c)[:, None]).any()]
+    means = np.array([squares[:, rows].mean(axis=1) for rows in used]).T
+    return dict(zip((CONJECTURE, *RULES), means, strict=True))
 
 
-def _parameters(reading: Reading, datasets: list[str], fits: list[Fit | str]) -> pd.DataFrame:
-    names = [*map(gamma, reading.steps.architecture.unique()), *map(delta, datasets), Q, U]
-    fit, *replicates = fits
-    if isinstance(fit, str):
-        reasons = dict.fromkeys(names, fit)
-    else:
-        reasons = fit.reasons | ({U: "u is unknown"} if reading.unknown_u else {})
-        if not conjecture.has_clear_base(fit, *replicates):
-            unclear = "the factor at q = 1 and u = 0, to which all parameters are relative"
-            reasons = dict.fromkeys(names, f"{unclear}, cannot be told from 0") | reasons
-    values, table = [conjecture.parameters(each) for each in fits], []
-    for name in names:
-        value, *others = [math.nan if name in reasons else v.get(name, math.nan) for v in values]
-        if name.startswith("gamma"):  # 1 - gamma is positive
-            ends = conjecture.jackknife_log(1 - value, *(1 - other for other in others))
-            low, high = 1 - ends[1], 1 - ends[0]
-        else:
-            low, high = conjecture.jackknife(value, *others)
-        reason = reasons.get(name) or (_why_no_interval(others) if math.isnan(low) else "")
-        table.append((name, value, low, high, reason))
-    return pd.DataFrame(table, columns=["name", "value", "low", "high", "reason"])
+def _p_better(errors: dict[str, np.ndarray]) -> float | None:
+    """Return p of "its errors are smaller than those of all rules"; None: no test can be made."""
+    logs, p_values = {n: np.log(np.maximum(e, NEGLIGIBLE**2)) for n, e in errors.items()}, []
+    for rule in RULES:
+        ratio = statistics.estimate((logs[CONJECTURE] - logs[rule]).tolist())
+        p = statistics.p_value(ratio)
+        if ratio.mean is None or p is None:
+            return None
+        p_values.append(p / 2 if ratio.mean < 0 else 1 - p / 2)
+    return max(p_values)
 
 
-def _why_no_interval(replicates: list[float]) -> str:
-    if len(replicates) < 2:
-        return "no interval: one seed of one run"
-    if np.all(np.isfinite(replicates)):
-        return "no interval: without any one of the seeds it is the same"
-    return "no interval: without one of the seeds it cannot be estimated"
+def _parameters(design: Design, everything: np.ndarray, without: np.ndarray) -> pd.DataFrame:
+    """Return the parameters, with intervals of the jackknife's pseudo-values."""
+    fits, num = np.vstack([everything, without]), len(without)
+    fits[:, : design.num_scales] = 1 - np.exp(fits[:, : design.num_scales])
+    rows = []
+    for name, (value, *others) in zip(design.names, fits.T, strict=True):
+        spread = statistics.estimate([num * value - (num - 1) * other for other in others])
+        half = (spread.half_width if spread.num == num else None) or math.nan
+        rows.append((name, value, value - half, value + half))
+    return pd.DataFrame(rows, columns=["name", "value", "low", "high"])
 
 
-def _factors(steps: pd.DataFrame, fits: list[Fit | str]) -> pd.DataFrame:
-    steps = steps.iloc[:0] if isinstance(fits[0], str) else steps
-    alike = steps.groupby(["run", "architecture", "generation", "dataset"], sort=False)
-    factors = alike[["q", "u"]].agg(lambda column: column.to_numpy().mean()).reset_index()
-    amplification = np.array([conjecture.factor(fit, factors) for fit in fits])
-    factors["value"] = amplification[0]
-    ends = [conjecture.jackknife_log(*of_step) for of_step in amplification.T]
-    factors[["low", "high"]] = np.reshape(ends, (-1, 2))
-    return factors.drop(columns="dataset")
-
-
-def rows_with_interval(frame: pd.DataFrame) -> list[list]:
-    """Return rows for `frames.for_people`, whose last two cells, low and high, are one."""
-    return [[*row[:-2], row[-2:]] for row in frame.itertuples(index=False, name=None)]
+def table(d: Dynamics) -> pd.DataFrame:
+    """Return the parameters for people."""
+    caption = f"Equation (6) for {d.bias.title}: least squares, 95% jackknife interval over seeds"
+    cells = d.judgement.parameters.itertuples(index=False, name=None)
+    rows = [[*row, None if math.isnan(low) else (low, high)] for *row, low, high in cells]
+    return frames.for_people(caption, ["parameter", "value", "95% interval"], rows)
