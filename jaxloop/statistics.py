@@ -183,11 +183,6 @@ def decide(
     return [Decision(_word(e, p, up, down), p) for (e, _), p in zip(family, adjusted, strict=True)]
 
 
-def errors_needed(num_seeds: int, num_verdicts: int) -> float:
-    """Return how many standard errors from 0 a family's first slope to be decided is."""
-    return float(stats.t.isf((1 - CONFIDENCE) / 2 / num_verdicts, num_seeds - 1))
-
-
 def untested(e: Estimate) -> str:
     """Return why there is no test of a mean: NO_TREND (no mean), ONE_SEED or NO_SPREAD."""
     if e.mean is None:

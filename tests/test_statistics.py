@@ -182,12 +182,6 @@ def test_a_family_is_corrected_together():
     assert statistics.decide([(Estimate(None, None, 0, 3), None)] * 50 + [(e, p)])[-1].p == p
 
 
-def test_first_verdict_of_a_family_needs_that_many_standard_errors():
-    for num_seeds, num_verdicts in ((2, 1), (3, 20), (10, 8)):
-        t = statistics.errors_needed(num_seeds, num_verdicts)
-        assert num_verdicts * 2 * stats.t.sf(t, num_seeds - 1) == pytest.approx(0.05)
-
-
 @pytest.mark.parametrize("sizes", [(3, 3), (2, 7), (5, 3)])
 def test_welch_is_scipys(sizes):
     rng = np.random.default_rng(sum(sizes))

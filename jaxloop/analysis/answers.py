@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxloop import statistics
 from jaxloop.analysis import gaps, questions
 from jaxloop.analysis.crossed import Crossed
 from jaxloop.analysis.gaps import ALIGNMENT, RANK, Gap
@@ -208,13 +209,12 @@ def accuracies(run: Run) -> list[Accuracy]:
     for name in both.loop.right:
         loop = both.loop.gap(name, "accuracy")
         last = loop.value.shape[1] - 1
-        ends = np.nanmean(loop.value[:, [0, last]], axis=0) if last else []
+        first, end = (statistics.estimate(loop.value[:, g].tolist()).mean for g in (0, last))
         effect = None
         if both.without and name in both.without.right and both.window.any():
             without = both.without.gap(name, "accuracy")
             num = len(both.window)
             effect = questions.effect(_cut(loop, num), _cut(without, num), both.window)
-        if last:
-            since = questions.since_start(loop)
-            found.append(Accuracy(name, float(ends[0]), float(ends[1]), last, since, effect))
+        if last and first is not None and end is not None:
+            found.append(Accuracy(name, first, end, last, questions.since_start(loop), effect))
     return found

@@ -38,11 +38,13 @@ def sides(label: np.ndarray, group: np.ndarray, train_cells: np.ndarray) -> np.n
     Args:
       label, group: int [n].
       train_cells: int [L G], training images. A class has sides where its commonest subgroup leads
-        the rarest that occurs by more than UNBALANCED of the class.
+        the rarest by more than UNBALANCED of the class, of subgroups with training or test images.
     """
     cells = np.asarray(train_cells)
     total, commonest = cells.sum(axis=1), cells.argmax(axis=1)
-    rarest = np.where(cells > 0, cells, cells.max(axis=1, keepdims=True)).min(axis=1)
+    exists = cells > 0
+    exists[label[group >= 0], group[group >= 0]] = True
+    rarest = np.where(exists, cells, cells.max(axis=1, keepdims=True)).min(axis=1)
     uneven = cells.max(axis=1) - rarest > UNBALANCED * total
     side = np.where(group == commonest[label], ALIGNED, CONFLICTING)
     return np.where((group >= 0) & uneven[label], side, -1)

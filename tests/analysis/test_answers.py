@@ -161,3 +161,20 @@ def test_power_plans_the_next_run(make, capsys):
     assert power.main([str(make(arm=False))]) == 2
     assert "allowed: a run with the arm no_loop" in capsys.readouterr().err
     assert power.main([str(folder), "--change", "0"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda x: x | {"lenet": np.full_like(x["lenet"], -1)}, "no seed has a value"),
+        (lambda x: x | {"group": np.full_like(x["group"], -1)}, "images of two subgroups"),
+    ],
+)
+def test_what_has_no_value_is_said_and_is_no_error(make, spoil, says):
+    folder = make()
+    for path in folder.rglob("predictions/*.npz"):
+        with np.load(path) as file:
+            arrays = dict(file)
+        np.savez(path, **spoil(arrays))
+    assert says in headline.answer(run_folder.load(folder)).headline[-1]
+    page.write(folder)

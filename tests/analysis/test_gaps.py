@@ -26,6 +26,13 @@ def test_sides():
     ]
 
 
+def test_a_class_of_one_training_subgroup_has_sides_where_the_test_set_has_others():
+    train = np.array([[100, 0, 0], [10, 80, 10], [34, 33, 33]])
+    assert gaps.sides(LABEL, GROUP, train)[:6].tolist() == [0, 0, 1, 1, 1, 1]
+    seen = GROUP[:6] == 0
+    assert (gaps.sides(LABEL[:6][seen], GROUP[:6][seen], train) == -1).all()
+
+
 def test_alignment_gap_by_hand():
     right = np.ones(18)
     right[[2, 3]] = 0  # class 0: two of four conflicting wrong
