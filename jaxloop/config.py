@@ -130,6 +130,7 @@ _READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
     "filter.template": (lambda s: _filter(s).needs(filters.CLIP), "where filter.name needs CLIP"),
     "filter.weights": (lambda s: len(_filter(s).experts) > 1, "where filter.name has two experts"),
     "filter.reviewed": (lambda s: _filter(s).needs(filters.PEOPLE), "where filter.name is human"),
+    "answer.max_seeds": (lambda s: s.answer.width > 0, "where answer.width is more than 0"),
     "measure.inception": (lambda s: s.measure.fid, "where measure.fid is True"),
     "measure.resize": (lambda s: s.measure.fid, "where measure.fid is True"),
 }
@@ -162,6 +163,13 @@ def _refuse_contradictions(spec: Spec) -> None:
     if chosen.needs(filters.PEOPLE) and not spec.loop.images:
         words = f"True where filter.name is {name}: people must see the images"
         raise InputError("config.loop.images", False, words)
+
+    if spec.answer.width and "no_loop" not in spec.arms:
+        words = "0 where no_loop is not one of arms: it is the width of the difference from that"
+        raise InputError("config.answer.width", spec.answer.width, words)
+    if spec.answer.width and spec.answer.max_seeds < len(spec.seeds):
+        words = f"at least the {len(spec.seeds)} of config.seeds"
+        raise InputError("config.answer.max_seeds", spec.answer.max_seeds, words)
 
 
 def _filter(spec: Spec) -> filters.Filter:

@@ -227,6 +227,14 @@ class Answer:
     smallest: float = share(
         0.02, 1, "changes of the bias measure below this count as none, in units of accuracy"
     )
+    width: float = interval(
+        0.0,
+        0,
+        1,
+        "seeds are added to `seeds`, one at a time, until the interval of the effect of generated "
+        "data is at most this wide for every classifier; 0: none",
+    )
+    max_seeds: int = integer(30, 2, "seeds at most where answer.width adds them", 1000)
     max_imbalance: float = share(
         0.1, 1, "imbalance u of generation 1, in excess of chance, that the gate lets pass"
     )

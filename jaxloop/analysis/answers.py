@@ -201,6 +201,19 @@ def _answer(asked: Asked, verdict: Verdict, num_tests: int) -> Answer:
     return Answer(asked, verdict, detectable, seeds, images)
 
 
+def width(run: Run) -> float | None:
+    """Return how wide the widest interval of EFFECT on the primary measure is, uncorrected.
+
+    None where a classifier has none yet; 0 where there is no such measure or arm to wait for.
+    """
+    widths = []
+    for asked in (answer.asked for answer in answers(run)):
+        low, high = asked.change.interval()
+        if asked.primary and asked.question == EFFECT:
+            widths.append(None if low is None or high is None else high - low)
+    return None if None in widths else max(widths, default=0.0)
+
+
 def accuracies(run: Run) -> list[Accuracy]:
     """Return what became of each classifier's accuracy; nothing before generation 1."""
     both, found = arms(run), []

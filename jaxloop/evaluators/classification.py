@@ -107,6 +107,8 @@ def again(workdir: Path) -> list[dict]:
             arrays = dict(file)
         label, group = arrays.pop("label"), arrays.pop("group")
         for i, seed in enumerate(seeds):
+            if any(i >= len(array) for array in arrays.values()):
+                continue  # added, and not measured yet
             predicted = {name: array[i] for name, array in arrays.items()}
             resamples = described["config"]["measure"]["bootstrap"]
             generation = int(path.stem[1:])

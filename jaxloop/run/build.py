@@ -79,6 +79,17 @@ def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
     return experiment, _description(experiment, dataset, weights, scorer)
 
 
+def of_seeds(experiment: Experiment, values: Sequence[int], devices=None) -> Experiment:
+    """Return the experiment of other seeds, laid out over `devices` (None: all) for as many."""
+    seeds = lay_out(tuple(values), experiment.spec.devices.seeds, devices)
+    if seeds.mesh == experiment.seeds.mesh:
+        return experiment._replace(seeds=seeds)
+    trainers = {n: t._replace(mesh=seeds.mesh) for n, t in experiment.trainers.items()}
+    judge = experiment.judge and experiment.judge._replace(mesh=seeds.mesh)
+    constants = put(seeds.mesh, experiment.constants)
+    return experiment._replace(seeds=seeds, constants=constants, trainers=trainers, judge=judge)
+
+
 def _constants(train, validation, dataset: Dataset, weights, generator, scorer) -> Constants:
     return Constants(
         train=InMemory.from_samples(train),

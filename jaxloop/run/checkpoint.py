@@ -24,11 +24,17 @@ KEEP = 2
 class Checkpoints:
     """The checkpoints of a workdir, numbered by how many were saved."""
 
-    def __init__(self, workdir: Path, seeds: tuple[int, ...] | None = None):
-        """seeds: of the run, if images/ holds every generated image; None if it does not."""
+    def __init__(
+        self, workdir: Path, seeds: tuple[int, ...] | None = None, folder: str = "checkpoints"
+    ):
+        """seeds: of the state, if images/ holds every generated image; None if it does not.
+
+        folder: name of theirs in the workdir.
+        """
         options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, enable_async_checkpointing=True)
         self._workdir, self._seeds = workdir, seeds
-        self._manager = ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+        self._folder = (workdir / folder).absolute()
+        self._manager = ocp.CheckpointManager(self._folder, options=options)
 
     def latest(self, like: LoopState) -> Any:
         """Return the last state that can be read, in NumPy as `on_host` gives it; None if none was
@@ -48,8 +54,9 @@ class Checkpoints:
                 message = files.shortened(" ".join(str(error).split()), 200)
                 files.warn(f"checkpoint {step} cannot be read ({message}); trying the one before")
         if message:
-            allowed = f"a folder whose checkpoints can be read ({message}); remove checkpoints/ to "
-            raise InputError("--workdir", str(self._workdir), allowed + "begin again")
+            remedy = f"remove {self._folder.name}/ to begin again"
+            allowed = f"a folder whose checkpoints can be read ({message}); {remedy}"
+            raise InputError("--workdir", str(self._workdir), allowed)
         return None
 
     def _restored(self, step: int, like: LoopState) -> Any:

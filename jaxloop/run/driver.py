@@ -1,49 +1,29 @@
-"""The one impure loop: advances the state in chunks, writes what stages leave, saves, shows
-progress."""
+"""Runs an experiment and its arms in a folder, a cohort of seeds after the other, to the report."""
 
 import contextlib
+import dataclasses
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-import jax
-
-from jaxloop import evaluators, records
-from jaxloop.devices import put_seeds
-from jaxloop.errors import InputError, Interrupted, Waiting
-from jaxloop.loop import advance, arms, judging, stages
-from jaxloop.loop.experiment import Experiment, Stage
-from jaxloop.loop.state import LoopState, on_devices
+from jaxloop import evaluators
+from jaxloop.analysis import answers, run_folder
+from jaxloop.errors import Waiting
+from jaxloop.loop import arms, stages
+from jaxloop.loop.experiment import Experiment
 from jaxloop.provenance import store
 from jaxloop.report import page
-from jaxloop.run import build, people, tensorboard, workdir, writers
-from jaxloop.run.checkpoint import Checkpoints
+from jaxloop.run import build, tensorboard, workdir, writers
 from jaxloop.run.interruption import SignalFlag
-from jaxloop.run.progress import Progress, Timing
-from jaxloop.spec import Spec
-
-CHUNK_SECONDS = (
-    2.0  # that a call of a stage should last: how often progress moves and signals are heard
-)
-FIRST_CHUNK = 8  # steps, of a stage whose speed is not known
-
-
-class Run(NamedTuple):
-    """An experiment that is played in a folder: the configuration's own, or an arm of it."""
-
-    path: Path
-    experiment: Experiment
-    stages: tuple[Stage, ...]
-    evaluators: list[evaluators.Evaluate]
-
-    @property
-    def log(self) -> Path:
-        return self.path / "records.jsonl"
+from jaxloop.run.player import Player, Run
+from jaxloop.spec import Answer, Spec
 
 
 def run(spec: Spec, path: Path, profile: bool = False) -> None:
     """Run an experiment in the folder `path`, or go on with the one that is there, to its report.
+
+    Seeds that the folder does not have yet are a cohort of their own: those that are there stay as
+    they are. With `answer.width`, seeds are added one at a time.
 
     Args:
       profile: also write a JAX trace of a chunk of each stage into profile/.
@@ -56,179 +36,109 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
     """
     experiment, description = build.build(spec)
     events = tensorboard.Writer(path) if spec.tensorboard else None
+    folders = [path, *(path / store.ARMS / name for name in spec.arms)]
     with contextlib.ExitStack() as locks, SignalFlag() as flag:
-        locks.enter_context(workdir.claim(path))
+        for folder in folders:
+            locks.enter_context(workdir.claim(folder))
         if not (path / "config.json").exists():
             for note in description["data"]["notes"]:
                 print(f"jaxloop: {note}", file=sys.stderr)
-        workdir.describe(path, spec, description)
-        main, others = _run(path, experiment), {}
-        for name in spec.arms:
-            changed, changed_description = build.arm(name, experiment, description)
-            others[name] = arm = _arm(name, path / store.ARMS / name, changed, main)
-            locks.enter_context(workdir.claim(arm.path))
-            workdir.describe(arm.path, changed.spec, changed_description)
+
+        def play(main: Run) -> Waiting | None:
+            return _play(main, description, flag, events, profile)
+
+        main = _run(path, experiment)
+        cohorts = _describe(main, description, spec.seeds)
         writers.write_real(experiment, path)
-        player = Player(main, flag, events, tuple(others.values()), profile=profile)
-        waiting = player.play()
-        if waiting and others:  # people may vote in the meantime
-            print(f"jaxloop: {waiting}\nThe other arms go on now.", file=sys.stderr)
-        for name, arm in others.items():
-            Player(arm, flag, name=name).play()
-            page.write(arm.path)
-        page.write(path)
+        waits = [play(_of_seeds(main, cohorts, seeds)) for seeds in cohorts]
+        waiting = next(filter(None, waits), None)
+        while waiting is None and (seed := _seed_to_add(spec.answer, path)) is not None:
+            cohorts = _describe(main, description, (seed,))
+            waiting = play(_of_seeds(main, cohorts, cohorts[-1]))
+        for folder in (*folders[1:], path):
+            page.write(folder)
         print(page.summary(path))
         print(f"\nreport: {path / 'report.html'}", flush=True)
     if waiting:
         raise waiting
 
 
-def _run(path: Path, experiment: Experiment) -> Run:
-    return Run(path, experiment, stages.build(experiment), evaluators.create(experiment))
+def _describe(main: Run, description: dict, seeds: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Write config.json of a run and its arms, or check them -> the cohorts of seeds.
+
+    Arms first: a run whose arms lack a seed cannot be read.
+    """
+    spec = dataclasses.replace(main.experiment.spec, seeds=seeds)
+    for name in spec.arms:
+        changed, described = build.arm(name, main.experiment, description)
+        changed_spec = dataclasses.replace(changed.spec, seeds=seeds)
+        workdir.describe(main.path / store.ARMS / name, changed_spec, described)
+    return workdir.describe(main.path, spec, description)
+
+
+def _play(main: Run, description: dict, flag: SignalFlag, events, profile: bool) -> Waiting | None:
+    """Play a cohort in the run and its arms; return why it waits for people, if it does."""
+    experiment = main.experiment
+    others = [
+        _arm(name, main.path / store.ARMS / name, build.arm(name, experiment, description)[0], main)
+        for name in experiment.spec.arms
+    ]
+    waiting = Player(main, flag, events, tuple(others), profile=profile).play()
+    if waiting and others:  # people may vote in the meantime
+        print(f"jaxloop: {waiting}\nThe other arms go on now.", file=sys.stderr)
+    for arm in others:
+        Player(arm, flag).play()
+    return waiting
+
+
+def _run(path: Path, experiment: Experiment, name: str = "") -> Run:
+    return Run(path, experiment, stages.build(experiment), evaluators.create(experiment), name)
 
 
 def _arm(name: str, path: Path, experiment: Experiment, main: Run) -> Run:
     """Return an arm: only what reads what it replaces is compiled anew."""
     shared = arms.ARMS[name].shared(main.experiment.spec)
     compiled = {s.name: s for s in main.stages if s.name.partition("/")[0] in shared}
-    arm = _run(path, experiment)
+    arm = _run(path, experiment, name)
     return arm._replace(stages=tuple(compiled.get(stage.name, stage) for stage in arm.stages))
 
 
-class Player:
-    """Plays an arm to its end, or to where it waits for people.
+# Seeds that come later
 
-    events: TensorBoard.  others: arms that are given the state after generation 0 to start from.
+
+def _of_seeds(run: Run, cohorts: list[tuple[int, ...]], seeds: tuple[int, ...]) -> Run:
+    """Return the run of one of its cohorts.
+
+    Only where the devices are laid out otherwise for it is anything compiled anew.
     """
+    spec = dataclasses.replace(run.experiment.spec, seeds=sum(cohorts, ()))
+    before = run.experiment
+    experiment = build.of_seeds(before, seeds)._replace(spec=spec)
+    if seeds == before.seeds.values:
+        return run._replace(experiment=experiment)
+    built = run.stages if experiment.seeds.mesh == before.seeds.mesh else stages.build(experiment)
+    made = evaluators.create(experiment)  # these keep what they have worked out of their seeds
+    return run._replace(experiment=experiment, stages=built, evaluators=made)
 
-    def __init__(
-        self,
-        arm: Run,
-        flag: SignalFlag,
-        events=None,
-        others: tuple[Run, ...] = (),
-        name="",
-        profile=False,
-    ):
-        self.arm, self.flag, self.events, self.others = arm, flag, events, others
-        self.records = records.read(arm.log) if arm.log.exists() else []
-        self.timing = Timing(arm.path / "timing.jsonl")
-        self.checkpoints = _checkpoints(arm)
-        self.seeds = advance.seeds_on_devices(arm.experiment)
-        self.chunks: dict[str, int] = {}  # stage -> steps of its next call
-        self.unprofiled = {stage.name for stage in arm.stages} if profile else set()
-        self.name = name
 
-    def play(self) -> Waiting | None:
-        arm, experiment = self.arm, self.arm.experiment
-        start = advance.initial(experiment, arm.stages)
-        state = on_devices(self.checkpoints.latest(start) or start, experiment.seeds)
-        stage_names = tuple(stage.name for stage in arm.stages)
-        generations = experiment.spec.loop.generations
-        progress = Progress(stage_names, generations, state.cursor, self.timing.last, self.name)
-        every, saved_at = experiment.spec.checkpoint.every_seconds, time.monotonic()
-        with contextlib.closing(self.checkpoints), contextlib.closing(progress):
-            while not advance.finished(experiment, state.cursor):
-                stage = arm.stages[state.cursor.stage]
-                progress.show(state.cursor, stage.steps(state))
-                try:
-                    votes = self._votes(stage, state)
-                except (InputError, Waiting) as reason:
-                    self.checkpoints.save(state, wait=True)
-                    if isinstance(reason, InputError):  # votes that cannot be read: nothing is lost
-                        raise
-                    return reason.with_traceback(None)  # which would keep the state on the device
-                before, state = state.cursor, self._chunk(stage, state, votes)
-                if state.cursor[:2] != before[:2]:
-                    self._leave(stage, state, before.generation)
-                    self.timing.add(before.generation, *progress.stage_done(before))
-                # Votes may change later, and so may the device that a run goes on with: what was
-                # made of the former, and what all arms start from, is done once.
-                once = votes is not None or (self.others and state.cursor == (1, 0, 0))
-                over = advance.finished(experiment, state.cursor) or self.flag.number is not None
-                if over or once or time.monotonic() - saved_at >= every:
-                    self.checkpoints.save(state, wait=bool(over or once))
-                    saved_at = time.monotonic()
-                if self.flag.number is not None:
-                    raise Interrupted(self.flag.number)
+def _seed_to_add(
+    answer: Answer, path: Path, width: Callable[[run_folder.Run], float | None] = answers.width
+) -> int | None:
+    """Return the seed that `answer.width` asks for beside those of the folder; None: enough.
+
+    Only how wide the interval is decides, never what it says.
+    """
+    run = run_folder.load(path)
+    if not answer.width or len(run.seeds) >= answer.max_seeds:
         return None
-
-    def _chunk(self, stage: Stage, state: LoopState, votes) -> LoopState:
-        """Take about CHUNK_SECONDS of steps. The number of steps changes no bit of the result."""
-        traced = sum(f._cache_size() for f in stage.functions.values())  # type: ignore[attr-defined]
-        count = self.chunks.setdefault(stage.name, FIRST_CHUNK)
-        profiled = contextlib.nullcontext()
-        if traced and stage.name in self.unprofiled:
-            self.unprofiled.remove(stage.name)
-            folder = self.arm.path / "profile" / stage.name.replace("/", "_")
-            profiled = jax.profiler.trace(str(folder))
-        start = time.monotonic()
-        with profiled:
-            state = advance.step(self.arm.stages, self.seeds, state, count, votes)
-            jax.block_until_ready(state)  # work is dispatched ahead: a chunk's seconds are its own
-        seconds = time.monotonic() - start
-        if traced:  # the first call compiles, and says nothing on speed
-            faster = CHUNK_SECONDS / max(seconds, 1e-3)
-            self.chunks[stage.name] = max(1, round(count * min(4.0, max(0.25, faster))))
-        return state
-
-    def _votes(self, stage: Stage, state: LoopState):
-        """Return what people said, where the stage needs it. Raises Waiting."""
-        if not stage.needs_votes:
-            return None
-        votes = people.votes_of(self.arm.experiment, state, self.arm.path)
-        return put_seeds(self.arm.experiment.seeds, votes)
-
-    def _leave(self, stage: Stage, state: LoopState, generation: int) -> None:
-        """Write what a stage leaves behind: files and records.
-
-        All of it is written before the next checkpoint; after a kill it is written again, alike.
-        """
-        arm = self.arm
-        ended = state._replace(cursor=state.cursor._replace(generation=generation))
-        for writer in stage.writers:
-            writers.WRITERS[writer](arm.experiment, ended, arm.path)
-        if not stage.evaluated:
-            return
-        new = [record for evaluate in arm.evaluators for record in evaluate(ended)]
-        self.records = records.merge(self.records, new)
-        records.write(arm.log, self.records)
-        _warn_of_deleted(new, arm.path)
-        if self.events:
-            self.events.write(new)
-        if generation == 0:
-            for other in self.others:
-                _fork(state, ended, self.records, other)
-
-
-def _checkpoints(arm: Run) -> Checkpoints:
-    spec = arm.experiment.spec
-    return Checkpoints(arm.path, spec.seeds if spec.loop.images else None)
-
-
-def _fork(state: LoopState, ended: LoopState, written: list[dict], other: Run) -> None:
-    """Leave another arm generation 0: its records, and the state after it.
-
-    Before the main run's own next checkpoint: wherever a kill comes, a run past generation 0 has
-    left it; one that is killed in between leaves it anew.
-    """
-    experiment = other.experiment
-    names = ("classifiers", "reference", "predictions", *judging.kinds(experiment))
-    shared = {name: getattr(state, name) for name in names}
-    fresh = on_devices(advance.initial(experiment, other.stages), experiment.seeds)
-    fresh = fresh._replace(cursor=advance.first(other.stages, 1), **shared)
-    writers.write_predictions(experiment, ended, other.path)
-    records.write(other.log, [record for record in written if record["generation"] == 0])
-    with contextlib.closing(_checkpoints(other)) as checkpoints:
-        checkpoints.save(fresh, wait=True)
-
-
-def _warn_of_deleted(new: list[dict], path: Path) -> None:
-    for record in new:
-        if record["metric"] == "deleted_classes" and record["value"]:
-            print(
-                f"jaxloop: warning: {path}: generation {record['generation']}, seed "
-                f"{record['seed']}: the filter kept no image of {record['value']:.0f} classes "
-                "(filter.ranking is all)",
-                file=sys.stderr,
-            )
+    now = width(run)
+    if now is not None and now <= answer.width:
+        return None
+    seed = next(seed for seed in range(len(run.seeds) + 1) if seed not in run.seeds)
+    has = "has no interval yet" if now is None else f"is {now:.3f} wide"
+    print(
+        f"jaxloop: the answer {has} with {len(run.seeds)} seeds, answer.width is {answer.width:g}: "
+        f"seed {seed} is added",
+        file=sys.stderr,
+    )
+    return seed

@@ -27,13 +27,15 @@ def votes_of(experiment: Experiment, state: LoopState, workdir: Path) -> np.ndar
         for samples in to_host(state.samples)
     ])  # fmt: skip
     alive = scores[~np.array(to_host(state.generator_diverged))]
-    progress = votes.progress(np.isfinite(alive), experiment.spec.filter.reviewed)
+    spec, values = experiment.spec, experiment.seeds.values
+    progress = votes.progress(np.isfinite(alive), spec.filter.reviewed)
     if not progress.enough:
         each = f", {progress.needed // len(alive)} of each seed" if len(alive) > 1 else ""
+        which = "" if values == spec.seeds else f" --generation {state.cursor.generation}"
         raise Waiting(
             f"generation {state.cursor.generation} waits for people: {progress.voted} of "
             f"{progress.total} images have a vote, {progress.needed} must{each}. Vote with\n"
-            f"    python -m jaxloop.review {workdir}\nand then start the run again with the same "
-            "command."
+            f"    python -m jaxloop.review {workdir}{which}\n"
+            "and then start the run again with the same command."
         )
     return scores

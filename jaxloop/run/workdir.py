@@ -15,7 +15,7 @@ from jaxloop.spec import Spec
 
 FOLDERS = "samples", "provenance", "images", "predictions"
 # Fields that change how a run is kept, not what comes out: a run may go on with others.
-FREE = ("checkpoint.every_seconds", "tensorboard")
+FREE = ("checkpoint.every_seconds", "tensorboard", "answer.width", "answer.max_seeds")
 # Fields that say where a file lies; what it holds is compared by its hash.
 PLACES = ("data.path", "classifier.pretrained", "filter.clip", "measure.clip", "measure.inception")
 
@@ -39,30 +39,50 @@ def claim(path: Path):
     return lock
 
 
-def describe(path: Path, spec: Spec, description: dict) -> None:
+def describe(path: Path, spec: Spec, description: dict) -> list[tuple[int, ...]]:
     """Write config.json, or check that the one which is there is of this configuration and data.
 
-    A start with other code, another device or another place of equal files is noted beside the
-    first one's, under "resumed".
+    Seeds of `spec` that are not there yet are added. A start with other code, another device or
+    another place of equal files is noted beside the first one's, under "resumed".
+
+    Returns the cohorts: seeds that are played together, in the order in which they came.
 
     Raises:
-      InputError: with every field that differs.
+      InputError: with every field that differs; or the folder has seeds that `spec` lacks, and none
+        are added by `answer.width`.
     """
     file = path / "config.json"
     start = _circumstances() | {name: config.flat(spec)[name] for name in PLACES}
+    start = json.loads(json.dumps(start))
     if not file.exists():
-        if any((path / "checkpoints").glob("*")):
+        if any(path.glob("checkpoints*/*")):
             words = "a new folder: this one has checkpoints and no config.json"
             raise InputError("--workdir", str(path), words)
         content = {"layout": LAYOUT, "config": config.to_dict(spec), **start, **description}
-        _write(file, content)
-        return
+        _write(file, {**content, "cohorts": [spec.seeds]})
+        return [spec.seeds]
     before = _read(file, path)
     _refuse_other(path, before, spec, description)
-    start = json.loads(json.dumps(start))
+    cohorts = _cohorts(path, before, spec)
+    after = {**before, "cohorts": [list(seeds) for seeds in cohorts]}
+    after["config"] |= {"seeds": list(sum(cohorts, ())), "answer": config.to_dict(spec.answer)}
     known = [{key: before.get(key) for key in start}, *before.get("resumed", [])]
     if start not in known:
-        _write(file, {**before, "resumed": [*before.get("resumed", []), start]})
+        after["resumed"] = [*before.get("resumed", []), start]
+    if after != _read(file, path):
+        _write(file, after)
+    return cohorts
+
+
+def _cohorts(path: Path, before: dict, spec: Spec) -> list[tuple[int, ...]]:
+    """Return the cohorts that are there, and one of the seeds that are not."""
+    cohorts = [tuple(seeds) for seeds in before.get("cohorts") or [before["config"]["seeds"]]]
+    there = sum(cohorts, ())
+    if not spec.answer.width and (missing := [s for s in there if s not in spec.seeds]):
+        words = f"seeds that include {', '.join(map(str, missing))}, which {path} has"
+        raise InputError("config.seeds", spec.seeds, words)
+    new = tuple(seed for seed in spec.seeds if seed not in there)
+    return [*cohorts, new] if new else cohorts
 
 
 def _write(file: Path, content: dict) -> None:
@@ -89,7 +109,7 @@ def _refuse_other(path: Path, before: dict, spec: Spec, description: dict) -> No
     # Through JSON, so that tuples and lists are alike.
     new = config.flat(json.loads(json.dumps(config.to_dict(spec))))
     old = config.flat(before["config"])
-    exempt = {*FREE, *PLACES}
+    exempt = {"seeds", *FREE, *PLACES}
     names = [n for n in dict.fromkeys([*new, *old]) if n not in exempt and old.get(n) != new.get(n)]
     if names:
         differ = (f"{name} ({old.get(name)!r} there, {new.get(name)!r} now)" for name in names)

@@ -14,7 +14,7 @@ from jaxloop.evaluators import filtering, subgroups
 from jaxloop.loop import advance, judging, stages
 from jaxloop.loop.state import Selection, on_host
 from jaxloop.metrics import mixture
-from jaxloop.run import build, driver
+from jaxloop.run import build, player
 from jaxloop.types import UNKNOWN_GROUP, Samples
 from tests.conftest import tiny
 from tests.playing import play, same, same_state
@@ -127,10 +127,10 @@ def test_the_arm_of_random_choices_has_the_same_judge(tmp_path, experiment):
     state = play(experiment, calls=3, evaluate=[])[0]  # generation 0
     ended = state._replace(cursor=state.cursor._replace(generation=0))
     chance = build.arm("random", experiment, {})[0]
-    arm = driver.Run(tmp_path, chance, stages.build(chance), [])
+    arm = player.Run(tmp_path, chance, stages.build(chance), [])
     (tmp_path / "predictions").mkdir()
-    driver._fork(state, ended, [], arm)
-    with contextlib.closing(driver._checkpoints(arm)) as checkpoints:
+    player._fork(state, ended, [], arm)
+    with contextlib.closing(player._checkpoints(arm)) as checkpoints:
         forked = checkpoints.latest(advance.initial(chance, arm.stages))
     same(forked.judge, on_host(state).judge)
 

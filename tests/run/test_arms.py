@@ -17,7 +17,7 @@ from jaxloop.loop import arms, stages
 from jaxloop.loop.queue import Queue
 from jaxloop.loop.state import on_host
 from jaxloop.provenance import store
-from jaxloop.run import build, driver
+from jaxloop.run import build, driver, player
 from jaxloop.spec import Filter
 from tests.conftest import tiny
 from tests.playing import play, same
@@ -130,15 +130,15 @@ def test_arms_have_equally_many_steps(played):
 def test_interrupted_arms_end_alike(tmp_path, one_device, played, monkeypatch):
     """Interrupted in the middle of the loop's generator, then of each arm."""
     spec, places = tiny(**BOTH), ["generator", "no_loop", "random"]
-    chunk = driver.Player._chunk
+    chunk = player.Player._chunk
 
-    def interrupted(player, stage, state, votes):
-        if places and places[0] in (player.name, stage.name):
-            player.flag.number = 2
-        return chunk(player, stage, state, votes)
+    def interrupted(playing, stage, state, votes):
+        if places and places[0] in (playing.arm.name, stage.name):
+            playing.flag.number = 2
+        return chunk(playing, stage, state, votes)
 
-    monkeypatch.setattr(driver, "FIRST_CHUNK", 3)
-    monkeypatch.setattr(driver.Player, "_chunk", interrupted)
+    monkeypatch.setattr(player, "FIRST_CHUNK", 3)
+    monkeypatch.setattr(player.Player, "_chunk", interrupted)
     while places:
         with pytest.raises(Interrupted):
             driver.run(spec, tmp_path)
@@ -235,9 +235,9 @@ def test_arms_may_be_typed_with_commas(typed):
 
 def test_a_deleted_class_is_warned_of(capsys):
     record = {"seed": 3, "generation": 2, "subject": "filter", "metric": "deleted_classes"}
-    driver._warn_of_deleted([{**record, "value": 0.0}, {**record, "value": None}], "runs/w")
+    player._warn_of_deleted([{**record, "value": 0.0}, {**record, "value": None}], "runs/w")
     assert capsys.readouterr().err == ""
-    driver._warn_of_deleted([{**record, "value": 4.0}], "runs/w")
+    player._warn_of_deleted([{**record, "value": 4.0}], "runs/w")
     assert (
         "runs/w: generation 2, seed 3: the filter kept no image of 4 classes"
         in capsys.readouterr().err

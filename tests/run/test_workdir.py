@@ -8,6 +8,7 @@ from jaxloop.loop.state import Cursor
 from jaxloop.run import progress, workdir
 
 SPEC = config.resolve({})
+CHANGED = {"classifiers": ("lenet",)}
 DESCRIPTION = {"data": {"crc32": "1234", "num_train": 3}}
 
 
@@ -56,7 +57,7 @@ def test_other_configuration_other_data_and_lost_configuration_are_refused(tmp_p
     )
     with pytest.raises(InputError) as error:
         workdir.describe(path, other, DESCRIPTION)
-    assert "seeds ([0, 1, 2] there, [5] now), filter.drop (0.1 there, 0.5 now)" in str(error.value)
+    assert "differ: filter.drop (0.1 there, 0.5 now)" in str(error.value)
     assert "every_seconds" not in str(error.value)
     with pytest.raises(InputError, match="data set has changed"):
         workdir.describe(path, SPEC, {**DESCRIPTION, "data": {"crc32": "9"}})
@@ -69,6 +70,26 @@ def test_other_configuration_other_data_and_lost_configuration_are_refused(tmp_p
     (path / "checkpoints" / "1").mkdir(parents=True)
     with pytest.raises(InputError, match=r"checkpoints and no config\.json"):
         workdir.describe(path, SPEC, DESCRIPTION)
+
+
+def test_seeds_are_added_and_none_is_lost(tmp_path):
+    path = claimed(tmp_path / "w")
+
+    def describe(**changes):
+        cohorts = workdir.describe(path, config.resolve({**CHANGED, **changes}), DESCRIPTION)
+        content = json.loads((path / "config.json").read_text())
+        assert content["config"]["seeds"] == list(sum(cohorts, ()))
+        assert content["cohorts"] == [list(seeds) for seeds in cohorts]
+        return cohorts, content["config"]["answer"]
+
+    assert describe(seeds=(1, 0))[0] == [(1, 0)]
+    assert describe(seeds=(0, 4, 1))[0] == [(1, 0), (4,)]
+    with pytest.raises(InputError, match=r"config.seeds=\(0, 1\) .* include 4, which .*/w has"):
+        describe(seeds=(0, 1))
+    # Seeds that answer.width added are not on the command line of the next start.
+    cohorts, answer = describe(seeds=(0, 1), answer={"width": 0.04, "max_seeds": 9})
+    assert cohorts == [(1, 0), (4,)] and (answer["width"], answer["max_seeds"]) == (0.04, 9)
+    assert describe(seeds=(2,), answer={"width": 0.04})[0] == [(1, 0), (4,), (2,)]
 
 
 def test_leftovers_of_a_cut_write_are_swept(tmp_path):
