@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from jaxloop import config, evaluators, files, records
-from jaxloop.loop import advance, stages
+from jaxloop.loop import advance, judging, stages
 from jaxloop.loop.state import on_devices
 from jaxloop.run import build, writers
 
@@ -88,7 +88,8 @@ def played(experiment, key, real: list[dict], trained: dict):
     if not real:
         while state.cursor.generation == 0:
             state = advance.step(built, seeds, state, 10**6)
-        real.append({name: getattr(state, name) for name in ("classifiers", "reference")})
+        names = ("classifiers", "reference", *judging.kinds(experiment))
+        real.append({name: getattr(state, name) for name in names})
     state = state._replace(cursor=state.cursor._replace(generation=1, stage=0, step=0), **real[0])
     seconds = {}
     if key in trained:
@@ -172,7 +173,7 @@ def main() -> None:
             _, real_shares = shares(table)
             ascending = np.sort(real_shares.to_numpy(), axis=1).mean(axis=0)
             words = " ".join(f"{share:.2f}" for share in ascending)
-            floor = chance(real_shares.to_numpy(), experiment.kept_per_class)
+            floor = chance(real_shares.to_numpy(), experiment.kept_by_class[0])
             print(f"| real | | {words} | {floor:.3f} | {'| ' * (len(heads) - 4)}", flush=True)
         print(f"| {' | '.join(row(recipe, experiment, table, seconds))} |", flush=True)
         if options.out:

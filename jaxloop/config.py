@@ -69,10 +69,7 @@ def flat(spec: Spec | dict) -> dict[str, object]:
 
 
 def check_flags(argv: Sequence[str]) -> None:
-    """Refuse `--config.FIELD` for a field that does not exist, by its whole name.
-
-    The flag library names only the last part of it.
-    """
+    """Refuse an unknown `--config.FIELD` by its whole name: absl names only its last part."""
     known = sorted({name for name, *_ in _all_fields()})
     for argument in argv:
         flag, _, value = argument.lstrip("-").partition("=")
@@ -103,8 +100,7 @@ def table() -> str:
 # A field of an earlier version -> what to type now.
 _REMOVED = {"filter.control": "nothing: it is an arm now, --config.arms=no_loop,random"}
 _COLORED = " or ".join(data.COLORED)
-# Field -> (whether the chosen parts read it, under which condition they do). A field that they do
-# not read must stay at its default.
+# Field -> (whether the chosen parts read it, when). One that they do not stays at its default.
 _READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
     **dict.fromkeys(
         [f"generator.{field.name}" for field in dataclasses.fields(Optimizer)],
@@ -164,12 +160,11 @@ def _refuse_contradictions(spec: Spec) -> None:
         words = f"True where filter.name is {name}: people must see the images"
         raise InputError("config.loop.images", False, words)
 
-    if spec.answer.width and "no_loop" not in spec.arms:
-        words = "0 where no_loop is not one of arms: it is the width of the difference from that"
-        raise InputError("config.answer.width", spec.answer.width, words)
-    if spec.answer.width and spec.answer.max_seeds < len(spec.seeds):
-        words = f"at least the {len(spec.seeds)} of config.seeds"
-        raise InputError("config.answer.max_seeds", spec.answer.max_seeds, words)
+    width, most = spec.answer.width, spec.answer.max_seeds
+    if width and "no_loop" not in spec.arms:
+        raise InputError("config.answer.width", width, "0 where no_loop is not one of arms")
+    if width and most < len(spec.seeds):
+        raise InputError("config.answer.max_seeds", most, "at least the number of config.seeds")
 
 
 def _filter(spec: Spec) -> filters.Filter:

@@ -23,9 +23,7 @@ from jaxloop.fields import (
 
 
 def _is_color(matrix) -> bool:
-    return all(
-        len(r) == 3 and min(r) >= 0 and math.isclose(sum(r), 1, abs_tol=1e-6) for r in matrix
-    )
+    return all(len(r) == 3 and min(r) >= 0 and abs(sum(r) - 1) <= 1e-6 for r in matrix)
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,7 @@ class Data:
     )
     test_color: str = choice(
         "uniform same",
-        "colours of the test set: 1/3 each (every subgroup measured equally well), or as in "
-        "training",
+        "of the test set: 1/3 each (subgroups measured equally well), or as in training",
     )
     seed: int = integer(
         0, 0, "seed of colouring and validation split; all run seeds share one data set", 2**31 - 1
@@ -54,12 +51,11 @@ class Data:
     validation: float = share(
         0.1, 0.5, "share of the real training images held out for early stopping"
     )
+    empty_cells: str = choice(
+        "refuse allow", "where subgroups of a class have test and no training images: or say so"
+    )
     held_out: float = interval(
-        0.0,
-        0,
-        0.9,
-        "share of every class x subgroup of the real training images set aside before anything "
-        "else, for a generator that draws from them",
+        0.0, 0, 0.9, "share of each class x subgroup of training images set aside for a generator"
     )
 
 
@@ -87,6 +83,9 @@ class Loop:
         1,
         "share of the real training images that a generation is given where `loop.real` is fresh; "
         "they come round again once all were used",
+    )
+    classes: str = choice(
+        "even as_real", "of kept images: as many of each class, or in the real set's class shares"
     )
     images: bool = flag(True, "keep every generated image in the workdir, for review and export")
 
@@ -125,9 +124,7 @@ class Generator(Optimizer):
 @dataclass(frozen=True)
 class Filter:
     name: str = field(
-        "uncertainty",
-        "the expert that scores images",
-        "a registered name (checked by jaxloop.filters)",
+        "uncertainty", "who scores images", "a registered name (checked by jaxloop.filters)"
     )
     drop: float = interval(0.1, 0, 0.99, "share r of the generated images that is dropped")
     ranking: str = choice(
@@ -231,8 +228,7 @@ class Answer:
         0.0,
         0,
         1,
-        "seeds are added to `seeds`, one at a time, until the interval of the effect of generated "
-        "data is at most this wide for every classifier; 0: none",
+        "add seeds, one at a time, until every interval of EFFECT is this narrow; 0: none",
     )
     max_seeds: int = integer(30, 2, "seeds at most where answer.width adds them", 1000)
     max_imbalance: float = share(

@@ -117,6 +117,7 @@ UNREAD = [
     ("data.path", "somewhere", {}, "data.name is not digits"),
     ("loop.fresh", 0.5, {}, "loop.real is fresh"),
     ("loop.capacity", 2, {"loop.policy": "replace"}, "loop.policy is fifo"),
+    ("answer.max_seeds", 9, {}, "answer.width is more than 0"),
     ("filter.drop", 0.3, {"filter.name": "none"}, "filter.name is not none"),
     ("filter.ranking", "all", {"filter.name": "none"}, "filter.name is not none"),
     ("filter.passes", 3, {}, "filter.name is mc_dropout"),

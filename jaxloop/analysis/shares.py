@@ -68,7 +68,9 @@ def excess(run: Run) -> float | None:
     class has known shares.
     """
     excesses, groups = [], range(len(run.group_names))
-    kept = run.config.get("generation", {}).get("kept", 0) / max(len(run.class_names), 1)
+    generation, num_classes = run.config.get("generation", {}), len(run.class_names)
+    even = [generation.get("kept", 0) / max(num_classes, 1)] * num_classes
+    kept_by_class = generation.get("kept_by_class", even)
     for class_ in range(len(run.class_names)):
         by_group = [
             [run.values(Name(subject, "subgroup_share", class_, group), g) for group in groups]
@@ -78,7 +80,7 @@ def excess(run: Run) -> float | None:
         known = np.isfinite(generated).all(axis=0) & (np.nansum(generated, axis=0) > 0)
         if not known.any():
             continue
-        images = kept * np.nansum(generated[:, known])
+        images = kept_by_class[class_] * np.nansum(generated[:, known])
         p = _normalized(real.mean(axis=1)[None])[0]
         share = _normalized(np.nansum(generated[:, known], axis=1)[None])[0]
         chance = np.sqrt(2 * p * (1 - p) / (np.pi * max(images, 1)))

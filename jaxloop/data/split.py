@@ -12,8 +12,8 @@ from jaxloop.types import Samples
 def validation_split(train: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
     """Hold out a random part of the training set, for early stopping; both parts keep its order.
 
-    The draw is not stratified, but a class x subgroup that it would empty keeps one image: of its
-    images the first in drawn order goes back to training.
+    The draw is stratified by class x subgroup: of a cell of m images, in random order, the j-th is
+    held out before all whose (j + 1/2) / m is larger. The last of a cell always stays.
 
     share: share held out, in (0, 1): round(share n) of n >= 2 images, but one in each part.
     seed: `data.seed`, so that every run seed has the same split.
@@ -21,21 +21,19 @@ def validation_split(train: Samples, share: float, seed: int) -> tuple[Samples, 
     Returns (training part, validation part), NumPy Samples.
     """
     refuse = partial(InputError, "config.data.validation", share)
-    n, fields = len(train.label), [np.asarray(field) for field in train]
+    n = len(train.label)
     if n < 2:
         raise refuse(f"a training set of 2 or more images, not {n}")
-    _, label, group = fields
-    held_count = min(max(round(share * n), 1), n - 1)
-    order = np.argsort(draws.uniform(seed, "validation", n), kind="stable")
-    held, kept = order[:held_count], order[held_count:]
-    cell = np.unique(np.stack([label, group]), axis=1, return_inverse=True)[1].reshape(n)
-    cells, first = np.unique(cell[held], return_index=True)
-    back = first[~np.isin(cells, cell[kept])]
-    if len(back) == len(held):
+    order, cell = np.argsort(draws.uniform(seed, "validation", n), kind="stable"), _cells(train)
+    size, place = np.bincount(cell), np.empty(n)
+    for number in range(len(size)):
+        place[order[cell[order] == number]] = np.arange(size[number])
+    depth = np.where(place < size[cell] - 1, (place + 0.5) / size[cell], np.inf)
+    ranked = order[np.argsort(depth[order], kind="stable")]
+    held = ranked[np.isfinite(depth[ranked])][: min(max(round(share * n), 1), n - 1)]
+    if not len(held):
         raise refuse("a share that holds out more than the last of each subgroup")
-    kept, held = np.append(kept, held[back]), np.delete(held, back)
-    training, validation = ([field[np.sort(part)] for field in fields] for part in (kept, held))
-    return Samples(*training), Samples(*validation)
+    return _parts(train, np.isin(np.arange(n), held))
 
 
 def held_out_split(train: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
@@ -49,16 +47,26 @@ def held_out_split(train: Samples, share: float, seed: int) -> tuple[Samples, Sa
 
     Raises InputError where nothing of a class can be set aside.
     """
-    fields = [np.asarray(field) for field in train]
-    _, label, group = fields
+    label, cell = np.asarray(train.label), _cells(train)
     held = np.zeros(len(label), bool)
     order = np.argsort(draws.uniform(seed, "held_out", len(label)), kind="stable")
-    cell = np.unique(np.stack([label, group]), axis=1, return_inverse=True)[1].reshape(len(label))
     for number, n in enumerate(np.bincount(cell) if share else ()):
         count = min(max(round(share * n), 1), n - 1)
         held[order[cell[order] == number][:count]] = True
     if share and len(np.unique(label[held])) < len(np.unique(label)):
         words = "0 where a class has one image at most of each subgroup: nothing of it is set aside"
         raise InputError("config.data.held_out", share, words)
+    return _parts(train, held)
+
+
+def _cells(train: Samples) -> np.ndarray:
+    """Return the number of each image's class x subgroup, int [n], from 0 on without a gap."""
+    both = np.stack([np.asarray(train.label), np.asarray(train.group)])
+    return np.unique(both, axis=1, return_inverse=True)[1].reshape(both.shape[1])
+
+
+def _parts(train: Samples, held: np.ndarray) -> tuple[Samples, Samples]:
+    """Return (the rest, what `held`, bool [n], marks), NumPy Samples."""
+    fields = [np.asarray(field) for field in train]
     rest, aside = ([field[part] for field in fields] for part in (~held, held))
     return Samples(*rest), Samples(*aside)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxloop import spec
 from jaxloop.errors import InputError
 from jaxloop.filters import select
-from jaxloop.types import Array
+from jaxloop.types import AnyArray, Array
 
 IMAGES, CLASSIFIER, DROPOUT = "images", "classifier", "classifier with dropout on"
 CLIP, PEOPLE = "clip", "people"
@@ -25,7 +25,7 @@ class Evidence(NamedTuple):
     """What experts are given. What no expert of the filter needs is None, but for the images.
 
     image: uint8 [n h w c].
-    label: int32 [n], the classes that the images were asked to show, in turns (`select.labels`).
+    label: int32 [n], the classes that the images were asked to show.
     logits: [n L], of last generation's classifier; with dropout on, the log of its mean prediction.
     similarity: float32 [n] in [-1, 1], CLIP's, of an image and the text of its class.
     votes: float32 [n] in [-1, 1], the mean over people of 1 for keep and -1 for drop; NaN: no vote.
@@ -113,6 +113,11 @@ class Scores(NamedTuple):
     unscored: Array
 
 
+def ranked_together(chosen: Filter, label: AnyArray, num_classes: int) -> tuple[Any, int]:
+    """Return which images a filter ranks together, int [n], and the number of such groups."""
+    return (label, num_classes) if chosen.ranking == "class" else (jnp.zeros_like(label), 1)
+
+
 def score(
     chosen: Filter, key: Array, evidence: Evidence, num_classes: int, diverged: Array
 ) -> Scores:
@@ -136,9 +141,9 @@ def score(
     total = sum(weights[1:], weights[0])
     if len(by_expert) == 1:
         return Scores(filled[0], by_expert, total == 0)
-    groups = num_classes if chosen.ranking == "class" else 1
+    group, num = ranked_together(chosen, evidence.label, num_classes)
     # Ranks are halves of whole numbers: their sum is exact, and equal sums are equal everywhere.
-    ranks = [w * select.rank(one, groups) for w, one in zip(weights, filled, strict=True)]
-    last = max(1, len(evidence.label) // groups - 1)
+    ranks = [w * select.rank(one, group, num) for w, one in zip(weights, filled, strict=True)]
+    last = jnp.maximum(1, jnp.bincount(group, length=num) - 1)[group].astype(jnp.float32)
     mean = sum(ranks[1:], ranks[0]) / (jnp.where(total > 0, total, 1.0) * last)
     return Scores(mean, by_expert, total == 0)

@@ -1,53 +1,65 @@
 """Scores -> what is kept: exactly as many images as were asked for, whatever the scores."""
 
 import math
-from functools import partial
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloop.types import Array
 
 
-def quota(kept: int, drop: float, num_classes: int) -> tuple[int, int]:
-    """(images to generate a class, images to keep a class) such that about `kept` remain and at
-    least a share `drop` leaves.
+def quota(kept: int, drop: float, shares: Sequence[float]) -> tuple[tuple[int, ...], ...]:
+    """(images to generate, images to keep) of each class, such that about `kept` remain and at
+    least a share `drop` of each class leaves.
 
-    The kept number is rounded to a multiple of the classes, at least one a class: exactly that many
-    are kept, whatever the scores.
-    """
-    keep = max(1, round(kept / num_classes))
-    return math.ceil(keep / (1.0 - drop) - 1e-9), keep
-
-
-def labels(per_class: int, num_classes: int) -> Array:
-    """int32 [num_classes * per_class]: what to generate. Classes take turns."""
-    return jnp.tile(jnp.arange(num_classes, dtype=jnp.int32), per_class)
-
-
-def best(score: Array, keep: int, groups: int) -> Array:
-    """Indices of the `keep` best images of every group, in generation order: int32 [groups * keep].
+    Exactly that many are kept, whatever the scores; at least one a class.
 
     Args:
-      score: float [n], of images that belong to the groups in turns. Ties go to the earlier image.
-      groups: the number of classes, to rank within each class of images labelled by `labels`; 1, to
-        rank over all.
+      shares: of the classes among the kept images; they sum to 1.
     """
-    of_group = score.reshape(-1, groups).T
-    ranked = jnp.argsort(of_group, axis=1, descending=True, stable=True)[:, :keep]
-    return jnp.sort((ranked * groups + jnp.arange(groups)[:, None]).reshape(-1))
+    keep = tuple(max(1, round(kept * share)) for share in shares)
+    return tuple(math.ceil(count / (1.0 - drop) - 1e-9) for count in keep), keep
 
 
-def rank(score: Array, groups: int) -> Array:
+def labels(per_class: Sequence[int]) -> Array:
+    """int32 [sum(per_class)]: what to generate. Classes take turns, as long as they have images."""
+    label = np.repeat(np.arange(len(per_class), dtype=np.int32), per_class)
+    turn = np.concatenate([np.arange(count) for count in per_class])
+    return jnp.asarray(label[np.argsort(turn, kind="stable")])
+
+
+def best(score: Array, group: Array, keep: Sequence[int]) -> Array:
+    """Indices of the best images of every group, in generation order: int32 [sum(keep)].
+
+    Args:
+      score: float [n], without NaN. Ties go to the earlier image.
+      group: int [n], which images are ranked together: their classes, or 0.
+      keep: how many of each group, at most as many as it has.
+    """
+    place = _position(-score, group, len(keep))
+    kept = place < jnp.asarray(keep)[group]
+    return jnp.flatnonzero(kept, size=sum(keep)).astype(jnp.int32)
+
+
+def rank(score: Array, group: Array, num_groups: int) -> Array:
     """Return the rank of each score in its group, float32 [n]: 0 = lowest; ties share their mean.
 
-    Args: as of `best`. No score may be NaN.
+    Args: as of `best`.
     """
+    order = jnp.lexsort((score, group))
+    value, of_group = score[order], group[order]
+    changes = (value[1:] != value[:-1]) | (of_group[1:] != of_group[:-1])
+    tie = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(changes, dtype=jnp.int32)])
+    place = _position(score, group, num_groups)[order]
+    first, last = (f(place, tie, len(score)) for f in (jax.ops.segment_min, jax.ops.segment_max))
+    return jnp.zeros(len(score)).at[order].set((first[tie] + last[tie]) / 2)
 
-    @partial(jax.vmap, in_axes=1, out_axes=1)
-    def within(score: Array) -> Array:
-        ordered = jnp.sort(score)
-        below, up_to = (jnp.searchsorted(ordered, score, side=side) for side in ("left", "right"))
-        return (below + up_to - 1) / 2
 
-    return within(score.reshape(-1, groups)).reshape(-1).astype(jnp.float32)
+def _position(score: Array, group: Array, num_groups: int) -> Array:
+    """Return the place of each score among those of its group in ascending order, int32 [n]."""
+    order = jnp.lexsort((score, group))  # stable: ties keep their order
+    start = jnp.searchsorted(group[order], jnp.arange(num_groups))
+    place = jnp.arange(len(score)) - start[group[order]]
+    return jnp.zeros(len(score), jnp.int32).at[order].set(place.astype(jnp.int32))

@@ -44,7 +44,8 @@ class Experiment(NamedTuple):
     recolor: uint8 [n h w c], int32 [n] -> the images in these subgroups, where that can be done.
     judge: of subgroups, where the configuration has one (loop/judging.py).
     networks: that only embed, by name.
-    generated_per_class, kept_per_class: images a generation; kept on average over classes.
+    generated_by_class, kept_by_class: images a generation; where the filter ranks over all classes
+      only the sum of those kept counts.
     provides: what evaluators may need: "samples", which an arm without a loop lacks; "image_group",
       names of networks and of the test's extras.
     """
@@ -64,8 +65,8 @@ class Experiment(NamedTuple):
     reference: str
     judge: training.Trainer | None
     networks: dict[str, Network]
-    generated_per_class: int
-    kept_per_class: int
+    generated_by_class: tuple[int, ...]
+    kept_by_class: tuple[int, ...]
     provides: frozenset[str]
 
     @property
@@ -76,12 +77,12 @@ class Experiment(NamedTuple):
     @property
     def num_kept(self) -> int:
         """S: images pushed each generation."""
-        return self.kept_per_class * self.num_classes
+        return sum(self.kept_by_class)
 
     @property
     def num_generated(self) -> int:
         """Images sampled each generation."""
-        return self.generated_per_class * self.num_classes
+        return sum(self.generated_by_class)
 
     @property
     def capacity(self) -> int:

@@ -38,7 +38,7 @@ def sampling_stage(experiment: Experiment) -> Stage:
 
 def blank_samples(experiment: Experiment, state, seed, constants) -> Samples:
     """Return what is to be sampled, labels in turns, before anything is."""
-    label = selection.labels(experiment.generated_per_class, experiment.num_classes)
+    label = selection.labels(experiment.generated_by_class)
     side = experiment.spec.data.image_size
     group = jnp.full(len(label), UNKNOWN_GROUP, jnp.int32)
     return Samples(jnp.zeros((len(label), side, side, 3), jnp.uint8), label, group)
@@ -128,8 +128,9 @@ def filter_and_push(
     ranking = jnp.where(unscored, jax.random.uniform(random_key, score.shape), score)
     score = jnp.where(unscored, jnp.nan, score)
 
-    groups = experiment.num_classes if experiment.filter.ranking == "class" else 1
-    kept_index = selection.best(ranking, experiment.num_kept // groups, groups)
+    group, num = filters.ranked_together(experiment.filter, samples.label, experiment.num_classes)
+    keep = experiment.kept_by_class if num > 1 else (experiment.num_kept,)
+    kept_index = selection.best(ranking, group, keep)
     chosen = jax.tree.map(lambda x: x[kept_index], samples)
     pushed = queue.push(stored, chosen, kept_index, score[kept_index], generation)
     stored = jax.tree.map(lambda old, new: jnp.where(diverged, old, new), stored, pushed)

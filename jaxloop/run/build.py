@@ -2,13 +2,12 @@
 starts."""
 
 import dataclasses
-import zlib
 from collections.abc import Sequence
 
 import jax
 import numpy as np
 
-from jaxloop import classifiers, data, evaluators, filters, generators, keys
+from jaxloop import classifiers, data, evaluators, files, filters, generators, keys
 from jaxloop.classifiers import dropout, pretrained, training
 from jaxloop.classifiers.classifier import SIDE_FIELD
 from jaxloop.data import batches
@@ -22,7 +21,7 @@ from jaxloop.features.network import Network
 from jaxloop.filters import select
 from jaxloop.loop import arms, policy
 from jaxloop.loop.experiment import SAMPLES, Constants, Experiment
-from jaxloop.metrics import counts
+from jaxloop.run import description
 from jaxloop.spec import Filter, Measure, Spec
 from jaxloop.types import Dataset, Samples
 
@@ -47,12 +46,14 @@ def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
     evaluators.check(spec.measure.evaluators, frozenset(provides))
     rest, held_out = held_out_split(dataset.train, spec.data.held_out, spec.data.seed)
     train, validation = validation_split(rest, spec.data.validation, spec.data.seed)
+    dataset = _noted_cells(spec, dataset, train)
     scorer = _clip_score(spec.filter, dataset.class_names) if chosen.needs(filters.CLIP) else None
     num_classes, num_real = len(dataset.class_names), len(train.label)
     drop = spec.filter.drop if chosen.drops else 0.0
-    generated, kept = select.quota(round(spec.loop.mix * num_real), drop, num_classes)
-    _refuse_small(spec, num_real, kept * num_classes)
-    capacity = kept * num_classes * policy.generations_held(spec.loop)
+    shares = _class_shares(spec, train.label, num_classes)
+    generated, kept = select.quota(round(spec.loop.mix * num_real), drop, shares)
+    _refuse_small(spec, num_real, sum(kept))
+    capacity = sum(kept) * policy.generations_held(spec.loop)
     generator = _generator(spec, seeds, num_classes, num_real + capacity, held_out)
     parts = spec, seeds, num_classes, num_real
     constants = _constants(train, validation, dataset, weights, generator, scorer)
@@ -72,11 +73,39 @@ def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
         filter_classifier=classifier,
         reference="lenet" if "lenet" in spec.classifiers else spec.classifiers[0],
         networks=networks,
-        generated_per_class=generated,
-        kept_per_class=kept,
+        generated_by_class=generated,
+        kept_by_class=kept,
         provides=frozenset(provides),
     )
-    return experiment, _description(experiment, dataset, weights, scorer)
+    return experiment, description.of(experiment, dataset, weights, scorer)
+
+
+def _noted_cells(spec: Spec, dataset: Dataset, train: Samples) -> Dataset:
+    """Return the data set with a note on subgroups of a class that are tested and not trained on.
+
+    Raises InputError unless `data.empty_cells` allows them.
+    """
+    tested, trained = (set(zip(x.label, x.group, strict=True)) for x in (dataset.test, train))
+    empty = sorted((c, g) for c, g in tested - trained if g >= 0)
+    if not empty:
+        return dataset
+    names = dataset.subgroup_names or [dataset.group_names] * len(dataset.class_names)
+    listed = (
+        f"{names[label][group]} of class {dataset.class_names[label]}" for label, group in empty
+    )
+    words = files.shortened(", ".join(listed), 200)
+    if spec.data.empty_cells == "refuse":
+        allowed = f"allow, where subgroups have test images and no training image: {words}"
+        raise InputError("config.data.empty_cells", "refuse", allowed)
+    note = f"Subgroups with test images and no training image ({len(empty)}): {words}."
+    return dataset._replace(notes=(*dataset.notes, note))
+
+
+def _class_shares(spec: Spec, label: np.ndarray, num_classes: int) -> list[float]:
+    """Return the shares of the classes among the images that a generation keeps, [L]."""
+    if spec.loop.classes == "even":
+        return [1 / num_classes] * num_classes
+    return (np.bincount(label, minlength=num_classes) / len(label)).tolist()
 
 
 def of_seeds(experiment: Experiment, values: Sequence[int], devices=None) -> Experiment:
@@ -109,15 +138,15 @@ def _dataset(spec: Spec) -> Dataset:
     return dataset
 
 
-def arm(name: str, experiment: Experiment, description: dict) -> tuple[Experiment, dict]:
+def arm(name: str, experiment: Experiment, described: dict) -> tuple[Experiment, dict]:
     """Return the experiment of an arm, with the evaluators that it admits, and its description."""
     changed = arms.create(name, experiment)
     measure = changed.spec.measure
     names = evaluators.possible(measure.evaluators, changed.provides)
     measure = dataclasses.replace(measure, evaluators=names)
     changed = changed._replace(spec=dataclasses.replace(changed.spec, measure=measure))
-    shared = {k: v for k, v in description.items() if k not in ("generation", "filter")}
-    return changed, {**shared, "arm": name, **_described_loop(changed)}
+    shared = {k: v for k, v in described.items() if k not in ("generation", "filter")}
+    return changed, {**shared, "arm": name, **description.of_loop(changed)}
 
 
 def _clip_score(spec: Filter, class_names: Sequence[str]) -> ClipScore:
@@ -215,77 +244,3 @@ def _refuse_small(spec: Spec, num_real: int, kept: int) -> None:
             raise InputError(
                 f"config.{part}.batch_size", size, f"{words} (loop.real is {spec.loop.real})"
             )
-
-
-def _fingerprint(dataset: Dataset) -> str:
-    """Return a checksum of images, labels and groups in their order."""
-    code = 0
-    for array in (*dataset.train, *dataset.test):
-        code = zlib.crc32(np.ascontiguousarray(array).data, code)
-    return f"{code:08x}"
-
-
-def _description(experiment: Experiment, dataset: Dataset, weights: dict, scorer) -> dict:
-    constants, networks = experiment.constants, dict(experiment.networks)
-    described = {
-        name: {"sha256": n.sha256, "settings": n.settings, "resize": n.resize}
-        for name, n in networks.items()
-    }
-    if scorer:
-        described["filter"] = {"sha256": scorer.sha256, "settings": scorer.settings}
-    return {
-        "data": {
-            "class_names": list(dataset.class_names),
-            "group_names": list(dataset.group_names),
-            "subgroup_names": [list(row) for row in dataset.subgroup_names],
-            "notes": list(dataset.notes),
-            "num_train": len(constants.train.label),
-            "num_validation": len(constants.validation.label),
-            "num_test": len(constants.test.label),
-            "train_cells": _cells(experiment, constants.train),
-            "test_cells": _cells(experiment, constants.test),
-            "crc32": _fingerprint(dataset),
-        },
-        "reference": experiment.reference,
-        "pretrained": {
-            name: {"source": w.source, "sha256": w.sha256, "num_classes": w.num_classes}
-            for name, w in weights.items()
-        },
-        "networks": described,
-        **_described_loop(experiment),
-    }
-
-
-def _cells(experiment: Experiment, images: InMemory) -> list[list[int]]:
-    """Return the number of images of each class and subgroup, [L G]."""
-    shape = experiment.num_classes, experiment.num_groups
-    known = counts.in_range(images.group, experiment.num_groups)
-    return np.asarray(counts.cells(images.label, images.group, *shape, known)).tolist()
-
-
-def _described_loop(experiment: Experiment) -> dict:
-    """Return what is generated and how it is filtered; nothing where nothing is."""
-    if not experiment.generates:
-        return {}
-    return {
-        "generation": {
-            "generated": experiment.num_generated,
-            "kept": experiment.num_kept,
-            "capacity": experiment.capacity,
-            "fresh": policy.num_fresh(experiment.spec.loop, experiment.num_real),
-        },
-        "filter": described_filter(experiment),
-    }
-
-
-def described_filter(experiment: Experiment) -> dict:
-    """Return which experts the filter asks, with what weight, and whose uncertainty."""
-    chosen = experiment.filter
-    dropout = chosen.needs(filters.DROPOUT)
-    uncertain = dropout or chosen.needs(filters.CLASSIFIER)
-    return {
-        "experts": dict(zip(chosen.experts, chosen.weights, strict=True)),
-        "ranking": chosen.ranking,
-        "classifier": experiment.filter_classifier if uncertain else None,
-        "passes": experiment.spec.filter.passes if dropout else None,
-    }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxloop import filters
 from jaxloop.devices import to_host
 from jaxloop.files import write_atomic
 from jaxloop.loop.experiment import Experiment
@@ -66,8 +67,10 @@ def write_selection(experiment: Experiment, state: LoopState, workdir: Path) -> 
     ):
         rows = by_class(samples, selection.kept_index, experiment.num_classes)
         write_atomic(workdir / "samples" / f"{name}.png", grid(rows))
-        ranked = experiment.num_classes if experiment.filter.ranking == "class" else 1
-        reasons = choice_reasons(selection, ranked, diverged)
+        ranked, _ = filters.ranked_together(
+            experiment.filter, np.asarray(samples.label), experiment.num_classes
+        )
+        reasons = choice_reasons(selection, np.asarray(ranked), diverged)
         kept = selection.kept & (not diverged)
         lines = _lines(samples, selection, state.cursor.generation, seed)
         chosen = (
@@ -159,27 +162,27 @@ def _lines(samples: Samples, selection: Selection, generation: int, seed: int) -
         }
 
 
-def choice_reasons(selection: Selection, num_ranked: int, diverged: bool) -> list[str]:
+def choice_reasons(selection: Selection, ranked: np.ndarray, diverged: bool) -> list[str]:
     """Return the code of the reason why each image was kept or dropped.
 
     Args:
-      num_ranked: sets that were ranked apart: the number of classes, or 1.
+      ranked: int [n], which images were ranked together.
     """
     if diverged or selection.unscored:
         code = "generator_diverged" if diverged else "random_choice"
         return [code] * len(selection.kept)
-    tied = _tied(selection.score, selection.kept, num_ranked)
+    tied = _tied(selection.score, selection.kept, ranked)
     word = np.where(selection.kept, "best", "worst")
     return np.where(tied, np.char.add(word, "_tie"), word).tolist()
 
 
-def _tied(score: np.ndarray, kept: np.ndarray, num_ranked: int) -> np.ndarray:
+def _tied(score: np.ndarray, kept: np.ndarray, ranked: np.ndarray) -> np.ndarray:
     """Return bool [n]: images of a score of which some are kept and others not (`select.best`)."""
     tied = np.zeros_like(kept)
-    for i in range(num_ranked):
-        ranked = slice(i, None, num_ranked)
-        both = np.intersect1d(score[ranked][kept[ranked]], score[ranked][~kept[ranked]])
-        tied[ranked] = np.isin(score[ranked], both)
+    for group in np.unique(ranked):
+        own = ranked == group
+        both = np.intersect1d(score[own & kept], score[own & ~kept])
+        tied[own] = np.isin(score[own], both)
     return tied
 
 

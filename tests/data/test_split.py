@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxloop.data import draws
 from jaxloop.data.split import held_out_split, validation_split
 from jaxloop.errors import InputError
 from jaxloop.types import Samples
@@ -19,12 +18,6 @@ def numbered(n, label: Any = 0, group: Any = 0):
 
 def numbers(part):
     return part.image[:, 0, 0, 0].tolist()
-
-
-def unguarded(n, share, seed):
-    """The images that the draw alone holds out, of which the first drawn is the first."""
-    order = np.argsort(draws.uniform(seed, "validation", n), kind="stable")
-    return order[: round(share * n)].tolist()
 
 
 @pytest.mark.parametrize(
@@ -53,27 +46,18 @@ def test_it_is_random_and_fixed_by_the_seed():
     assert np.abs(times - 40).max() < 4.5 * np.sqrt(200 * 0.2 * 0.8)
 
 
-def test_the_draw_is_kept_where_every_subgroup_keeps_an_image():
-    whole = numbered(200, label=np.arange(200) % 2, group=np.arange(200) // 2 % 3 - 1)
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5])
+def test_the_validation_split_is_stratified(share):
+    """Every class x subgroup gives its share, within an image, and keeps its last one."""
+    sizes = np.array([1, 2, 3, 40, 54, 100])
     for seed in range(20):
-        validation = validation_split(whole, 0.2, seed)[1]
-        assert numbers(validation) == sorted(unguarded(200, 0.2, seed))
-
-
-def test_a_subgroup_that_would_be_emptied_keeps_its_first_drawn_image():
-    guarded = 0
-    for seed in range(40):
-        held_out = unguarded(200, 0.3, seed)
-        label, group = np.zeros(200), np.zeros(200)
-        label[[3, 7]], group[11] = 1, 1  # a class of two images, a subgroup of one
-        train, validation = validation_split(numbered(200, label, group), 0.3, seed)
-        assert {(0, 0), (0, 1), (1, 0)} == set(zip(train.label, train.group, strict=True))
-        back = [11] if 11 in held_out else []
-        if {3, 7} <= set(held_out):
-            back.append(min(3, 7, key=held_out.index))
-        assert numbers(validation) == sorted(set(held_out) - set(back))
-        guarded += len(back)
-    assert guarded > 5
+        cell = np.random.default_rng(seed).permutation(np.repeat(np.arange(6), sizes))
+        whole = numbered(200, label=cell // 3, group=cell % 3 - 1)
+        train, validation = validation_split(whole, share, seed)
+        assert len(validation.label) == round(share * 200)
+        counts = np.bincount(cell[numbers(validation)], minlength=6)
+        assert (np.abs(counts - share * sizes) <= 1).all() and (counts < sizes).all()
+        assert set(cell[numbers(train)]) == set(range(6))
 
 
 def test_refuses_a_training_set_that_cannot_be_split():

@@ -17,7 +17,7 @@ def evidence(n: int = 40) -> filters.Evidence:
     draw = np.random.default_rng(0)
     uniform = lambda: jnp.asarray(draw.uniform(-1, 1, n), jnp.float32)  # noqa: E731
     logits = jnp.asarray(draw.normal(size=(n, CLASSES)), jnp.float32)
-    image, label = jnp.zeros((n, 2, 2, 3), jnp.uint8), select.labels(n // CLASSES, CLASSES)
+    image, label = jnp.zeros((n, 2, 2, 3), jnp.uint8), select.labels([n // CLASSES] * CLASSES)
     return filters.Evidence(image, label, logits, uniform(), uniform())
 
 
@@ -55,12 +55,12 @@ def test_protocol(name, ranking):
 @pytest.mark.parametrize("seed", range(5))
 def test_place_equals_scipys(seed):
     score = np.random.default_rng(seed).integers(0, 6, 36).astype(np.float32)  # many ties
-    for groups in (1, 4):
-        place = np.asarray(select.rank(jnp.asarray(score), groups)).reshape(-1, groups)
-        for group in range(groups):
-            np.testing.assert_array_equal(
-                place[:, group], rankdata(score.reshape(-1, groups)[:, group]) - 1
-            )
+    for sizes in ([36], [9, 9, 9, 9], [20, 1, 3, 12]):
+        group = select.labels(sizes)
+        place = np.asarray(select.rank(jnp.asarray(score), group, len(sizes)))
+        for one in range(len(sizes)):
+            own = np.asarray(group) == one
+            np.testing.assert_array_equal(place[own], rankdata(score[own]) - 1)
 
 
 def combined(ranking="class", weights=(3.0, 1.0)):
@@ -166,23 +166,29 @@ def test_random_control_depends_on_the_key_alone():
 @pytest.mark.parametrize("seed", range(5))
 def test_best_equals_a_plain_loop(seed):
     draw = np.random.default_rng(seed)
-    classes, made, keep = 4, 9, 5
-    score = draw.integers(0, 6, classes * made).astype(np.float32)  # many ties
-    label = np.asarray(select.labels(made, classes))
-    kept = np.asarray(select.best(jnp.asarray(score), keep, classes))
+    made, keep = (9, 9, 4, 2), (5, 5, 4, 1)
+    score = draw.integers(0, 6, sum(made)).astype(np.float32)  # many ties
+    label = np.asarray(select.labels(made))
+    kept = np.asarray(select.best(jnp.asarray(score), jnp.asarray(label), keep))
     wanted = []
-    for c in range(classes):
+    for c in range(len(made)):
         mine = np.flatnonzero(label == c)
-        wanted += sorted(mine, key=lambda i: (-score[i], i))[:keep]
+        wanted += sorted(mine, key=lambda i: (-score[i], i))[: keep[c]]
     assert kept.tolist() == sorted(wanted)
-    assert np.bincount(label[kept], minlength=classes).tolist() == [keep] * classes
-    over_all = sorted(range(len(score)), key=lambda i: (-score[i], i))[: keep * classes]
-    assert select.best(jnp.asarray(score), keep * classes, 1).tolist() == sorted(over_all)
+    assert np.bincount(label[kept]).tolist() == list(keep)
+    over_all = sorted(range(len(score)), key=lambda i: (-score[i], i))[: sum(keep)]
+    together = select.best(jnp.asarray(score), jnp.zeros(len(score), int), [sum(keep)])
+    assert together.tolist() == sorted(over_all)
+
+
+def test_classes_take_turns():
+    assert select.labels([2, 2, 2]).tolist() == [0, 1, 2, 0, 1, 2]
+    assert select.labels([3, 1, 2]).tolist() == [0, 1, 2, 0, 2, 0]
 
 
 def test_ranking_over_all_classes_can_delete_one():
-    label = np.asarray(select.labels(10, 4))
-    kept = np.asarray(select.best(jnp.asarray(-1.0 * (label == 2)), 28, 1))
+    label = np.asarray(select.labels([10] * 4))
+    kept = np.asarray(select.best(jnp.asarray(-1.0 * (label == 2)), jnp.zeros(40, int), [28]))
     assert np.bincount(label[kept], minlength=4).tolist() == [10, 9, 0, 9]
 
 
@@ -191,9 +197,15 @@ def test_ranking_over_all_classes_can_delete_one():
     [(259, 0.1, 10), (1, 0.5, 10), (100, 0.0, 3), (70, 0.3, 7), (10, 0.99, 2)],
 )
 def test_quota(kept, drop, classes):
-    made, keep = select.quota(kept, drop, classes)
+    (made, *others), (keep, *_) = select.quota(kept, drop, [1 / classes] * classes)
+    assert others == [made] * (classes - 1)
     assert keep >= 1 and abs(keep * classes - kept) <= max(classes / 2, classes - kept)
     assert 1 - keep / made >= drop - 1e-9  # at least so many leave ...
     assert (
         made == keep or 1 - keep / (made - 1) < drop
     )  # ... and with one image fewer it would be too few
+
+
+def test_quota_in_unequal_shares():
+    made, keep = select.quota(100, 0.25, [0.6, 0.399, 0.001])
+    assert keep == (60, 40, 1) and made == (80, 54, 2)

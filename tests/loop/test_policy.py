@@ -5,11 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxloop import data
 from jaxloop.errors import InputError
 from jaxloop.loop import policy, stages
 from jaxloop.loop.state import on_host
 from jaxloop.run.build import build
 from jaxloop.spec import Loop
+from jaxloop.types import Samples
 from tests.conftest import tiny
 from tests.playing import play
 
@@ -167,3 +169,42 @@ def test_a_fully_synthetic_loop_whose_generators_diverge_has_nothing_and_says_so
         assert row[generation, "lenet", "accuracy"]["reason"] == "classifier_diverged"
         assert row[generation, "generator", "label_agreement"]["reason"] == "generator_diverged"
     assert row[0, "lenet", "diverged"]["value"] == 0.0
+
+
+def unequal(monkeypatch, keep):
+    """Take most images of class 3 away from the digits: those for which keep(label, group) holds
+    stay."""
+    load = data.SOURCES["digits"]
+
+    def fewer(spec):
+        dataset = load(spec)
+        stays = keep(dataset.train.label, dataset.train.group)
+        return dataset._replace(train=Samples(*(field[stays] for field in dataset.train)))
+
+    monkeypatch.setitem(data.SOURCES, "digits", fewer)
+
+
+@pytest.mark.parametrize(("classes", "ratio"), [("even", 1.0), ("as_real", 1 / 3)])
+def test_class_shares_of_what_is_kept(monkeypatch, classes, ratio):
+    every_third = lambda label, _: (label != 3) | (np.arange(len(label)) % 3 == 0)  # noqa: E731
+    unequal(monkeypatch, every_third)
+    spec = tiny(**{"loop.classes": classes, "loop.generations": 1, "generator.epochs": 1})
+    experiment = build(spec, devices=jax.devices()[:1])[0]
+    state = on_host(play(experiment, evaluate=[])[0])
+    real = np.bincount(np.asarray(experiment.constants.train.label))
+    for label, born in zip(state.queue.samples.label, state.queue.born, strict=True):
+        kept = np.bincount(label[born == 1], minlength=10)
+        assert kept.tolist() == list(experiment.kept_by_class)
+        assert kept.sum() == experiment.num_kept == pytest.approx(0.3 * real.sum(), abs=10)
+        # Whole images: of about 13.
+        assert kept[3] / np.delete(kept, 3).mean() == pytest.approx(ratio, rel=0.15)
+
+
+def test_a_subgroup_without_training_images_is_refused_or_said(monkeypatch):
+    unequal(monkeypatch, lambda label, group: (label != 3) | (group != 1))
+    says = r"config.data.empty_cells='refuse' .*: green of class 3"
+    with pytest.raises(InputError, match=says):
+        build(tiny(), devices=jax.devices()[:1])
+    described = build(tiny(**{"data.empty_cells": "allow"}), devices=jax.devices()[:1])[1]
+    said = "Subgroups with test images and no training image (1): green of class 3."
+    assert described["data"]["notes"][-1] == said

@@ -7,7 +7,7 @@ import pytest
 
 from jaxloop import config, filters
 from jaxloop.report import rendering
-from jaxloop.run import build
+from jaxloop.run import description
 
 
 def notes(described=None, **changes) -> str:
@@ -17,15 +17,28 @@ def notes(described=None, **changes) -> str:
     spec = config.resolve(c)
     chosen = filters.create(spec.filter)
     experiment = SimpleNamespace(spec=spec, filter=chosen, filter_classifier="lenet")
-    description = {
+    whole = {
         "data": {"num_train": 1000},
         "generation": {"generated": 340, "kept": 300, "capacity": 900, "fresh": 200},
-        "filter": build.described_filter(experiment),
+        "filter": description.of_filter(experiment),
         **(described or {}),
     }
-    run = SimpleNamespace(spec=config.to_dict(spec), config=description)
+    run = SimpleNamespace(spec=config.to_dict(spec), config=whole)
     html = rendering.render("notes.html", run=run)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_class_shares_are_named_where_classes_are_unequal():
+    def shares(cells, classes="even"):
+        described = {"data": {"num_train": 1000, "train_cells": cells}}
+        return notes(described, **{"loop.classes": classes})
+
+    unequal = "a class has 40 to 90 real training images"
+    assert f"evens out an unequal real set (loop.classes = even): {unequal}" in shares(
+        [[50, 40], [40, 0]]
+    )
+    assert f"have the class shares of the real ones: {unequal}" in shares([[90], [40]], "as_real")
+    assert "loop.classes" not in shares([[50], [45]])
 
 
 def test_every_run_says_how_much_it_generates():

@@ -11,12 +11,13 @@ from jaxloop.run import writers
 from jaxloop.types import Samples
 
 CLASSES, GENERATED, KEPT = 4, 9, 6
+RANKED = np.asarray(select.labels([GENERATED] * CLASSES))
 
 
 @pytest.fixture
 def samples() -> Samples:
     """Images that show their class in red and their number in green."""
-    label = np.asarray(select.labels(GENERATED, CLASSES))
+    label = np.asarray(select.labels([GENERATED] * CLASSES))
     image = np.zeros((len(label), 2, 2, 3), np.uint8)
     image[..., 0] = 50 * label[:, None, None]
     image[..., 1] = np.arange(len(label))[:, None, None]
@@ -31,7 +32,8 @@ def selection(samples) -> Selection:
 
 
 def chosen(selection: Selection) -> Selection:
-    index = np.asarray(select.best(selection.score, KEPT, CLASSES))
+    label = select.labels([GENERATED] * CLASSES)
+    index = np.asarray(select.best(selection.score, label, [KEPT] * CLASSES))
     kept = np.zeros(len(selection.score), bool)
     kept[index] = True
     return selection._replace(kept=kept, kept_index=index)
@@ -69,10 +71,10 @@ def test_provenance_has_a_line_for_every_image(samples, selection):
 
 def test_every_choice_has_a_reason(selection):
     words = np.where(selection.kept, "best", "worst").tolist()
-    assert writers.choice_reasons(selection, CLASSES, False) == words
-    assert set(writers.choice_reasons(selection, 1, True)) == {"generator_diverged"}
+    assert writers.choice_reasons(selection, RANKED, False) == words
+    assert set(writers.choice_reasons(selection, RANKED * 0, True)) == {"generator_diverged"}
     unscored = selection._replace(unscored=np.bool_(True))
-    assert set(writers.choice_reasons(unscored, CLASSES, False)) == {"random_choice"}
+    assert set(writers.choice_reasons(unscored, RANKED, False)) == {"random_choice"}
 
 
 def test_ties_are_told_apart_from_judgements(selection):
@@ -81,6 +83,6 @@ def test_ties_are_told_apart_from_judgements(selection):
     score = selection.score.copy()
     score[0::CLASSES] = 1.0
     score[1::CLASSES][np.flatnonzero(~selection.kept[1::CLASSES])[:2]] = -9.0
-    reasons = writers.choice_reasons(chosen(selection._replace(score=score)), CLASSES, False)
+    reasons = writers.choice_reasons(chosen(selection._replace(score=score)), RANKED, False)
     assert reasons[0::CLASSES] == ["best_tie"] * KEPT + ["worst_tie"] * (GENERATED - KEPT)
     assert not any("tie" in reason for i, reason in enumerate(reasons) if i % CLASSES)
