@@ -12,6 +12,9 @@ rank gap would rightly say so). Prints a row of Markdown for each setting, with 
     changed         in which the family of both questions, by Holm, says grew or shrank (size)
     effect, trend   in which that question alone, uncorrected, has p < 0.05
     grew, no change in which that is said on the effect, by Holm
+
+"by width": seeds are added to three, one at a time, until the interval of the effect is 0.04 wide
+(answer.width), at most 30; the column of seeds has their mean number.
 """
 
 import argparse
@@ -25,6 +28,7 @@ from jaxloop.analysis.gaps import Gap
 from jaxloop.analysis.questions import GREW, NO_CHANGE, SHRANK
 
 T, FULL, CLASSES, SMALLEST = 5, 3, 10, 0.02
+FEWEST, MOST = 3, 30  # seeds, where their number is chosen by the width of the interval
 HARD, CARRIED = 0.094, 0.68  # of 360 test digits 34 carry 68 % of all errors
 
 
@@ -33,6 +37,7 @@ class Setting(NamedTuple):
 
     change: by which the loop's error on conflicting images rises from generation FULL on.
     cell: test images by class and subgroup.  empty: one cell has none.
+    width: seeds are added until the effect's interval is this narrow; 0: none are.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Setting(NamedTuple):
     spread: float = 0.2  # of the smaller error
     empty: bool = False
     hard: float = HARD
+    width: float = 0.0
     seeds: tuple[int, ...] = (3, 5, 10, 30)
 
 
@@ -98,16 +104,22 @@ def measured(setting: Setting, right, label, group, side, levels) -> tuple[Gap, 
 
 
 def shares(setting: Setting, num_seeds: int, runs: int) -> dict[str, float]:
-    """Return the share of simulated runs in which each thing is said."""
+    """Return the mean number of seeds, and the share of simulated runs in which each thing is said.
+
+    num_seeds: at most, where `setting.width` decides.
+    """
     rng = np.random.default_rng(num_seeds)
     label, group, side = test_set(setting)
     levels = gaps.levels_of(label, group, (CLASSES, setting.groups))
     window = np.arange(T + 1) >= FULL
-    said = {"changed": 0, "effect": 0, "trend": 0, "grew": 0, "no change": 0}
+    said = {"seeds": 0, "changed": 0, "effect": 0, "trend": 0, "grew": 0, "no change": 0}
     for _ in range(runs):
         right = simulated(rng, setting, num_seeds, label, group, side)
         loop, without = measured(setting, right, label, group, side, levels)
+        num = enough(setting.width, loop, without, window) if setting.width else num_seeds
+        loop, without = first_seeds(loop, num), first_seeds(without, num)
         asked = [questions.effect(loop, without, window), questions.trend(loop, without, window)]
+        said["seeds"] += num
         margins = [SMALLEST, SMALLEST / (T - FULL)]
         first, second = questions.decide(list(zip(asked, margins, strict=True)))
         told = [v.word in (GREW, SHRANK) for v in (first, second)]
@@ -117,6 +129,20 @@ def shares(setting: Setting, num_seeds: int, runs: int) -> dict[str, float]:
         said["grew"] += first.word == GREW
         said["no change"] += first.word == NO_CHANGE
     return {name: count / runs for name, count in said.items()}
+
+
+def first_seeds(gap: Gap, num: int) -> Gap:
+    return Gap(gap.value[:num], gap.contribution[:num], gap.stratum)
+
+
+def enough(width: float, loop: Gap, without: Gap, window: np.ndarray) -> int:
+    """Return after how many seeds the effect's interval is at most `width` wide, or MOST."""
+    for num in range(FEWEST, MOST):
+        effect = questions.effect(first_seeds(loop, num), first_seeds(without, num), window)
+        low, high = effect.interval()
+        if low is not None and high is not None and high - low <= width:
+            return num
+    return MOST
 
 
 FALLS, RISES = {"error": 0.045, "later": 0.12}, {"error": 0.12, "later": 0.045}
@@ -141,6 +167,10 @@ SETTINGS = (
     Setting("change 0.03", change=0.03, seeds=(5, 10)),
     Setting("no change, 2,000 images", cell=67, seeds=(5, 10)),
     Setting("change 0.02, 2,000 images", cell=67, change=0.02, seeds=(5, 10)),
+    Setting("by width: nothing changes", width=0.04, seeds=(MOST,)),
+    Setting("by width: accuracy falls 0.955 to 0.88", width=0.04, seeds=(MOST,), **FALLS),
+    Setting("by width: falls, correlation 0.8", width=0.04, rho=0.8, seeds=(MOST,), **FALLS),
+    Setting("by width: change 0.03", width=0.04, change=0.03, seeds=(MOST,)),
 )
 
 
@@ -154,8 +184,9 @@ def main() -> None:
     for setting in SETTINGS:
         for num_seeds in setting.seeds if options.only in setting.name else ():
             found = shares(setting, num_seeds, options.runs)
+            seeds = f"{found.pop('seeds'):.3g}"
             cells = " | ".join(f"{value:.3f}" for value in found.values())
-            print(f"| {setting.name} | {num_seeds} | {cells} |", flush=True)
+            print(f"| {setting.name} | {seeds} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":
