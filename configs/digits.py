@@ -1,11 +1,11 @@
 """Colorized Digits: the 1,797 real 8x8 digits that scikit-learn carries, in three colours.
 
-    python -m jaxloop.main --config=configs/digits.py           (the same as configs/digits.py:biased)
+    python -m jaxloop.main --config=configs/digits.py           (configs/digits.py:biased)
     python -m jaxloop.main --config=configs/digits.py:unbiased
 
-`biased`: every class prefers a colour, 0.8 of its training images. Nothing is downloaded. About four
-minutes on two CPU cores. Six seeds and a queue of one generation, full from generation 1 on, so that
-a change of bias of 0.04 can be told (docs/verdicts.md, "The default run").
+`biased`: every class prefers a colour, 0.8 of its training images. Nothing is downloaded. About
+four minutes on two CPU cores. Six seeds and a queue of one generation, full from generation 1 on,
+so that a change of bias of 0.04 can be told (docs/verdicts.md, "The default run").
 
 Controls of the verdict "does bias grow?", all with biased colours and without a filter
 (docs/experiments.md):
@@ -35,7 +35,6 @@ def get_config(variant: str = "biased"):
     c.data.image_size = 16  # pixels; the originals are 8
     c.data.color = colors_of("unbiased" if variant == "unbiased" else "biased", num_classes=10)
     c.loop.generations, c.loop.capacity = 3, 1
-    c.generator.max_steps = 1000
     c.classifiers = ("lenet",)
     c.classifier.patience = 8
     c.classifier.width = 0.125  # of AlexNet's channels, if it is asked for: a laptop's minutes
@@ -43,6 +42,8 @@ def get_config(variant: str = "biased"):
     c.classifier.learning_rate = 2e-3
     if variant in VARIANTS[2:]:
         _control(c, variant)
+    else:
+        c.generator.max_steps = 1000  # of the DCGAN or a diffusion
     return c
 
 
@@ -54,7 +55,7 @@ def _control(c, variant: str) -> None:
     c.classifier.epochs, c.seeds = 30, (0, 1, 2, 3, 4)
     if variant == "collapse":
         c.loop.mix = 1.0
-        c.generator.max_steps = 400  # a quarter of what the DCGAN is given elsewhere
+        c.generator.max_steps = 400  # fewer than the DCGAN is given elsewhere
     else:
         # Draws with replacement repeat themselves. So more images are set aside (861) than
         # generation 0 trains on (518), and a generation draws 1,550 of them: 719 different ones.
