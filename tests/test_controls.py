@@ -52,7 +52,7 @@ def test_real_images_in_place_of_generated_ones_change_nothing(tmp_path):
     low, high = effect["interval"]
     assert low < 0 < high
     gate = {check["metric"]: check["passed"] for check in told["gate"]}
-    assert gate["imbalance"] and gate["label_agreement"], gate
+    assert gate["imbalance"] and gate["recall"] and gate["coverage"], gate
     assert shares.excess(run) < 0.02
 
 

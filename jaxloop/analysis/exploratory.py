@@ -3,12 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import norm
 
 from jaxloop import statistics
 from jaxloop.analysis import answers
 from jaxloop.analysis.answers import Tables
 from jaxloop.analysis.gaps import ALIGNMENT
 from jaxloop.analysis.run_folder import Run
+from jaxloop.statistics import CONFIDENCE
 
 LOOP = "loop"
 TITLES = {
@@ -28,6 +30,8 @@ class Row(NamedTuple):
     """A gap of a classifier in an arm and generation: means over seeds, NaN where there is none.
 
     chance: its chance level; 0 for the alignment gap, which has a sign.  excess: value less chance.
+    chance_half: half-width of the interval in which the mean over seeds is by chance in 95 % of
+      permutations, each seed permuted by itself.
     half: half-width of the excess's t interval over seeds; None without one.
     """
 
@@ -37,6 +41,7 @@ class Row(NamedTuple):
     generation: int
     value: float
     chance: float
+    chance_half: float
     excess: float
     half: float | None
     num_seeds: int
@@ -62,9 +67,9 @@ def gaps(run: Run) -> list[Row]:
 
 
 def _rows(tables: Tables, name: str, arm: str, permuted) -> list[Row]:
-    values, levels = _measured(tables, name, permuted)
+    values, levels, deviations = _measured(tables, name, permuted)
     values[ALIGNMENT] = tables.gap(name, ALIGNMENT).value
-    levels[ALIGNMENT] = np.zeros_like(values[ALIGNMENT])
+    levels[ALIGNMENT] = deviations[ALIGNMENT] = np.zeros_like(values[ALIGNMENT])
     rows = []
     for measure in TITLES:
         value, level = values[measure], levels[measure]
@@ -72,12 +77,14 @@ def _rows(tables: Tables, name: str, arm: str, permuted) -> list[Row]:
             ends = [statistics.estimate(x[:, g].tolist()) for x in (value, level, value - level)]
             a, b, c = (np.nan if e.mean is None else e.mean for e in ends)
             half, num = ends[2].half_width or None, ends[2].num
-            rows.append(Row(name, arm, measure, g, a, b, c, half, num))
+            variance = np.nansum(deviations[measure][:, g] ** 2) / max(num, 1) ** 2
+            by_chance = float(norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(variance))
+            rows.append(Row(name, arm, measure, g, a, b, by_chance, c, half, num))
     return rows
 
 
-def _measured(tables: Tables, name: str, permuted) -> tuple[dict, dict]:
-    """Return {measure: float [S T]}: the gaps, and their chance levels."""
+def _measured(tables: Tables, name: str, permuted) -> list[dict]:
+    """Return {measure: float [S T]}: the gaps, their chance levels and deviations from these."""
     from jaxloop.metrics import chance
 
     right, total = tables.right[name], np.asarray(permuted.total)
@@ -86,8 +93,8 @@ def _measured(tables: Tables, name: str, permuted) -> tuple[dict, dict]:
     one_hot = (cell[:, None] == np.arange(num_classes * num_groups)).astype(np.float32)
     correct = (np.nan_to_num(right) @ one_hot).reshape(*right.shape[:2], num_classes, num_groups)
     diverged = np.isnan(right).any(axis=-1)
-    found, chances = (
-        {m: np.where(diverged, np.nan, np.asarray(v, float)) for m, v in found.items()}
-        for found in (chance.values(permuted, correct), chance.levels(permuted, correct))
-    )  # fmt: skip
-    return found, chances
+    found = chance.values(permuted, correct), *chance.levels(permuted, correct)
+    return [
+        {m: np.where(diverged, np.nan, np.asarray(v, float)) for m, v in one.items()}
+        for one in found
+    ]

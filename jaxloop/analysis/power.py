@@ -28,6 +28,16 @@ def plan(answer: Answer, num_tests: int) -> pd.DataFrame:
     return pd.DataFrame(cells, pd.Index(SEEDS, name="seeds"), [f"x{m} images" for m in IMAGES])
 
 
+def _takes(answer: Answer, change: float, num_tests: int) -> str:
+    """Return how many seeds, or test images, tell a change."""
+    seeds, images = questions.needed(answer.asked.change, change, num_tests)
+    now, num = answer.asked.change.num_seeds, answer.asked.change.num_images
+    enough = [f"{seeds} seeds instead of {now}"] if seeds else []
+    if images and images > 1:
+        enough += [f"{round(images * num)} test images instead of {num}"]
+    return " or ".join(enough) or "more of both seeds and test images"
+
+
 def report(workdir: str, change: float) -> str:
     """Return the plan of every classifier as text.
 
@@ -41,11 +51,7 @@ def report(workdir: str, change: float) -> str:
         raise InputError("WORKDIR", workdir, words)
     blocks = []
     for a in effects:
-        seeds, images = questions.needed(a.asked.change, change, len(found))
-        enough = [f"{seeds} seeds"] if seeds else []
-        num = a.asked.change.num_images
-        enough += [f"{round(images * num)} test images instead of {num}"] if images else []
-        words = " or ".join(enough) or "more of both seeds and test images"
+        words = _takes(a, change, len(found))
         blocks.append(
             f"{a.asked.classifier}, {a.asked.measure}: smallest change told with power "
             f"{POWER:.0%}\n{plan(a, len(found)).round(3).to_string()}\n"

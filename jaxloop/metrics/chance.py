@@ -55,17 +55,18 @@ def permuted(label, group, num_classes: int, num_groups: int, num: int = PERMUTA
 
 
 @jax.jit
-def levels(permutations: Permuted, correct: Array) -> dict[str, Array]:
-    """Return the chance level of every measure of `fairness.from_counts`, and of `rank_gap`.
+def levels(permutations: Permuted, correct: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the chance level of every gap, and its standard deviation over permutations.
 
     Args:
       correct: [... L G], rightly classified images by class and subgroup.
 
     Returns:
-      float32 [...] (acc_rank [... G]); NaN where the measure does not exist.
+      both float32 [...]; NaN where the measure does not exist.
     """
     by_class = correct.sum(axis=-1).astype(jnp.int32)
-    return _each(partial(_levels, permutations), by_class, correct.shape[:-2])
+    found = _each(partial(_levels, permutations), by_class, correct.shape[:-2])
+    return tuple({name: both[..., i] for name, both in found.items()} for i in (0, 1))  # type: ignore
 
 
 @jax.jit
@@ -89,7 +90,9 @@ def _levels(permutations: Permuted, by_class: Array) -> dict[str, Array]:
     right, total = permutations
     chosen = right[:, jnp.arange(len(by_class)), by_class]
     counted = jax.vmap(lambda one: gaps(Counts(one, total, one.sum(), total.sum())))(chosen)
-    return {name: jnp.mean(value, axis=0) for name, value in counted.items()}
+    return {
+        name: jnp.stack([jnp.mean(x, axis=0), jnp.std(x, axis=0)]) for name, x in counted.items()
+    }
 
 
 def gaps(counts: Counts) -> dict[str, Array]:

@@ -23,6 +23,7 @@ from jaxloop.statistics import Estimate
 MOST_GENERATIONS = 4  # of a training signal in one panel
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 DASHED = (0, (3, 2))
+GREY = "#555555"
 
 
 def each(keys: Iterable[Name | str], run: Run, classifiers: Sequence = ()) -> list[Panel]:
@@ -42,7 +43,7 @@ def bias(gaps: Sequence[Row]) -> list[Panel]:
     signed = any(np.isfinite(row.value) for row in gaps if row.measure == ALIGNMENT)
     primary = ALIGNMENT if signed else "rank_gap"
     title = "alignment gap" if signed else "rank gap in excess of chance"
-    looks = {exploratory.LOOP: drawing.style(0), answers.NO_LOOP: ("#555555", "x", "dotted")}
+    looks = {exploratory.LOOP: drawing.style(0), answers.NO_LOOP: (GREY, "x", "dotted")}
     lines = defaultdict(lambda: defaultdict(list))
     for row in gaps:
         if row.measure == primary and np.isfinite(row.excess):
@@ -60,20 +61,22 @@ def bias(gaps: Sequence[Row]) -> list[Panel]:
 
 def with_chance(run: Run, gaps: Sequence[Row], within: str = "") -> list[Panel]:
     """Return `overall` (or `per_class`, within="_per_class"), and dotted beside each measure of
-    bias the level that chance alone gives."""
+    bias the level that chance alone gives, with its band."""
     names = {"meo": "mean_gap", "di": "impact_gap", "md": "largest_gap"}
     keys = measures.PER_CLASS if within else measures.OVERALL
     levels = defaultdict(list)
     for row in gaps:
         if row.arm == exploratory.LOOP and np.isfinite(row.chance):
             turned = row.chance if row.measure.startswith("largest") else 1 - row.chance
-            point = Point(row.generation, Estimate(turned, None, row.num_seeds, 0))
+            point = Point(
+                row.generation, Estimate(turned, row.chance_half or None, row.num_seeds, 0)
+            )
             levels[row.classifier, row.measure].append(point)
     panels = []
     for key, panel in zip(keys, each(keys, run), strict=True):
         measure = names.get(key.removesuffix("_per_class"), "") + within
         chances = [
-            Line(f"{line.label}, chance", points, (*line.style[:2], "dotted"))
+            Line(f"{line.label}, chance", points, (GREY, line.style[1], "dotted"))
             for line in panel.lines
             if line.points and (points := levels[line.label, measure])
         ]

@@ -11,15 +11,15 @@ import pytest
 from tests.conftest import AS_USERS_RUN_IT
 
 ROOT = Path(__file__).parents[2]
-FULL = 3  # the generation at which the queue is full (capacity 3)
+FULL = 3  # the generation at which the queue is full
 
 
 @pytest.mark.slow
 def test_memory_and_time_do_not_grow_with_generations(tmp_path):
     command = (
         "-m", "jaxloop.main", "--config=configs/digits.py", f"--workdir={tmp_path / 'w'}",
-        "--config.seeds=0,1", "--config.loop.generations=12", "--config.data.image_size=12",
-        "--config.generator.epochs=4",
+        "--config.seeds=0,1", "--config.loop.generations=12", f"--config.loop.capacity={FULL}",
+        "--config.arms=", "--config.data.image_size=12", "--config.generator.epochs=4",
         "--config.classifier.epochs=4", "--config.classifier.width=0.05",
     )  # fmt: skip
     environment = {

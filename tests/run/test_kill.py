@@ -17,7 +17,7 @@ from tests.conftest import AS_USERS_RUN_IT
 ROOT = Path(__file__).parents[2]
 COMMAND = (
     "-m", "jaxloop.main", "--config=configs/digits.py:biased", "--config.seeds=0,1",
-    "--config.loop.generations=2", "--config.arms=no_loop,random",
+    "--config.loop.generations=2", "--config.loop.capacity=2", "--config.arms=no_loop,random",
     "--config.data.image_size=12", "--config.generator.epochs=6", "--config.generator.width=4",
     "--config.classifier.epochs=6", "--config.classifier.width=0.05",
     "--config.checkpoint.every_seconds=0.4",
@@ -38,7 +38,10 @@ def start(workdir: Path, cache: Path) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen) -> str:
-    output, _ = process.communicate(timeout=300)
+    try:
+        output, _ = process.communicate(timeout=300)
+    finally:
+        process.kill()
     assert process.returncode == 0, output
     return output
 
