@@ -243,7 +243,8 @@ def test_a_run_its_report_and_a_second_start(tmp_path):
         assert (workdir / name).stat().st_size > 0, name
     records, page = (workdir / "records.jsonl").read_bytes(), (workdir / "report.html").read_bytes()
 
-    again = run(DIGITS, f"--workdir={workdir}", *SHORT)
+    # How often it is saved may change.
+    again = run(DIGITS, f"--workdir={workdir}", *SHORT, "--config.checkpoint.every_seconds=3")
     assert again.returncode == 0 and again.stdout == first.stdout
     assert (workdir / "records.jsonl").read_bytes() == records
 
@@ -261,11 +262,6 @@ def test_a_run_its_report_and_a_second_start(tmp_path):
     rebuilt = run(str(workdir), module="jaxloop.report")
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert (workdir / "report.html").read_bytes() == page
-
-    kept_otherwise = run(
-        DIGITS, f"--workdir={workdir}", *SHORT, "--config.checkpoint.every_seconds=3"
-    )
-    assert kept_otherwise.returncode == 0
 
 
 def test_default_workdir_is_named_after_the_config(monkeypatch):
