@@ -46,8 +46,7 @@ def resolve(config: ml_collections.ConfigDict | dict) -> Spec:
     """Check a configuration: every field by itself, then all rules across fields.
 
     Raises:
-      InputError: an unknown field, a wrong type, a value out of range, a field that the chosen
-        parts do not read, fields that contradict each other.
+      InputError: unknown fields, wrong types, values out of range, unread or contradictory fields.
     """
     if isinstance(config, ml_collections.ConfigDict):
         config = config.to_dict()
@@ -133,6 +132,8 @@ _READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
 
 
 def _refuse_unread(spec: Spec) -> None:
+    if spec.data.name not in data.NAMES:
+        raise InputError("config.data.name", spec.data.name, data.NAMES)
     values, defaults = flat(spec), flat(Spec())
     for name, (is_read, condition) in _READ.items():
         if values[name] != defaults[name] and not is_read(spec):
@@ -144,7 +145,7 @@ def _refuse_contradictions(spec: Spec) -> None:
     for name in spec.classifiers:
         if name not in classifiers.MODULES:
             raise InputError("config.classifiers", name, classifiers.MODULES)
-    if spec.measure.judge and spec.measure.judge not in classifiers.MODULES:
+    if spec.measure.judge not in ("", *classifiers.MODULES):
         raise InputError("config.measure.judge", spec.measure.judge, classifiers.MODULES)
     if spec.filter.classifier and spec.filter.classifier not in spec.classifiers:
         raise InputError("config.filter.classifier", spec.filter.classifier, spec.classifiers)

@@ -86,7 +86,8 @@ def _noted_cells(spec: Spec, dataset: Dataset, train: Samples) -> Dataset:
     Raises InputError unless `data.empty_cells` allows them.
     """
     tested, trained = (set(zip(x.label, x.group, strict=True)) for x in (dataset.test, train))
-    empty = sorted((c, g) for c, g in tested - trained if g >= 0)
+    unknown = {label for label, group in trained if group < 0}
+    empty = sorted((c, g) for c, g in tested - trained if g >= 0 and c not in unknown)
     if not empty:
         return dataset
     names = dataset.subgroup_names or [dataset.group_names] * len(dataset.class_names)
