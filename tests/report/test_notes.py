@@ -28,6 +28,13 @@ def notes(described=None, **changes) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
+def test_seeds_that_came_later_are_named():
+    text = notes({"cohorts": [[0, 1, 2], [4], [3]]}, **{"answer.width": 0.04})
+    assert "interval of the effect is at most 0.04 wide for every classifier, up to 30" in text
+    assert "they came in this order: 0, 1, 2; 4; 3." in text
+    assert "came in this order" not in notes({"cohorts": [[0, 1, 2]]})
+
+
 def test_class_shares_are_named_where_classes_are_unequal():
     def shares(cells, classes="even"):
         described = {"data": {"num_train": 1000, "train_cells": cells}}
