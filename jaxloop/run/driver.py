@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from jaxloop import evaluators
@@ -36,8 +35,10 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
     """
     experiment, description = build.build(spec)
     events = tensorboard.Writer(path) if spec.tensorboard else None
-    folders = [path, *(path / store.ARMS / name for name in spec.arms)]
+    folders = [path / store.ARMS / name for name in spec.arms]
     with contextlib.ExitStack() as locks, SignalFlag() as flag:
+        locks.enter_context(workdir.claim(path))
+        workdir.plan(path, spec, description)  # what is refused leaves no folder of an arm
         for folder in folders:
             locks.enter_context(workdir.claim(folder))
         if not (path / "config.json").exists():
@@ -52,10 +53,13 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
         writers.write_real(experiment, path)
         waits = [play(_of_seeds(main, cohorts, seeds)) for seeds in cohorts]
         waiting = next(filter(None, waits), None)
-        while waiting is None and (seed := _seed_to_add(spec.answer, path)) is not None:
+        while waiting is None and spec.answer.width:
+            seed = _seed_to_add(spec.answer, run_folder.load(path))
+            if seed is None:
+                break
             cohorts = _describe(main, description, (seed,))
             waiting = play(_of_seeds(main, cohorts, cohorts[-1]))
-        for folder in (*folders[1:], path):
+        for folder in (*folders, path):
             page.write(folder)
         print(page.summary(path))
         print(f"\nreport: {path / 'report.html'}", flush=True)
@@ -121,18 +125,14 @@ def _of_seeds(run: Run, cohorts: list[tuple[int, ...]], seeds: tuple[int, ...]) 
     return run._replace(experiment=experiment, stages=built, evaluators=made)
 
 
-def _seed_to_add(
-    answer: Answer, path: Path, width: Callable[[run_folder.Run], float | None] = answers.width
-) -> int | None:
-    """Return the seed that `answer.width` asks for beside those of the folder; None: enough.
+def _seed_to_add(answer: Answer, run: run_folder.Run) -> int | None:
+    """Return the seed that `answer.width` asks for beside those of the run; None: enough.
 
     Only how wide the interval is decides, never what it says.
     """
-    run = run_folder.load(path)
-    if not answer.width or len(run.seeds) >= answer.max_seeds:
-        return None
-    now = width(run)
-    if now is not None and now <= answer.width:
+    now = answers.width(run)
+    narrow = now is not None and now <= answer.width
+    if narrow or len(run.seeds) >= answer.max_seeds:
         return None
     seed = next(seed for seed in range(len(run.seeds) + 1) if seed not in run.seeds)
     has = "has no interval yet" if now is None else f"is {now:.3f} wide"

@@ -40,12 +40,26 @@ def claim(path: Path):
 
 
 def describe(path: Path, spec: Spec, description: dict) -> list[tuple[int, ...]]:
-    """Write config.json, or check that the one which is there is of this configuration and data.
+    """Write config.json as `plan` says; return the cohorts of seeds.
+
+    Raises: as `plan` does.
+    """
+    content, cohorts = plan(path, spec, description)
+    file = path / "config.json"
+    if not file.exists() or content != _read(file, path):
+        _write(file, content)
+    return cohorts
+
+
+def plan(path: Path, spec: Spec, description: dict) -> tuple[dict, list[tuple[int, ...]]]:
+    """Check that config.json, if it is there, is of this configuration and data.
 
     Seeds of `spec` that are not there yet are added. A start with other code, another device or
     another place of equal files is noted beside the first one's, under "resumed".
 
-    Returns the cohorts: seeds that are played together, in the order in which they came.
+    Returns:
+      what shall stand in config.json, and the cohorts: seeds that are played together, in the order
+      in which they came.
 
     Raises:
       InputError: with every field that differs; or the folder has seeds that `spec` lacks, and none
@@ -59,8 +73,7 @@ def describe(path: Path, spec: Spec, description: dict) -> list[tuple[int, ...]]
             words = "a new folder: this one has checkpoints and no config.json"
             raise InputError("--workdir", str(path), words)
         content = {"layout": LAYOUT, "config": config.to_dict(spec), **start, **description}
-        _write(file, {**content, "cohorts": [spec.seeds]})
-        return [spec.seeds]
+        return {**content, "cohorts": [spec.seeds]}, [spec.seeds]
     before = _read(file, path)
     _refuse_other(path, before, spec, description)
     cohorts = _cohorts(path, before, spec)
@@ -69,9 +82,7 @@ def describe(path: Path, spec: Spec, description: dict) -> list[tuple[int, ...]]
     known = [{key: before.get(key) for key in start}, *before.get("resumed", [])]
     if start not in known:
         after["resumed"] = [*before.get("resumed", []), start]
-    if after != _read(file, path):
-        _write(file, after)
-    return cohorts
+    return after, cohorts
 
 
 def _cohorts(path: Path, before: dict, spec: Spec) -> list[tuple[int, ...]]:
