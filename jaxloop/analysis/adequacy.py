@@ -7,8 +7,6 @@ generator saw real images alone; the profile at what becomes of it.
 
 from typing import NamedTuple
 
-import numpy as np
-
 from jaxloop import statistics
 from jaxloop.analysis import answers, shares
 from jaxloop.analysis.measures import Name
@@ -113,6 +111,7 @@ def waterfall(run: Run) -> list[dict]:
         kept, generated = shares.by_rarity(run, g)
         row = {"generation": g, "real": real.mean, "generated": generated, "kept": kept}
         for name in both.loop.right:
-            row[name] = float(np.nanmean(both.loop.gap(name, answers.ALIGNMENT).value[:, g]))
+            gap = both.loop.gap(name, answers.ALIGNMENT).value[:, g]
+            row[name] = statistics.estimate(gap.tolist()).mean
         rows.append(row)
     return rows

@@ -56,7 +56,8 @@ class Answer(NamedTuple):
 
 
 class Accuracy(NamedTuple):
-    """What became of a classifier's accuracy: means over seeds of generation 0 and the last.
+    """What became of a classifier's accuracy: means over seeds with both ends, generation 0 and the
+    last.
 
     since: the change between them.  effect: loop less no loop, as EFFECT; None without that arm.
     """
@@ -74,6 +75,7 @@ class Tables(NamedTuple):
 
     right: by classifier, float [S T n]; NaN where it diverged.
     label, group, side: int [n].  levels: of `gaps.rank_excess`.
+    Classes with too few test images (`gaps.few`) have neither sides nor levels.
     """
 
     right: dict[str, np.ndarray]
@@ -124,9 +126,12 @@ def _tables(run: Run, predictions: dict[int, dict[str, np.ndarray]]) -> Tables |
             continue
         predicted = np.stack([predictions[g][name] for g in range(num)], axis=1)
         right[name] = np.where(predicted < 0, np.nan, predicted == label)
-    cells = np.asarray(run.config["data"]["train_cells"])
-    levels = gaps.levels_of(label, group, (len(run.class_names), len(run.group_names)))
-    return Tables(right, label, group, gaps.sides(label, group, cells), levels)
+    shape = len(run.class_names), len(run.group_names)
+    side = gaps.sides(label, group, np.asarray(run.config["data"]["train_cells"]))
+    side = np.where(gaps.few(label, side, shape[0])[label], -1, side)
+    levels = gaps.levels_of(label, group, shape)
+    levels = np.where(gaps.few(label, group, shape[0])[:, None], np.nan, levels)
+    return Tables(right, label, group, side, levels)
 
 
 def primary_measure(tables: Tables) -> str | None:
@@ -210,7 +215,8 @@ def width(run: Run) -> float | None:
     for asked in (answer.asked for answer in answers(run)):
         low, high = asked.change.interval()
         if asked.primary and asked.question == EFFECT:
-            widths.append(None if low is None or high is None else high - low)
+            same = asked.change.num_seeds > 1  # neither seeds nor images differ
+            widths.append((0.0 if same else None) if low is None or high is None else high - low)
     return None if None in widths else max(widths, default=0.0)
 
 
@@ -222,7 +228,9 @@ def accuracies(run: Run) -> list[Accuracy]:
     for name in both.loop.right:
         loop = both.loop.gap(name, "accuracy")
         last = loop.value.shape[1] - 1
-        first, end = (statistics.estimate(loop.value[:, g].tolist()).mean for g in (0, last))
+        ends = loop.value[:, [0, last]]
+        ends = ends[np.isfinite(ends).all(axis=1)]  # seeds that `since` is over
+        first, end = (statistics.estimate(x.tolist()).mean for x in ends.T)
         effect = None
         if both.without and name in both.without.right and both.window.any():
             without = both.without.gap(name, "accuracy")

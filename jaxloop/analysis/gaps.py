@@ -16,6 +16,8 @@ ALIGNMENT, RANK = "alignment_gap", "rank_gap_excess"
 ALIGNED, CONFLICTING = 0, 1
 # Subgroups whose shares in a class differ by less are balanced: how they were drawn.
 UNBALANCED = 0.05
+# Of fewer test images on a side of a class, or of a subgroup, their own luck cannot be estimated.
+FEWEST = 3
 
 
 class Gap(NamedTuple):
@@ -48,6 +50,16 @@ def sides(label: np.ndarray, group: np.ndarray, train_cells: np.ndarray) -> np.n
     uneven = cells.max(axis=1) - rarest > UNBALANCED * total
     side = np.where(group == commonest[label], ALIGNED, CONFLICTING)
     return np.where((group >= 0) & uneven[label], side, -1)
+
+
+def few(label: np.ndarray, part: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return bool [L]: the classes that have a part of 1 to FEWEST - 1 test images.
+
+    part: int [n], a side or subgroup; -1: none.
+    """
+    sizes = np.zeros((num_classes, int(part.max(initial=0)) + 1), int)
+    np.add.at(sizes, (label[part >= 0], part[part >= 0]), 1)
+    return np.asarray(((sizes > 0) & (sizes < FEWEST)).any(axis=1))
 
 
 def alignment(right: np.ndarray, label: np.ndarray, side: np.ndarray) -> Gap:

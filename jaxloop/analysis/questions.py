@@ -117,10 +117,8 @@ def needed(c: Crossed, change: float, num_tests: int) -> tuple[int | None, float
     def enough(seeds: int, images: float) -> bool:
         return (c.planned(seeds, images, num_tests) or 0) <= change
 
-    counts, multiples = range(2, MOST + 1), np.geomspace(1, MOST, 100)
+    counts, multiples = range(2, MOST + 1), np.geomspace(1, MOST, 100).tolist()
     seeds = bisect_left(counts, True, key=lambda s: enough(s, 1))
-    images = bisect_left(multiples, True, key=lambda m: enough(c.num_seeds, m))
-    return (
-        counts[seeds] if seeds < len(counts) else None,
-        float(multiples[images]) if images < len(multiples) else None,
-    )
+    # With more images the seeds' part, of few degrees of freedom, weighs more: not monotone.
+    images = next((m for m in multiples if enough(c.num_seeds, m)), None)
+    return counts[seeds] if seeds < len(counts) else None, images

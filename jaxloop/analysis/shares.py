@@ -78,10 +78,11 @@ def excess(run: Run) -> float | None:
         ]
         real, generated = np.array(by_group)
         known = np.isfinite(generated).all(axis=0) & (np.nansum(generated, axis=0) > 0)
+        known &= np.isfinite(real).all(axis=0)
         if not known.any():
             continue
         images = kept_by_class[class_] * np.nansum(generated[:, known])
-        p = _normalized(real.mean(axis=1)[None])[0]
+        p = _normalized(real[:, known].mean(axis=1)[None])[0]
         share = _normalized(np.nansum(generated[:, known], axis=1)[None])[0]
         chance = np.sqrt(2 * p * (1 - p) / (np.pi * max(images, 1)))
         excesses.append(float((np.abs(share - p) - chance).sum() / 2))
@@ -102,8 +103,14 @@ def by_rarity(run: Run, generation: int) -> tuple[float, float]:
     rates = np.nan_to_num(rates)  # no rate: nothing was there to drop
     before = shares / np.where(rates < 1, 1 - rates, np.nan)
     with np.errstate(invalid="ignore"):  # 0 / 0: no image of a known subgroup
-        kept_share, share = (float(np.mean(x[-1] / x.sum(axis=0))) for x in (shares, before))
+        kept_share, share = (_mean(x[-1] / x.sum(axis=0)) for x in (shares, before))
     return kept_share, share
+
+
+def _mean(values: np.ndarray) -> float:
+    """Return the mean of what is known; NaN where nothing is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def is_estimated(run: Run) -> bool:

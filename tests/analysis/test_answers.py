@@ -91,7 +91,7 @@ def test_no_change_is_said_where_it_can_be(make):
     effect = answers.answers(run)[0]
     assert effect.verdict.word == "no_change"
     said = headline.answer(run).headline[-1]
-    assert said.startswith("Generated data changed bias of lenet by no more than 0.02: ")
+    assert said.startswith("Generated data changed bias of lenet by no more than 0.02 (two one")
 
 
 def test_balanced_data_are_asked_for_the_rank_gap(make):
@@ -167,7 +167,7 @@ def test_power_plans_the_next_run(make, capsys):
     ("spoil", "says"),
     [
         (lambda x: x | {"lenet": np.full_like(x["lenet"], -1)}, "no seed has a value"),
-        (lambda x: x | {"group": np.full_like(x["group"], -1)}, "images of two subgroups"),
+        (lambda x: x | {"group": np.full_like(x["group"], -1)}, "nor as many of every subgroup"),
     ],
 )
 def test_what_has_no_value_is_said_and_is_no_error(make, spoil, says):

@@ -104,3 +104,11 @@ def test_a_diverged_classifier_has_no_value():
         gaps.rank_excess(right, LABEL, GROUP, levels),
     ):
         assert np.isfinite(gap.value[0]) and np.isnan(gap.value[1])
+
+
+def test_classes_with_too_few_test_images_of_a_part_are_named():
+    """One or two images of a part are too few, none is not: there is nothing to estimate."""
+    label, group = np.repeat([0, 1, 2], 6), np.array([0, 0, 0, 1, 1, 1] + [0] * 5 + [1] + [0] * 6)
+    assert gaps.few(label, group, 4).tolist() == [False, True, False, False]
+    unknown = np.where(label == 1, -1, group)
+    assert not gaps.few(label, unknown, 4).any()
