@@ -178,3 +178,30 @@ def test_what_has_no_value_is_said_and_is_no_error(make, spoil, says):
         np.savez(path, **spoil(arrays))
     assert says in headline.answer(run_folder.load(folder)).headline[-1]
     page.write(folder)
+
+
+def test_a_seed_that_is_added_and_not_measured_yet_spoils_nothing(make):
+    """Its arm may be a seed ahead: config.json of the arms is written first."""
+    folder = make(change=0.1)
+    before = answers.answers(run_folder.load(folder))
+    for place in (folder / "arms/no_loop", folder):
+        config = json.loads((place / "config.json").read_text())
+        config["config"]["seeds"].append(9)
+        (place / "config.json").write_text(json.dumps(config))
+        run = run_folder.load(folder)
+        assert run.seeds == run.arms["no_loop"].seeds
+        after = answers.answers(run)
+        for a, b in zip(before, after, strict=True):
+            assert a.verdict == b.verdict
+            assert a.asked.change._replace(num_missing=0) == b.asked.change._replace(num_missing=0)
+        assert not any("nan" in sentence for sentence in headline.answer(run).headline)
+
+
+def test_accuracy_is_said_of_the_seeds_that_it_is_tested_in(make):
+    folder = make(**verdicts.FALLS)
+    path = folder / "predictions/g05.npz"
+    arrays = dict(np.load(path))
+    arrays["lenet"][3] = -1  # diverged in the last generation
+    np.savez(path, **arrays)
+    (lost,) = answers.accuracies(run_folder.load(folder))
+    assert lost.last - lost.first == pytest.approx(lost.since.estimate)
