@@ -139,8 +139,8 @@ def enough(width: float, loop: Gap, without: Gap, window: np.ndarray) -> int:
     """Return after how many seeds the effect's interval is at most `width` wide, or MOST."""
     for num in range(FEWEST, MOST):
         effect = questions.effect(first_seeds(loop, num), first_seeds(without, num), window)
-        low, high = effect.interval()
-        if low is not None and high is not None and high - low <= width:
+        wide = effect.width()
+        if wide is not None and wide <= width:
             return num
     return MOST
 

@@ -213,10 +213,10 @@ def width(run: Run) -> float | None:
     """
     widths = []
     for asked in (answer.asked for answer in answers(run)):
-        low, high = asked.change.interval()
         if asked.primary and asked.question == EFFECT:
-            same = asked.change.num_seeds > 1  # neither seeds nor images differ
-            widths.append((0.0 if same else None) if low is None or high is None else high - low)
+            wide = asked.change.width()
+            same = wide is None and asked.change.num_seeds > 1  # neither seeds nor images differ
+            widths.append(0.0 if same else wide)
     return None if None in widths else max(widths, default=0.0)
 
 

@@ -50,6 +50,11 @@ class Crossed(NamedTuple):
         half = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.degrees)) * self.error
         return self.estimate - half, self.estimate + half
 
+    def width(self) -> float | None:
+        """Return how wide `interval` is; None without one."""
+        low, high = self.interval()
+        return None if low is None or high is None else high - low
+
     def p(self) -> float | None:
         """Return the two-sided p value of "it is 0"."""
         if self.estimate is None or self.error is None:

@@ -25,10 +25,8 @@ def validation_split(train: Samples, share: float, seed: int) -> tuple[Samples, 
     if n < 2:
         raise refuse(f"a training set of 2 or more images, not {n}")
     order, cell = np.argsort(draws.uniform(seed, "validation", n), kind="stable"), _cells(train)
-    size, place = np.bincount(cell), np.empty(n)
-    for number in range(len(size)):
-        place[order[cell[order] == number]] = np.arange(size[number])
-    depth = np.where(place < size[cell] - 1, (place + 0.5) / size[cell], np.inf)
+    size, place = np.bincount(cell)[cell], _places(order, cell)
+    depth = np.where(place < size - 1, (place + 0.5) / size, np.inf)
     ranked = order[np.argsort(depth[order], kind="stable")]
     held = ranked[np.isfinite(depth[ranked])][: min(max(round(share * n), 1), n - 1)]
     if not len(held):
@@ -48,11 +46,10 @@ def held_out_split(train: Samples, share: float, seed: int) -> tuple[Samples, Sa
     Raises InputError where nothing of a class can be set aside.
     """
     label, cell = np.asarray(train.label), _cells(train)
-    held = np.zeros(len(label), bool)
     order = np.argsort(draws.uniform(seed, "held_out", len(label)), kind="stable")
-    for number, n in enumerate(np.bincount(cell) if share else ()):
-        count = min(max(round(share * n), 1), n - 1)
-        held[order[cell[order] == number][:count]] = True
+    size = np.bincount(cell)
+    count = np.minimum(np.maximum(np.round(share * size), 1), size - 1) * (share > 0)
+    held = _places(order, cell) < count[cell]
     if share and len(np.unique(label[held])) < len(np.unique(label)):
         words = "0 where a class has one image at most of each subgroup: nothing of it is set aside"
         raise InputError("config.data.held_out", share, words)
@@ -63,6 +60,14 @@ def _cells(train: Samples) -> np.ndarray:
     """Return the number of each image's class x subgroup, int [n], from 0 on without a gap."""
     both = np.stack([np.asarray(train.label), np.asarray(train.group)])
     return np.unique(both, axis=1, return_inverse=True)[1].reshape(both.shape[1])
+
+
+def _places(order: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Return the place, from 0 on, of each image among those of its cell in `order`, int [n]."""
+    ranked = order[np.argsort(cell[order], kind="stable")]
+    size, place = np.bincount(cell), np.empty(len(cell), int)
+    place[ranked] = np.arange(len(cell)) - (np.cumsum(size) - size)[cell[ranked]]
+    return place
 
 
 def _parts(train: Samples, held: np.ndarray) -> tuple[Samples, Samples]:

@@ -38,8 +38,8 @@ def best(score: Array, group: Array, keep: Sequence[int]) -> Array:
       group: int [n], which images are ranked together: their classes, or 0.
       keep: how many of each group, at most as many as it has.
     """
-    place = _position(-score, group, len(keep))
-    kept = place < jnp.asarray(keep)[group]
+    order, place = _ordered(-score, group, len(keep))
+    kept = jnp.zeros(len(score), bool).at[order].set(place < jnp.asarray(keep)[group[order]])
     return jnp.flatnonzero(kept, size=sum(keep)).astype(jnp.int32)
 
 
@@ -48,18 +48,17 @@ def rank(score: Array, group: Array, num_groups: int) -> Array:
 
     Args: as of `best`.
     """
-    order = jnp.lexsort((score, group))
+    order, place = _ordered(score, group, num_groups)
     value, of_group = score[order], group[order]
     changes = (value[1:] != value[:-1]) | (of_group[1:] != of_group[:-1])
     tie = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(changes, dtype=jnp.int32)])
-    place = _position(score, group, num_groups)[order]
     first, last = (f(place, tie, len(score)) for f in (jax.ops.segment_min, jax.ops.segment_max))
     return jnp.zeros(len(score)).at[order].set((first[tie] + last[tie]) / 2)
 
 
-def _position(score: Array, group: Array, num_groups: int) -> Array:
-    """Return the place of each score among those of its group in ascending order, int32 [n]."""
+def _ordered(score: Array, group: Array, num_groups: int) -> tuple[Array, Array]:
+    """Return the images group by group in ascending order of score, and the place of each of these
+    in its group: int32 [n] twice."""
     order = jnp.lexsort((score, group))  # stable: ties keep their order
     start = jnp.searchsorted(group[order], jnp.arange(num_groups))
-    place = jnp.arange(len(score)) - start[group[order]]
-    return jnp.zeros(len(score), jnp.int32).at[order].set(place.astype(jnp.int32))
+    return order, (jnp.arange(len(score)) - start[group[order]]).astype(jnp.int32)

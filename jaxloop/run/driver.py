@@ -74,9 +74,8 @@ def _describe(main: Run, description: dict, seeds: tuple[int, ...]) -> list[tupl
     """
     spec = dataclasses.replace(main.experiment.spec, seeds=seeds)
     for name in spec.arms:
-        changed, described = build.arm(name, main.experiment, description)
-        changed_spec = dataclasses.replace(changed.spec, seeds=seeds)
-        workdir.describe(main.path / store.ARMS / name, changed_spec, described)
+        changed, described = build.arm(name, main.experiment._replace(spec=spec), description)
+        workdir.describe(main.path / store.ARMS / name, changed.spec, described)
     return workdir.describe(main.path, spec, description)
 
 

@@ -10,14 +10,9 @@ from jaxloop.analysis.run_folder import load
 from jaxloop.errors import InputError, Interrupted
 from jaxloop.run import driver, player
 from tests.conftest import tiny
+from tests.run import test_arms
 
-SMALL = {
-    "loop.generations": 1,
-    "classifiers": ("lenet",),
-    "generator.epochs": 1,
-    "measure.bootstrap": 0,
-    "arms": ("no_loop",),
-}
+SMALL = {**test_arms.SMALL, "arms": ("no_loop",)}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Sharding info not provided"),
@@ -27,11 +22,10 @@ pytestmark = [
 
 def left_by(path) -> dict:
     """Return what a run and its arms leave: records by what they are of, files by their bytes."""
-    logs = [file for file in path.rglob("records.jsonl")]
-    files = [f for end in ("*.png", "predictions/*", "provenance/*") for f in path.rglob(end)]
-    left = {str(f.relative_to(path)): f.read_bytes() for f in files}
-    for log in logs:
-        left |= {(str(log.relative_to(path)), records.key(r)): r for r in records.read(log)}
+    left: dict = test_arms.left_by(path)
+    for log in [name for name in left if name.endswith("records.jsonl")]:
+        del left[log]
+        left |= {(log, records.key(r)): r for r in records.read(path / log)}
     return left
 
 

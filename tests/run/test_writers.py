@@ -17,7 +17,7 @@ RANKED = np.asarray(select.labels([GENERATED] * CLASSES))
 @pytest.fixture
 def samples() -> Samples:
     """Images that show their class in red and their number in green."""
-    label = np.asarray(select.labels([GENERATED] * CLASSES))
+    label = RANKED
     image = np.zeros((len(label), 2, 2, 3), np.uint8)
     image[..., 0] = 50 * label[:, None, None]
     image[..., 1] = np.arange(len(label))[:, None, None]
@@ -32,8 +32,7 @@ def selection(samples) -> Selection:
 
 
 def chosen(selection: Selection) -> Selection:
-    label = select.labels([GENERATED] * CLASSES)
-    index = np.asarray(select.best(selection.score, label, [KEPT] * CLASSES))
+    index = np.asarray(select.best(selection.score, RANKED, [KEPT] * CLASSES))
     kept = np.zeros(len(selection.score), bool)
     kept[index] = True
     return selection._replace(kept=kept, kept_index=index)
