@@ -153,7 +153,7 @@ NULL = (
     Setting("falls, few hard images carry all", hard=0.05, **FALLS),
     Setting("falls, correlation 0.8", rho=0.8, **FALLS),
     Setting("falls, 36 images a cell", cell=36, **FALLS),
-    Setting("falls, 200 images a cell", cell=200, seeds=(3, 5, 10), **FALLS),
+    Setting("falls, 200 images a cell", cell=200, **FALLS),
     Setting("falls, 2 subgroups", groups=2, **FALLS),
     Setting("falls, 7 subgroups", groups=7, **FALLS),
     Setting("falls, one cell empty", empty=True, **FALLS),

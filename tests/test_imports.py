@@ -12,7 +12,7 @@ FLOORS = [
     {"errors", "types", "__init__", "fields"},
     {"spec"},
     {"files", "keys", "statistics"},
-    {"devices", "records", "optimizers"},
+    {"devices", "records", "predictions", "optimizers"},
     {"provenance", "ops", "weights"},
     {"data", "features"},
     {"generators", "classifiers", "filters", "metrics"},

@@ -29,7 +29,8 @@ class Crossed(NamedTuple):
     error: its standard error; None with one seed, or where neither seeds nor images differ.
     degrees: of freedom of the error.
     by_seed, by_image, by_both: the parts of error^2, as shares of it would not add up where one is
-      estimated below 0 and set to 0.
+      estimated below 0 and set to 0.  between: the variance of the mean between seeds, which is
+      by_seed + by_both but for that; the degrees are of it and by_image.
     num_seeds, num_missing: seeds with a value, and without.  num_images: test images used.
     """
 
@@ -39,6 +40,7 @@ class Crossed(NamedTuple):
     by_seed: float
     by_image: float
     by_both: float
+    between: float
     num_seeds: int
     num_missing: int
     num_images: int
@@ -82,7 +84,9 @@ class Crossed(NamedTuple):
         both = self.by_both * self.num_seeds / (num_seeds * images)
         image = self.by_image / images
         error = math.sqrt(seeds + both + image)
-        degrees = _satterthwaite(seeds + both, num_seeds, image, self.num_images * images)
+        now = self.by_seed + self.by_both
+        between = self.between * (seeds + both) / now if now else 0.0
+        degrees = _satterthwaite(between, num_seeds, image, self.num_images * images)
         return error * _reach(degrees, (1 - CONFIDENCE) / num_tests)
 
 
@@ -96,7 +100,7 @@ def crossed(values: np.ndarray, contribution: np.ndarray, stratum: np.ndarray) -
     """
     has = np.isfinite(values)
     num, missing, used = int(has.sum()), int((~has).sum()), stratum >= 0
-    nothing = Crossed(None, None, None, 0.0, 0.0, 0.0, num, missing, int(used.sum()))
+    nothing = Crossed(None, None, None, 0.0, 0.0, 0.0, 0.0, num, missing, int(used.sum()))
     if num == 0:
         return nothing
     estimate = float(np.mean(values[has]))
@@ -116,6 +120,7 @@ def crossed(values: np.ndarray, contribution: np.ndarray, stratum: np.ndarray) -
         by_seed=max(variance - image - both, 0.0),
         by_image=image,
         by_both=min(both, variance - image),
+        between=between,
         num_seeds=num,
         num_missing=missing,
         num_images=int(used.sum()),

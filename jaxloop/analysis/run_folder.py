@@ -13,14 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxloop import files, records
+from jaxloop import files, predictions, records
 from jaxloop.analysis.measures import FIELDS, Name
 from jaxloop.errors import InputError, refusing
 from jaxloop.provenance import store
 from jaxloop.provenance.store import LAYOUT
 
 _SAMPLES = re.compile(r"g(\d+)_s(\d+)\.png")
-_PREDICTIONS = re.compile(r"g(\d+)\.npz")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -89,13 +88,11 @@ class Run:
 
     @functools.cached_property
     def predictions(self) -> dict[int, dict[str, np.ndarray]]:
-        """The arrays of predictions/ by generation: `label` and `group`, int [n], and for each
-        classifier int [S n], seeds in the order of the configuration; -1: it diverged, or was not
-        measured yet.
+        """The arrays of predictions/ by generation; those without a file are left out.
 
-        Generations without a file are left out. Raises InputError where a file cannot be read.
+        Raises InputError where a file cannot be read.
         """
-        return _predictions(self.path / "predictions", len(self.seeds))
+        return predictions.read(self.path, len(self.seeds))
 
     @functools.cached_property
     def training(self) -> pd.DataFrame:
@@ -246,24 +243,6 @@ def _grids(folder: Path) -> list[Grid]:
             size = struct.unpack(">II", png[16:24]) if whole else (0, 0)
             grids.append(Grid(int(match[1]), int(match[2]), path, png if whole else None, *size))
     return sorted(grids, key=lambda grid: grid[:3])
-
-
-def _predictions(folder: Path, num_seeds: int) -> dict[int, dict[str, np.ndarray]]:
-    arrays = {}
-    for path in folder.glob("g*.npz"):
-        if match := _PREDICTIONS.fullmatch(path.name):
-            allowed = "predictions that a run wrote"
-            with refusing(path.name, str(path), allowed), np.load(path) as file:
-                arrays[int(match[1])] = {n: _padded(x, num_seeds) for n, x in file.items()}
-    return dict(sorted(arrays.items()))
-
-
-def _padded(predicted: np.ndarray, num_seeds: int) -> np.ndarray:
-    """Return [S n] with a row of -1 for each seed that was added and not measured yet."""
-    if predicted.ndim != 2 or len(predicted) >= num_seeds:
-        return predicted
-    missing = np.full((num_seeds - len(predicted), predicted.shape[1]), -1, predicted.dtype)
-    return np.concatenate([predicted, missing])
 
 
 def _timing(path: Path) -> list[dict]:

@@ -14,11 +14,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxloop import keys
+from jaxloop import keys, predictions
 from jaxloop.devices import to_host
 from jaxloop.loop.experiment import Experiment
 from jaxloop.loop.state import LoopState
 from jaxloop.metrics import bootstrap, counts, fairness
+from jaxloop.predictions import DIVERGED, PENDING
 from jaxloop.records import Log
 
 
@@ -52,13 +53,13 @@ def from_predictions(
     """Return the records of one seed and generation.
 
     Args:
-      predicted: name of the classifier -> int [n]; -1 where it diverged.
+      predicted: name of the classifier -> int [n]; DIVERGED where it did.
       label, group: int [n], of the test set.  shape: (number of classes, of groups).
       resamples: of the bootstrap; 0: no intervals.
     """
     log = Log(seed, generation)
     for name, classes in predicted.items():
-        diverged = bool((classes < 0).any())
+        diverged = bool((classes == DIVERGED).any())
         log.add(name, "diverged", diverged)
         counted = counts.count(classes == label, label, group, *shape)
         key = keys.stage_key(keys.root_key(seed), f"bootstrap/{name}", generation)
@@ -101,18 +102,16 @@ def again(workdir: Path) -> list[dict]:
     described = json.loads((workdir / "config.json").read_text())
     seeds, data = described["config"]["seeds"], described["data"]
     shape = len(data["class_names"]), len(data["group_names"])
+    resamples = described["config"]["measure"]["bootstrap"]
     records = []
-    for path in sorted((workdir / "predictions").glob("g*.npz")):
-        with np.load(path) as file:
-            arrays = dict(file)
+    for generation, arrays in predictions.read(workdir, len(seeds)).items():
         label, group = arrays.pop("label"), arrays.pop("group")
         for i, seed in enumerate(seeds):
-            if any(i >= len(array) for array in arrays.values()):
-                continue  # added, and not measured yet
             predicted = {name: array[i] for name, array in arrays.items()}
-            resamples = described["config"]["measure"]["bootstrap"]
-            generation = int(path.stem[1:])
-            records += from_predictions(seed, generation, predicted, label, group, shape, resamples)
+            if not any((array == PENDING).any() for array in predicted.values()):
+                records += from_predictions(
+                    seed, generation, predicted, label, group, shape, resamples
+                )
     return records
 
 

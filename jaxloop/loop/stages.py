@@ -18,6 +18,7 @@ from jaxloop.loop import judging, policy
 from jaxloop.loop.experiment import Constants, Experiment, Stage, nothing, over_seeds
 from jaxloop.loop.sampling import filter_stage, sampling_stage
 from jaxloop.loop.state import GeneratorTraining, LoopState, Reference
+from jaxloop.predictions import DIVERGED
 from jaxloop.types import Array
 
 
@@ -214,8 +215,8 @@ def measure_stage(experiment: Experiment) -> Stage:
 
 
 def predict_test(experiment: Experiment, name: str, state, inputs, constants: Constants) -> Array:
-    """Return int32 [n], the class that a classifier predicts of each test image; -1 if it
-    diverged."""
+    """Return int32 [n], the class that a classifier predicts of each test image, or
+    DIVERGED."""
     variables, diverged = inputs
     logits = training.logits(experiment.trainers[name], variables, constants.test.image)
-    return jnp.where(diverged, -1, logits.argmax(axis=-1).astype(jnp.int32))
+    return jnp.where(diverged, DIVERGED, logits.argmax(axis=-1).astype(jnp.int32))

@@ -5,14 +5,13 @@ Everything with a side effect on the workdir's results goes through here; arrays
 `devices.to_host`.
 """
 
-import io
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from jaxloop import filters
+from jaxloop import filters, predictions
 from jaxloop.devices import to_host
 from jaxloop.files import write_atomic
 from jaxloop.loop.experiment import Experiment
@@ -81,31 +80,11 @@ def write_selection(experiment: Experiment, state: LoopState, workdir: Path) -> 
 
 
 def write_predictions(experiment: Experiment, state: LoopState, workdir: Path) -> None:
-    """Write predictions/gNN.npz: every measure of a classifier can be made again from it.
-
-    Rows of seeds that were measured before stay as they are.
-    """
-    test = experiment.constants.test
-    path = workdir / "predictions" / f"g{state.cursor.generation:02d}.npz"
-    arrays = {n: np.stack(to_host(state.predictions[n])) for n in experiment.trainers}
-    every, seeds = experiment.spec.seeds, experiment.seeds.values
-    before, first = {}, every.index(seeds[0])
-    if seeds != every and path.exists():
-        with np.load(path) as file:
-            before = dict(file)
-    arrays = {n: _with_rows(before.get(n, new[:0]), first, new) for n, new in arrays.items()}
-    arrays |= {"label": np.asarray(test.label), "group": np.asarray(test.group)}
-    content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **arrays)
-    write_atomic(path, content.getvalue())
-
-
-def _with_rows(before: np.ndarray, first: int, new: np.ndarray) -> np.ndarray:
-    """Return int [S n] `before` with `new` as its rows from `first` on; -1 in rows of nobody."""
-    rows = np.full((max(len(before), first + len(new)), new.shape[1]), -1, new.dtype)
-    rows[: len(before)] = before
-    rows[first : first + len(new)] = new
-    return rows
+    by_name = {name: np.stack(to_host(state.predictions[name])) for name in experiment.trainers}
+    test, first = experiment.constants.test, experiment.spec.seeds.index(experiment.seeds.values[0])
+    path = predictions.path_of(workdir, state.cursor.generation)
+    images = {"label": np.asarray(test.label), "group": np.asarray(test.group)}
+    predictions.write(path, first, by_name, **images)
 
 
 WRITERS: dict[str, Callable[[Experiment, LoopState, Path], None]] = {
