@@ -12,8 +12,6 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS=1 # pyright would look on the network for 
 .venv/bin/python -m ruff format --check
 .venv/bin/python -m pyright
 # Files in their order: by default those of few tests come last, which are the longest, and one core would wait for them.
-set -- -n 2 --dist loadfile --no-loadscope-reorder --durations=10
-networks=(tests/classifiers tests/features tests/ops)
-.venv/bin/python -m pytest "$@" "${networks[@]/#/--ignore=}" -m "not slow" --cov --cov-report=term
-.venv/bin/python -m pytest "$@" "${networks[@]}" -m "not slow"
-.venv/bin/python -m pytest "$@" -m slow
+set -- -n 2 --dist loadfile --no-loadscope-reorder --durations=20
+.venv/bin/python -m pytest "$@" -m "not slow and not networks" --cov --cov-report=term
+.venv/bin/python -m pytest "$@" -m "slow or networks"

@@ -9,7 +9,7 @@ from pathlib import Path
 # Several fake devices, so that sharding is exercised; set before JAX starts.
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 # Long runs need XLA's full optimisation. At level 1, without the emitters of fusions, the programs
-# of these tests compile in a third of the time. Tests of whole commands run as users do, and
+# of these tests compile in a third of the time. One test of a whole command runs as users do, and
 # `XLA_FLAGS= pytest` all.
 QUICK_TO_COMPILE = "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", QUICK_TO_COMPILE)
@@ -35,13 +35,18 @@ pytest_plugins = ["workdirs", "shallow"]
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-# The environment of whole commands.
-AS_USERS_RUN_IT = {
-    **os.environ,
-    "JAX_NUM_CPU_DEVICES": "1",
-    "PYTHONPATH": str(Path(__file__).parents[1]),
-    "XLA_FLAGS": "",
-}
+LONGEST = "test_main.py", "test_kill.py", "test_networks.py", "test_controls.py"
+TESTS = Path(__file__).parent
+# The environment of whole commands. A user has no XLA_FLAGS.
+OF_COMMANDS = {**os.environ, "JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(TESTS.parent)}
+
+
+def pytest_collection_modifyitems(items):
+    """Whole networks, which coverage slows down and tells little of, have a mark of their own."""
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in ("classifiers", "features", "ops"):
+            item.add_marker("networks")
+    items.sort(key=lambda item: item.path.name not in LONGEST)  # else one core waits for them
 
 
 def pytest_sessionfinish():
@@ -67,6 +72,11 @@ def tiny(**changes) -> Spec:
         c.loop.capacity = Spec().loop.capacity
     c.update_from_flattened_dict(changes)
     return config.resolve(c)
+
+
+def hasty(function):
+    """Jit what runs a few times only: it compiles in a third of the time, and is half as fast."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,14 +14,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import AS_USERS_RUN_IT
+from tests.conftest import OF_COMMANDS
 
 ROOT = Path(__file__).parents[1]
 DIGITS = "--config=configs/digits.py"
 
 
 def run(*arguments: str, module: str = "jaxloop.main", cwd: Path = ROOT, **environment: str):
-    environment = {**AS_USERS_RUN_IT, **environment}
+    environment = {**OF_COMMANDS, **environment}
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=cwd,
@@ -169,7 +169,7 @@ def refusals(tmp_path_factory) -> list[tuple[Path, SimpleNamespace]]:
         for (workdir, error), (arguments, _) in zip(places, REFUSED, strict=True)
     ]
     done = subprocess.run(
-        [sys.executable, "-c", FORKS], input=json.dumps(commands), cwd=ROOT, env=AS_USERS_RUN_IT,
+        [sys.executable, "-c", FORKS], input=json.dumps(commands), cwd=ROOT, env=OF_COMMANDS,
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -251,7 +251,7 @@ SHORT = (
 @pytest.mark.slow
 def test_a_run_its_report_and_a_second_start(tmp_path):
     workdir = tmp_path / "w"
-    first = run(DIGITS, f"--workdir={workdir}", *SHORT)
+    first = run(DIGITS, f"--workdir={workdir}", *SHORT, XLA_FLAGS="")
     assert first.returncode == 0, first.stderr
     assert "does bias grow?" in first.stdout and "report.html" in first.stdout
     for name in (
@@ -326,7 +326,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, number, code):
     long += ["--config.classifier.patience=100000", "--config.checkpoint.every_seconds=3600"]
     process = subprocess.Popen(
         [sys.executable, "-m", "jaxloop.main", *long],
-        cwd=ROOT, env=AS_USERS_RUN_IT, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, env=OF_COMMANDS, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not (tmp_path / "w" / "images" / "real.png").exists() and time.monotonic() < deadline:

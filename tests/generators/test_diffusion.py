@@ -16,6 +16,7 @@ from jaxloop.generators.diffusion import SIGMA_DATA, SIGMA_MAX
 from jaxloop.generators.unet import fold, unfold
 from jaxloop.ops.pixels import to_unit
 from jaxloop.types import Samples
+from tests.conftest import hasty
 
 MEAN, DEVIATION = 0.2, 0.1
 
@@ -97,7 +98,7 @@ def test_flow_predicts_the_velocity_of_the_straight_path():
     )
     model = generator.sample.args[0]
     params = jax.tree.map(
-        lambda x: x + 0.1, jax.jit(generator.init)(jax.random.key(0), jnp.int32(1)).params
+        lambda x: x + 0.1, hasty(generator.init)(jax.random.key(0), jnp.int32(1)).params
     )
     label = jnp.asarray([0, 1, 2, 3, 0])
     loss = diffusion.loss(model, params, image, noise, t / (1 - t), label)
@@ -166,7 +167,7 @@ def test_folding_is_undone_and_keeps_squares_together():
 def test_bfloat16_computes_and_float32_keeps(standard_promotion):
     config = diffusion.Config(name="edm", width=8, attention=(4,))
     generator = generators.create(config, 3, 16, 10, jnp.dtype("bfloat16"))
-    state = jax.jit(generator.init)(jax.random.key(0), jnp.int32(1))
+    state = hasty(generator.init)(jax.random.key(0), jnp.int32(1))
     batch = Samples(
         jnp.zeros((4, 16, 16, 3), jnp.uint8), jnp.arange(4) % 3, jnp.zeros(4, jnp.int32)
     )
@@ -180,9 +181,9 @@ def test_average_forgets_its_beginning_and_lags_behind():
     generator = generators.create(
         diffusion.Config(name="edm", width=4), 3, 16, 10, jnp.dtype("float32")
     )
-    state = jax.jit(generator.init)(jax.random.key(0), jnp.int32(1))
+    state = hasty(generator.init)(jax.random.key(0), jnp.int32(1))
     batch = Samples(jnp.full((4, 16, 16, 3), 200, jnp.uint8), jnp.arange(4) % 3, jnp.zeros(4, int))
-    new, _ = jax.jit(generator.update)(jax.random.key(1), (), state, batch)
+    new, _ = hasty(generator.update)(jax.random.key(1), (), state, batch)
     for before, after, average in zip(
         *(jax.tree.leaves(t) for t in (state.params, new.params, new.average)), strict=True
     ):  # after one step the average is a tenth the old and nine tenths the new

@@ -11,6 +11,7 @@ from jaxloop.generators import dcgan
 from jaxloop.ops.convolution import UpConv
 from jaxloop.ops.pixels import to_pixels, to_unit
 from jaxloop.types import Samples
+from tests.conftest import hasty
 
 SIZE, CLASSES = 16, 3
 FIRST = jnp.int32(1)
@@ -31,15 +32,16 @@ def create(name, size=SIZE, **fields):
     return generators.create(kind(name=name, **fields), CLASSES, size, 1000, jnp.float32)
 
 
-@pytest.fixture(params=SMALL)  # those that learn; tests/generators/test_resample.py has the control
+# Those that learn; tests/generators/test_resample.py has the control. Traced once for all tests.
+@pytest.fixture(params=SMALL, scope="module")
 def generator(request):
-    return create(request.param, **SMALL[request.param])
+    made = create(request.param, **SMALL[request.param])
+    return made._replace(**{f: hasty(getattr(made, f)) for f in ("init", "update", "sample")})
 
 
 def test_samples_are_pictures_of_the_asked_number(generator):
-    state = jax.jit(generator.init)(jax.random.key(0), FIRST)
+    state, sample = generator.init(jax.random.key(0), FIRST), generator.sample
     label = jnp.asarray([0, 1, 2, 2, 1], jnp.int32)
-    sample = jax.jit(generator.sample)
     image = sample(jax.random.key(1), (), state, label)
     assert image.shape == (5, SIZE, SIZE, 3) and image.dtype == jnp.uint8
     np.testing.assert_array_equal(image, sample(jax.random.key(1), (), state, label))
@@ -48,8 +50,7 @@ def test_samples_are_pictures_of_the_asked_number(generator):
 
 
 def test_an_update_changes_the_state_keeps_its_shape_and_is_a_function(generator):
-    state = jax.jit(generator.init)(jax.random.key(0), FIRST)
-    update = jax.jit(generator.update)
+    state, update = generator.init(jax.random.key(0), FIRST), generator.update
     new, signals = update(jax.random.key(1), (), state, batch())
     assert jax.tree.map(lambda x: (x.shape, x.dtype), new) == jax.tree.map(
         lambda x: (x.shape, x.dtype), state
@@ -66,8 +67,7 @@ def test_an_update_changes_the_state_keeps_its_shape_and_is_a_function(generator
 
 
 def test_the_group_is_not_seen(generator):
-    state, real = jax.jit(generator.init)(jax.random.key(0), FIRST), batch()
-    update = jax.jit(generator.update)
+    state, real, update = generator.init(jax.random.key(0), FIRST), batch(), generator.update
     other = real._replace(group=(real.group + 1) % 3)
     jax.tree.map(
         np.testing.assert_array_equal,
@@ -114,10 +114,12 @@ def test_truncated_latents_equal_scipys_distribution():
 
 
 @pytest.mark.slow
-def test_learns_the_classes(generator):
+@pytest.mark.parametrize("name", SMALL)
+def test_learns_the_classes(name):
     """Red, green and blue squares: after a thousand small steps the label decides the colour."""
     label = jnp.asarray(np.arange(192) % CLASSES, jnp.int32)
     color = jnp.eye(3, dtype=jnp.uint8)[label] * jnp.uint8(255)
+    generator = create(name, **SMALL[name])
     image = jnp.zeros((192, SIZE, SIZE, 3), jnp.uint8).at[:, 4:12, 4:12].set(color[:, None, None])
 
     def body(i, state):

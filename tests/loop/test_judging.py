@@ -135,6 +135,7 @@ def test_the_arm_of_random_choices_has_the_same_judge(tmp_path, experiment):
     same(forked.judge, on_host(state).judge)
 
 
+@pytest.mark.slow
 def test_seeds_together_have_judges_too():
     changes = {"seeds": (0, 1), "loop.generations": 0, "devices.seeds": "together"}
     log = play(judged(**changes))[1]

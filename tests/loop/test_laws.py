@@ -104,6 +104,7 @@ def test_the_queue_holds_what_was_kept_and_never_more_than_its_capacity(tiny_exp
     assert (host.selection.kept.sum(axis=1) == tiny_experiment.num_kept).all()
 
 
+@pytest.mark.slow
 def test_seeds_alone_equal_seeds_together(tiny_experiment, whole):
     state, log = whole
     for i, seed in enumerate(tiny_experiment.seeds.values):
@@ -362,6 +363,7 @@ def test_seeded_trees_come_back_from_either_layout(tiny_experiment):
             same(trees[i], jax.tree.map(lambda x: x[i], stacked))  # noqa: B023
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_bfloat16_computes_and_float32_keeps(tiny_experiment):
     spec = tiny(**{"seeds": (0,), "devices.dtype": "bfloat16", "loop.generations": 1})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import AS_USERS_RUN_IT
+from tests.conftest import OF_COMMANDS
 
 ROOT = Path(__file__).parents[2]
 FULL = 3  # the generation at which the queue is full
@@ -23,7 +23,7 @@ def test_memory_and_time_do_not_grow_with_generations(tmp_path):
         "--config.classifier.epochs=4", "--config.classifier.width=0.05",
     )  # fmt: skip
     environment = {
-        **AS_USERS_RUN_IT,
+        **OF_COMMANDS,
         "JAX_COMPILATION_CACHE_MAX_SIZE": "-1",
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "c"),
     }

@@ -12,7 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from tests.conftest import AS_USERS_RUN_IT
+from tests.conftest import OF_COMMANDS
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (
@@ -22,12 +22,12 @@ COMMAND = (
     "--config.classifier.epochs=6", "--config.classifier.width=0.05",
     "--config.checkpoint.every_seconds=0.4",
 )  # fmt: skip
-KILLS = 7
+KILLS = 5
 
 
 def start(workdir: Path, cache: Path) -> subprocess.Popen:
     environment = {
-        **AS_USERS_RUN_IT,
+        **OF_COMMANDS,
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_COMPILATION_CACHE_MAX_SIZE": "-1",
     }
@@ -106,8 +106,8 @@ def test_killed_runs_end_like_one_that_was_left_alone(tmp_path):
             process.send_signal(signal.SIGKILL)
             places.append(max(map(int, checkpoints(workdir)), default=0))
         process.communicate()
-    assert len(places) >= 5, f"only {len(places)} blows fell on a living process"
-    assert len(set(places)) >= 4, f"the blows fell in few places: {places}"
+    assert len(places) >= 4, f"only {len(places)} blows fell on a living process"
+    assert len(set(places)) >= 3, f"the blows fell in few places: {places}"
     finish(start(workdir, cache))
 
     for name in ("alone", "timed"):
