@@ -31,7 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         runs = [expanded(run, "RUN") for run in arguments.runs]
         if len(runs) == 1 and arguments.out is None:
-            print(page.write(*runs), flush=True)
+            page.write(*runs)
+            print(runs[0] / "report.html", flush=True)
         elif arguments.out:
             print(compare_page.write(runs, expanded(arguments.out, "--out")), flush=True)
         else:

@@ -10,8 +10,8 @@ from jaxloop.analysis.run_folder import Run, load
 from jaxloop.report import headline, json_export, remarks, rendering
 
 
-def write(workdir: str | os.PathLike) -> Path:
-    """Write report.html and report.json into a workdir; return the path of the page.
+def write(workdir: str | os.PathLike) -> SimpleNamespace:
+    """Write report.html and report.json into a workdir; return what they say: see `contents`.
 
     Raises:
       InputError: on a bad workdir; then neither file is touched.
@@ -19,7 +19,7 @@ def write(workdir: str | os.PathLike) -> Path:
     said, folder = contents(load(workdir)), Path(workdir)
     numbers = json_export.text(json_export.of_run(said))
     rendering.write(folder, {"report.json": numbers, "report.html": _page(said)})
-    return folder / "report.html"
+    return said
 
 
 def build(workdir: str | os.PathLike) -> str:
@@ -27,9 +27,9 @@ def build(workdir: str | os.PathLike) -> str:
     return _page(contents(load(workdir)))
 
 
-def summary(workdir: str | os.PathLike) -> str:
+def summary(said: SimpleNamespace) -> str:
     """Return what a run prints at its end: the answer, the tables and what is missing."""
-    return rendering.render("summary.txt", contents=contents(load(workdir))).strip() + "\n"
+    return rendering.render("summary.txt", contents=said).strip() + "\n"
 
 
 def contents(run: Run) -> SimpleNamespace:

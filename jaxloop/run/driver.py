@@ -59,9 +59,9 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
                 break
             cohorts = _describe(main, description, (seed,))
             waiting = play(_of_seeds(main, cohorts, cohorts[-1]))
-        for folder in (*folders, path):
+        for folder in folders:
             page.write(folder)
-        print(page.summary(path))
+        print(page.summary(page.write(path)))
         print(f"\nreport: {path / 'report.html'}", flush=True)
     if waiting:
         raise waiting

@@ -162,7 +162,8 @@ def test_html_escapes_and_signs_verdicts():
 def test_summary_fits_a_terminal_and_says_the_verdicts(make_workdir, full_log, seeds):
     log = json.dumps([record for record in full_log if record["seed"] in seeds])
     log = json.loads(log.replace("alexnet", "mobilenet_v3"))
-    text = page.summary(make_workdir(log, seeds=seeds, classifiers=["lenet", "mobilenet_v3"]))
+    workdir = make_workdir(log, seeds=seeds, classifiers=["lenet", "mobilenet_v3"])
+    text = page.summary(page.contents(load(workdir)))
     assert max(map(len, text.splitlines())) < 100 and "\n\n\n" not in text
     assert text.startswith(f"jaxloop: digits, generation 4 of 4, {len(seeds)} seed")
     first = next(line for line in text.splitlines() if line.startswith("lenet  "))
