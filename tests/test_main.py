@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -250,8 +251,8 @@ SHORT = (
 
 @pytest.mark.slow
 def test_a_run_its_report_and_a_second_start(tmp_path):
-    workdir = tmp_path / "w"
-    first = run(DIGITS, f"--workdir={workdir}", *SHORT, XLA_FLAGS="")
+    workdir, as_users = tmp_path / "w", partial(run, XLA_FLAGS="")
+    first = as_users(DIGITS, f"--workdir={workdir}", *SHORT)
     assert first.returncode == 0, first.stderr
     assert "does bias grow?" in first.stdout and "report.html" in first.stdout
     for name in (
@@ -266,12 +267,12 @@ def test_a_run_its_report_and_a_second_start(tmp_path):
     records, page = (workdir / "records.jsonl").read_bytes(), (workdir / "report.html").read_bytes()
 
     # How often it is saved may change.
-    again = run(DIGITS, f"--workdir={workdir}", *SHORT, "--config.checkpoint.every_seconds=3")
+    again = as_users(DIGITS, f"--workdir={workdir}", *SHORT, "--config.checkpoint.every_seconds=3")
     assert again.returncode == 0 and again.stdout == first.stdout
     assert (workdir / "records.jsonl").read_bytes() == records
 
     other = refused(
-        run(
+        as_users(
             DIGITS,
             f"--workdir={workdir}",
             *SHORT,
@@ -281,7 +282,7 @@ def test_a_run_its_report_and_a_second_start(tmp_path):
     )
     assert "filter.drop (0.1 there, 0.2 now)" in other and "loop.mix (0.3 there, 0.5 now)" in other
     (workdir / "report.html").unlink()
-    rebuilt = run(str(workdir), module="jaxloop.report")
+    rebuilt = as_users(str(workdir), module="jaxloop.report")
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert (workdir / "report.html").read_bytes() == page
 

@@ -17,6 +17,7 @@ from tests.conftest import tiny
 from tests.playing import play
 
 D = 500  # more features than images are kept
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

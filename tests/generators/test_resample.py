@@ -91,6 +91,7 @@ def experiment():
     return build.build(spec, devices=jax.devices()[:1])[0]
 
 
+@pytest.mark.slow
 def test_in_the_loop_it_draws_what_nothing_else_is_trained_on(experiment):
     state, records = play(experiment)
     constants = experiment.constants

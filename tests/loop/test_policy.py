@@ -184,6 +184,7 @@ def unequal(monkeypatch, keep):
     monkeypatch.setitem(data.SOURCES, "digits", fewer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("classes", "ratio"), [("even", 1.0), ("as_real", 1 / 3)])
 def test_class_shares_of_what_is_kept(monkeypatch, classes, ratio):
     every_third = lambda label, _: (label != 3) | (np.arange(len(label)) % 3 == 0)  # noqa: E731
