@@ -8,6 +8,8 @@ import pytest
 from jaxloop import records
 from jaxloop.analysis.run_folder import load
 from jaxloop.errors import InputError, Interrupted
+from jaxloop.evaluators import classification
+from jaxloop.predictions import PENDING
 from jaxloop.run import driver, player
 from tests.conftest import tiny
 from tests.run import test_arms
@@ -47,7 +49,9 @@ def test_a_run_with_more_seeds_trains_only_the_new_ones(tmp_path, monkeypatch):
         driver.run(tiny(**SMALL, seeds=(0, 1, 3)), grown)
     partly = load(grown)
     assert partly.seeds == partly.arms["no_loop"].seeds == [3, 0, 1]
-    assert (partly.arms["no_loop"].predictions[1]["lenet"][1:] == -1).all()
+    assert (partly.arms["no_loop"].predictions[1]["lenet"][1:] == PENDING).all()
+    again = classification.again(grown / "arms" / "no_loop")
+    assert {r["seed"] for r in again if r["generation"] == 1} == {3}
     driver.run(tiny(**SMALL, seeds=(0, 1, 3)), grown)
     assert {label for label, _ in trained} == {"seeds 0, 1", "no_loop, seeds 0, 1"}
     ours, theirs = left_by(grown), left_by(at_once)
