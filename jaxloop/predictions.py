@@ -33,37 +33,37 @@ def read(workdir: Path, num_seeds: int) -> dict[int, dict[str, np.ndarray]]:
     for path in (workdir / "predictions").glob("g*.npz"):
         if match := _NAME.fullmatch(path.name):
             arrays[int(match[1])] = {
-                name: array if array.ndim == 1 else with_rows(array, num_seeds)
+                name: array if array.ndim == 1 else _padded(array, num_seeds)
                 for name, array in _load(path).items()
             }
     return dict(sorted(arrays.items()))
 
 
-def write(path: Path, first: int, by_name: dict[str, np.ndarray], **images: np.ndarray) -> None:
+def write(
+    path: Path, first: int, num_seeds: int, by_name: dict[str, np.ndarray], **images: np.ndarray
+) -> None:
     """Write one generation; rows of other seeds that the file has stay as they are.
 
-    by_name: int [S n], a classifier's rows, which begin at row `first` of the file's.
-    images: `label` and `group`, int [n].
+    Args:
+      first: the row of the file at which those of `by_name` begin.
+      num_seeds: of the whole run: with all of them the file that is there is not read.
+      by_name: int [S n], a classifier's rows.
+      images: `label` and `group`, int [n].
     """
-    before = _load(path) if path.exists() else {}
-    arrays = {
-        name: with_rows(before.get(name, new[:0]), first + len(new), first, new)
-        for name, new in by_name.items()
-    }
+    others = any(len(new) < num_seeds for new in by_name.values())
+    before, arrays = _load(path) if others and path.exists() else {}, {}
+    for name, new in by_name.items():
+        arrays[name] = _padded(before.get(name, new[:0]), first + len(new))
+        arrays[name][first : first + len(new)] = new
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays, **images)
     write_atomic(path, content.getvalue())
 
 
-def with_rows(
-    before: np.ndarray, num: int, first: int = 0, new: np.ndarray | None = None
-) -> np.ndarray:
-    """Return `before` with at least `num` rows, those from `first` on `new`; else PENDING."""
-    rows = np.full((max(len(before), num), before.shape[1]), PENDING, before.dtype)
-    rows[: len(before)] = before
-    if new is not None:
-        rows[first : first + len(new)] = new
-    return rows
+def _padded(rows: np.ndarray, num: int) -> np.ndarray:
+    """Return a copy of int [S n] with PENDING rows, so that there are at least `num`."""
+    missing = np.full((max(num - len(rows), 0), rows.shape[1]), PENDING, rows.dtype)
+    return np.concatenate([rows, missing])
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

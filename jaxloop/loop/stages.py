@@ -215,8 +215,7 @@ def measure_stage(experiment: Experiment) -> Stage:
 
 
 def predict_test(experiment: Experiment, name: str, state, inputs, constants: Constants) -> Array:
-    """Return int32 [n], the class that a classifier predicts of each test image, or
-    DIVERGED."""
+    """Return int32 [n], the class that a classifier predicts of each test image, or DIVERGED."""
     variables, diverged = inputs
     logits = training.logits(experiment.trainers[name], variables, constants.test.image)
     return jnp.where(diverged, DIVERGED, logits.argmax(axis=-1).astype(jnp.int32))

@@ -81,10 +81,11 @@ def write_selection(experiment: Experiment, state: LoopState, workdir: Path) -> 
 
 def write_predictions(experiment: Experiment, state: LoopState, workdir: Path) -> None:
     by_name = {name: np.stack(to_host(state.predictions[name])) for name in experiment.trainers}
-    test, first = experiment.constants.test, experiment.spec.seeds.index(experiment.seeds.values[0])
+    test, every = experiment.constants.test, experiment.spec.seeds
     path = predictions.path_of(workdir, state.cursor.generation)
+    first = every.index(experiment.seeds.values[0])
     images = {"label": np.asarray(test.label), "group": np.asarray(test.group)}
-    predictions.write(path, first, by_name, **images)
+    predictions.write(path, first, len(every), by_name, **images)
 
 
 WRITERS: dict[str, Callable[[Experiment, LoopState, Path], None]] = {

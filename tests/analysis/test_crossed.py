@@ -87,6 +87,7 @@ def test_plans():
         c = crossed(*drawn(np.random.default_rng(seed), seeds=3), np.zeros(200, int))
         assert c.planned(3, num_tests=2) == pytest.approx(c.smallest_detectable(2), rel=1e-9)
     c = crossed(*drawn(np.random.default_rng(5)), np.zeros(200, int))
+    assert c.planned(c.num_seeds) == pytest.approx(c.smallest_detectable(), rel=1e-9)
     assert c.planned(30) < c.planned(6) and c.planned(6, 4) < c.planned(6, 1)
     assert c.planned(6, num_tests=4) > c.planned(6)
     seeds, images = questions.needed(c, 0.05, 1)
