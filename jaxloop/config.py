@@ -91,8 +91,8 @@ def table() -> str:
     """Return the table of all fields, in Markdown."""
     rows = ["| field | default | what it is | allowed |", "| --- | --- | --- | --- |"]
     for name, field, _, owners in _all_fields():
-        doc, words = f"{owners}{field.metadata['doc']}", field.metadata["allowed"]
-        rows.append(f"| `{name}` | `{field.default!r}` | {doc} | {words} |")
+        doc = f"{owners}{field.metadata['doc']} | {field.metadata['allowed']}"
+        rows.append(f"| `{name}` | `{field.default!r}` | {doc} |")
     return "\n".join(rows)
 
 
@@ -108,7 +108,7 @@ _READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
     "data.color": (lambda s: s.data.name in data.COLORED, f"where data.name is {_COLORED}"),
     "data.test_color": (lambda s: s.data.name in data.COLORED, f"where data.name is {_COLORED}"),
     "data.path": (lambda s: s.data.name != "digits", "where data.name is not digits"),
-    "data.held_out": (lambda s: s.generator.reads_held_out, "where generator.name is resample"),
+    "data.held_out": (lambda s: s.generator.name == "resample", "where generator.name is resample"),
     "loop.fresh": (lambda s: s.loop.real == "fresh", "where loop.real is fresh"),
     "loop.capacity": (lambda s: s.loop.policy == "fifo", "where loop.policy is fifo"),
     "filter.drop": (lambda s: _filter(s).drops, "where filter.name is not none"),
@@ -149,13 +149,16 @@ def _refuse_contradictions(spec: Spec) -> None:
         raise InputError("config.measure.judge", spec.measure.judge, classifiers.MODULES)
     if spec.filter.classifier and spec.filter.classifier not in spec.classifiers:
         raise InputError("config.filter.classifier", spec.filter.classifier, spec.classifiers)
-    if spec.generator.reads_held_out and not spec.data.held_out:
+    if "held_out" in spec.generator.reads and not spec.data.held_out:
         words = f"more than 0 where generator.name is {spec.generator.name}: it draws from these"
         raise InputError("config.data.held_out", 0.0, words)
-    guidance, dropout = (getattr(spec.generator, n, 1) for n in ("guidance", "label_dropout"))
+    names = ("guidance", 1), ("label_dropout", 1), ("negative", "")
+    guidance, dropout, negative = (getattr(spec.generator, *pair) for pair in names)
     if guidance != 1 and not dropout:
         words = "1 where generator.label_dropout is 0: guidance needs the images without a class"
         raise InputError("config.generator.guidance", guidance, words)
+    if guidance == 1 and negative:
+        raise InputError("config.generator.negative", negative, "empty where guidance is 1")
     name, chosen = spec.filter.name, _filter(spec)
     if chosen.needs(filters.PEOPLE) and not spec.loop.images:
         words = f"True where filter.name is {name}: people must see the images"

@@ -107,10 +107,11 @@ class Optimizer:
 class Generator(Optimizer):
     """What the loop reads of every generator.
 
-    reads_held_out: it is given the images that `data.held_out` sets aside.
+    reads: what its `create` is given beside: "held_out", the images that `data.held_out` sets
+      aside; "class_names".
     """
 
-    reads_held_out: typing.ClassVar[bool] = False
+    reads: typing.ClassVar[tuple[str, ...]] = ()
     name: str = field("dcgan", "the generator", "a registered name (checked by jaxloop.generators)")
     epochs: int = integer(
         100, 1, "passes over real data + queue, at most, each generation, from a new initialisation"

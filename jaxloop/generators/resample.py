@@ -20,7 +20,7 @@ from jaxloop.types import AnyArray, Array, Samples
 
 @dataclass(frozen=True)
 class Config(spec.Generator):
-    reads_held_out: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("held_out",)
     epochs: int = fields.integer(1, 1, "1: there is nothing to learn", 1)
     max_steps: int = fields.integer(1, 1, "1: there is nothing to learn", 1)
     minority: float = fields.share(

@@ -42,6 +42,7 @@ def initial(experiment: Experiment, stages_: tuple[Stage, ...]) -> LoopState:
     return LoopState(
         cursor=first(stages_, 0),
         queue=jax.tree.map(lambda x: np.repeat(np.asarray(x)[None], num_seeds, axis=0), empty),
+        encoded=(),
         generator=blank(shape(stages.start_generator)) if experiment.generates else (),
         generator_diverged=np.zeros(num_seeds, bool),
         samples=blank(samples) if experiment.generates else (),

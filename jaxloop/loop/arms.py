@@ -101,11 +101,12 @@ def _shared_without_loop(spec: Spec) -> Collection[str]:
     return ("classifier", "measure") if spec.loop.real == "fixed" else ("measure",)
 
 
+MAKING = "encode", "generator"  # stages before the filter, without sampling
 ARMS: dict[str, Arm] = {
     "no_loop": Arm(no_loop, shared=_shared_without_loop),
     "random": Arm(
         random_choice,
-        shared=lambda spec: ("generator", "classifier", "judge", "label_judge", "measure"),
+        shared=lambda spec: (*MAKING, "classifier", "judge", "label_judge", "measure"),
         check=_refuse_same_choice,
     ),
 }

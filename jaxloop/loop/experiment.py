@@ -22,8 +22,9 @@ class Constants(NamedTuple):
 
     train, validation, test: real images; the extras of `test` (masks) are for evaluators.
     weights: pretrained variables of the classifiers that start from them.
-    generator: what is frozen of it.  clip: variables of the model that the filter asks; None
+    generator: what is frozen of it.  encoded: the images of `train` as its `encode` gives them; ()
       without.
+    clip: variables of the model that the filter asks; None without.
     """
 
     train: InMemory
@@ -31,6 +32,7 @@ class Constants(NamedTuple):
     test: InMemory
     weights: dict[str, PyTree]
     generator: PyTree
+    encoded: PyTree
     clip: PyTree
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from jaxloop import devices, keys
 from jaxloop.classifiers import training
 from jaxloop.data import batches
+from jaxloop.data.source import InMemory
 from jaxloop.devices import join, select
-from jaxloop.loop import judging, policy
+from jaxloop.loop import encoding, judging, policy
 from jaxloop.loop.experiment import Constants, Experiment, Stage, nothing, over_seeds
 from jaxloop.loop.sampling import filter_stage, sampling_stage
 from jaxloop.loop.state import GeneratorTraining, LoopState, Reference
@@ -24,12 +25,22 @@ from jaxloop.types import Array
 
 def build(experiment: Experiment) -> tuple[Stage, ...]:
     """Return the stages of a generation, in order."""
-    making = (generator_stage, sampling_stage, filter_stage) if experiment.generates else ()
     return (
-        *(stage(experiment) for stage in making),
+        *(_making(experiment) if experiment.generates else ()),
         *(classifier_stage(experiment, name) for name in experiment.trainers),
         *(judging.judge_stage(experiment, kind) for kind in judging.kinds(experiment)),
         measure_stage(experiment),
+    )
+
+
+def _making(experiment: Experiment) -> tuple[Stage, ...]:
+    """Return the stages that make images and push them into the queue."""
+    encoder = encoding.encoder(experiment)
+    return (
+        *([encoding.encoding_stage(encoder)] if encoder else []),
+        generator_stage(experiment, encoder),
+        sampling_stage(experiment),
+        filter_stage(experiment),
     )
 
 
@@ -51,7 +62,7 @@ def _steps_per_epoch(experiment: Experiment, state: LoopState) -> int:
 # The generator
 
 
-def generator_stage(experiment: Experiment) -> Stage:
+def generator_stage(experiment: Experiment, encoder: encoding.Encoder | None) -> Stage:
     start = over_seeds(experiment, start_generator)
     train = over_seeds(experiment, train_generator)
     config, constants = experiment.spec.generator, experiment.constants
@@ -63,14 +74,16 @@ def generator_stage(experiment: Experiment) -> Stage:
 
     def run(state: LoopState, seeds, first: int, count: int, votes=None) -> LoopState:
         generation = np.int32(state.cursor.generation)
+        state = encoder.whole(state) if encoder else state
         generator = state.generator
         if first == 0:
             generator = start(nothing(seeds), seeds, constants, generation)
-        inputs = join(seeds, state.queue)
+        inputs = join(seeds, state.queue, state.encoded if encoder else None)
         scalars = generation, np.int32(first), np.int32(count)
         return state._replace(generator=train(generator, inputs, constants, *scalars))
 
-    return Stage("generator", 1, steps, run, {"start": start, "train": train})
+    writers = ("generator",) if experiment.generator.export else ()
+    return Stage("generator", 1, steps, run, {"start": start, "train": train}, writers=writers)
 
 
 def start_generator(
@@ -79,13 +92,20 @@ def start_generator(
     """Return a newly initialised generator."""
     key = keys.stage_key(keys.root_key(seed), "generator/init", generation)
     initial = experiment.generator.init(key, generation)
-    batch = jax.tree.map(lambda x: x[:1], constants.train.to_samples())
+    size, real = experiment.spec.generator.batch_size, _training_images(constants).to_samples()
+    batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), real)
     update = experiment.generator.update
     signals = jax.eval_shape(
         lambda k, c, s, b: update(k, c, s, b)[1], key, constants.generator, initial, batch
     )
     by_epoch = jnp.zeros(experiment.spec.generator.epochs, jnp.float32)
     return GeneratorTraining(initial, dict.fromkeys(signals, by_epoch), by_epoch.astype(jnp.int32))
+
+
+def _training_images(constants: Constants) -> InMemory:
+    """Return the real images as the generator sees them."""
+    encoded = jax.tree.leaves(constants.encoded)
+    return constants.train._replace(image=encoded[0]) if encoded else constants.train
 
 
 def train_generator(
@@ -102,9 +122,10 @@ def train_generator(
     An epoch runs over it in random order, whole batches only; `max_steps` may end the last one
     early.
     """
-    seed, stored = inputs
+    seed, stored, encoded = inputs
     config = experiment.spec.generator
-    train, size = constants.train, config.batch_size
+    train, size = _training_images(constants), config.batch_size
+    generated = stored.samples if encoded is None else stored.samples._replace(image=encoded)
     used = policy.trained_on(
         experiment.spec.loop, seed, "generator", generation, len(train.label), stored.valid
     )
@@ -125,7 +146,7 @@ def train_generator(
         def body(i, carry):
             state, sums = carry
             index = jax.lax.dynamic_slice_in_dim(order, i * size, size)
-            batch = batches.take(train, stored.samples, index)
+            batch = batches.take(train, generated, index)
             batch = devices.split_batch(experiment.seeds.mesh, batch)
             key = jax.random.fold_in(step_key, i)
             state, signals = experiment.generator.update(key, constants.generator, state, batch)

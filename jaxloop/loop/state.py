@@ -58,7 +58,10 @@ class LoopState(NamedTuple):
     """Every field but the cursor is a seeded tree (`jaxloop.devices`), a dict of them by
     classifier.
 
-    queue: queue.Queue.  generator: GeneratorTraining.  generator_diverged: bool [].
+    queue: queue.Queue.
+    encoded: its images as the generator's `encode` gives them, [K ...]; () where they are not
+      encoded; never saved.
+    generator: GeneratorTraining.  generator_diverged: bool [].
     generator, samples, selection: () where nothing is generated.
     samples: Samples of n images, of the current generation; group read off the pixels,
       UNKNOWN_GROUP where they do not tell.
@@ -69,6 +72,7 @@ class LoopState(NamedTuple):
 
     cursor: Cursor
     queue: Any
+    encoded: Any
     generator: Any
     generator_diverged: Any
     samples: Any
@@ -82,7 +86,8 @@ class LoopState(NamedTuple):
 
 def on_host(state: LoopState) -> LoopState:
     """Return a copy in NumPy, every leaf with a leading seed axis: what a checkpoint holds."""
-    return _mapped(state, devices.stacked_on_host)._replace(
+    saved = state._replace(encoded=())
+    return _mapped(saved, devices.stacked_on_host)._replace(
         cursor=Cursor(*(np.asarray(n, np.int32) for n in state.cursor))  # type: ignore[arg-type]
     )
 

@@ -20,6 +20,7 @@ from jaxloop.features.clip_score import ClipScore
 from jaxloop.features.network import Network
 from jaxloop.filters import select
 from jaxloop.loop import arms, policy
+from jaxloop.loop.encoding import encode_real
 from jaxloop.loop.experiment import SAMPLES, Constants, Experiment
 from jaxloop.run import description
 from jaxloop.spec import Filter, Measure, Spec
@@ -54,13 +55,18 @@ def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
     generated, kept = select.quota(round(spec.loop.mix * num_real), drop, shares)
     _refuse_small(spec, num_real, sum(kept))
     capacity = sum(kept) * policy.generations_held(spec.loop)
-    generator = _generator(spec, seeds, num_classes, num_real + capacity, held_out)
+    given = {"held_out": held_out, "class_names": dataset.class_names}
+    generator = _generator(spec, seeds, num_classes, num_real + capacity, given)
     parts = spec, seeds, num_classes, num_real
     constants = _constants(train, validation, dataset, weights, generator, scorer)
+    constants = put(seeds.mesh, constants)
+    if generator.encode:
+        encoded = encode_real(constants, generator.encode, generator.sample_batch)
+        constants = constants._replace(encoded=encoded)
     experiment = Experiment(
         spec=spec,
         seeds=seeds,
-        constants=put(seeds.mesh, constants),
+        constants=constants,
         num_classes=num_classes,
         num_groups=len(dataset.group_names),
         image_group=dataset.image_group,
@@ -127,6 +133,7 @@ def _constants(train, validation, dataset: Dataset, weights, generator, scorer) 
         test=InMemory.from_samples(dataset.test, **dataset.test_extras),
         weights={name: one.variables for name, one in weights.items()},
         generator=generator.constants,
+        encoded=(),
         clip=scorer.variables if scorer else None,
     )
 
@@ -154,13 +161,13 @@ def _clip_score(spec: Filter, class_names: Sequence[str]) -> ClipScore:
     return clip_score.load(spec.clip, [spec.template.format(name) for name in class_names])
 
 
-def _generator(spec: Spec, seeds: Seeds, num_classes: int, num_images: int, held_out: Samples):
+def _generator(spec: Spec, seeds: Seeds, num_classes: int, num_images: int, given: dict):
     config = spec.generator
     num_steps = config.epochs * batches.num_batches(num_images, config.batch_size)
     num_steps = min(num_steps, config.max_steps or num_steps)
     dtype = compute_dtype(spec.devices.dtype, seeds.mesh)
     size = spec.data.image_size
-    return generators.create(config, num_classes, size, num_steps, dtype, held_out)
+    return generators.create(config, num_classes, size, num_steps, dtype, **given)
 
 
 def _trainer(

@@ -40,6 +40,7 @@ def of(experiment: Experiment, dataset: Dataset, weights: dict, scorer) -> dict:
             for name, w in weights.items()
         },
         "networks": described,
+        **({"generator": dict(facts)} if (facts := experiment.generator.facts) else {}),
         **of_loop(experiment),
     }
 

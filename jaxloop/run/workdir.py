@@ -17,7 +17,14 @@ FOLDERS = "samples", "provenance", "images", "predictions"
 # Fields that change how a run is kept, not what comes out: a run may go on with others.
 FREE = ("checkpoint.every_seconds", "tensorboard", "answer.width", "answer.max_seeds")
 # Fields that say where a file lies; what it holds is compared by its hash.
-PLACES = ("data.path", "classifier.pretrained", "filter.clip", "measure.clip", "measure.inception")
+PLACES = (
+    "data.path",
+    "classifier.pretrained",
+    "filter.clip",
+    "measure.clip",
+    "measure.inception",
+    "generator.path",
+)
 
 
 def claim(path: Path):
@@ -66,7 +73,8 @@ def plan(path: Path, spec: Spec, description: dict) -> tuple[dict, list[tuple[in
         are added by `answer.width`.
     """
     file = path / "config.json"
-    start = _circumstances() | {name: config.flat(spec)[name] for name in PLACES}
+    values = config.flat(spec)
+    start = _circumstances() | {name: values[name] for name in PLACES if name in values}
     start = json.loads(json.dumps(start))
     if not file.exists():
         if any(path.glob("checkpoints*/*")):
@@ -130,7 +138,7 @@ def _refuse_other(path: Path, before: dict, spec: Spec, description: dict) -> No
         )
     if before["data"].get("crc32") != description["data"]["crc32"]:
         refuse("a new folder, or the images it was made with; the data set has changed")
-    for name in ("pretrained", "networks"):
+    for name in ("pretrained", "networks", "generator"):
         if before.get(name) != json.loads(json.dumps(description.get(name))):
             refuse(f"a new folder, or the weights it was made with; those of {name} have changed")
 

@@ -14,6 +14,7 @@ import numpy as np
 from jaxloop import filters, predictions
 from jaxloop.devices import to_host
 from jaxloop.files import write_atomic
+from jaxloop.generators import lora
 from jaxloop.loop.experiment import Experiment
 from jaxloop.loop.state import LoopState, Selection
 from jaxloop.metrics.embedded import even
@@ -88,7 +89,18 @@ def write_predictions(experiment: Experiment, state: LoopState, workdir: Path) -
     predictions.write(path, first, len(every), by_name, **images)
 
 
+def write_generator(experiment: Experiment, state: LoopState, workdir: Path) -> None:
+    """Write lora/gNN_sS.safetensors, what a generator exports for other programs."""
+    if experiment.generator.export is None:
+        return
+    for seed, trained in zip(experiment.seeds.values, to_host(state.generator), strict=True):
+        path = lora.path_of(workdir, state.cursor.generation, seed)
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, experiment.generator.export(trained.state))
+
+
 WRITERS: dict[str, Callable[[Experiment, LoopState, Path], None]] = {
+    "generator": write_generator,
     "samples": write_samples,
     "selection": write_selection,
     "predictions": write_predictions,

@@ -1,0 +1,106 @@
+"""What a generator's `encode` makes of images, where it has one: of real ones once a run, of
+generated ones when they are new in the queue.
+
+It follows from constants and queue, and is not saved: a run that is resumed encodes again.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloop.devices import join, put_seeds, select, to_host
+from jaxloop.loop.experiment import Constants, Experiment, Stage, over_seeds
+from jaxloop.loop.state import LoopState
+from jaxloop.types import Array, PyTree
+
+NEW = np.int32(1)  # the block of the queue's youngest images
+
+
+class Encoder(NamedTuple):
+    """fill: the compiled `encode_block` over the seeds."""
+
+    experiment: Experiment
+    fill: Any
+
+    @property
+    def batches(self) -> int:
+        """Batches of a block: what one generation pushed."""
+        return -(-self.experiment.num_kept // self.experiment.generator.sample_batch)
+
+    def whole(self, state: LoopState) -> LoopState:
+        """Return the state with all images of the queue encoded, unless they are."""
+        if jax.tree.leaves(state.encoded):
+            return state
+        experiment, code = self.experiment, self.experiment.constants.encoded
+        shape = len(experiment.seeds.values), experiment.capacity, *code.shape[1:]
+        encoded = put_seeds(experiment.seeds, np.zeros(shape, code.dtype))
+        sizes = to_host(select(state.queue, lambda q: q.size))
+        for back in range(1, 1 + max(map(int, sizes)) // experiment.num_kept):
+            scalars = np.int32(back), np.int32(0), np.int32(self.batches)
+            encoded = self.fill(encoded, _queue(state), experiment.constants, *scalars)
+        return state._replace(encoded=encoded)
+
+
+def encoder(experiment: Experiment) -> Encoder | None:
+    """Return the encoder of an experiment; None where its generator sees the images themselves."""
+    if experiment.generator.encode is None:
+        return None
+    return Encoder(experiment, over_seeds(experiment, encode_block))
+
+
+def encoding_stage(made: Encoder) -> Stage:
+    """Return the stage that encodes what the generation before has pushed."""
+
+    def run(state: LoopState, seeds, first: int, count: int, votes=None) -> LoopState:
+        if not jax.tree.leaves(state.encoded):
+            return made.whole(state)
+        scalars = NEW, np.int32(first), np.int32(count)
+        inputs = _queue(state), made.experiment.constants
+        return state._replace(encoded=made.fill(state.encoded, *inputs, *scalars))
+
+    return Stage("encode", 2, lambda state: made.batches, run, {"fill": made.fill})
+
+
+def encode_real(constants: Constants, encode: Any, batch: int) -> Array:
+    """Return what `encode` makes of the real training images, `batch` at a time."""
+    image = constants.train.image
+    one = jax.jit(partial(_encode_rows, encode))
+    starts = range(0, len(image), batch)
+    pieces = [
+        one(constants.generator, image, np.int32(start + np.arange(batch))) for start in starts
+    ]
+    return jnp.concatenate(pieces)[: len(image)]
+
+
+def _encode_rows(encode, constants: PyTree, image: Array, row: Array) -> Array:
+    return encode(constants, jnp.take(image, row, axis=0, mode="clip"))
+
+
+def encode_block(
+    experiment: Experiment, encoded: Array, inputs, constants: Constants, back, first, count
+) -> Array:
+    """Encode batches first .. first + count - 1 of a block of the queue.
+
+    A block is what one push brought; `back` counts them from the youngest, 1.
+    """
+    image, head = inputs
+    size, num = experiment.generator.sample_batch, experiment.num_kept
+    begin = (head - back * num) % len(image)
+
+    def one_batch(i, encoded):
+        place = i * size + jnp.arange(size)
+        row = jnp.where(place < num, begin + place, len(image))  # those past the end are dropped
+        code = _encode_rows(experiment.generator.encode, constants.generator, image, row)
+        return encoded.at[row].set(code, mode="drop")
+
+    end = jnp.minimum(first + count, -(-num // size))
+    return jax.lax.fori_loop(first, end, one_batch, encoded)
+
+
+def _queue(state: LoopState):
+    """Return the queue's images and head, seeded."""
+    images = select(state.queue, lambda q: q.samples.image)
+    return join(images, select(state.queue, lambda q: q.head))
