@@ -4,7 +4,8 @@ Started again, a run goes on where it was. Exit codes: 0 the run is complete; 2 
 refused, in one line; 3 people must vote before it goes on (python -m jaxloop.review); 130 after
 Ctrl-C and 143 after SIGTERM, both saved: they are answered between chunks of about two seconds, a
 second one ends at once.
---profile also writes a JAX trace of a chunk of each stage into WORKDIR/profile.
+--profile also writes a JAX trace of a chunk of each stage into WORKDIR/profile; --dry_run prints
+the plan and the memory that it needs of each device, and ends.
 """
 
 import ctypes
@@ -28,6 +29,7 @@ CONFIG = config_flags.DEFINE_config_file(
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where the run lives. Default: runs/<config name>. Started again, it goes on."
 )
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the plan and its memory, and run nothing.")
 PROFILE = flags.DEFINE_bool("profile", False, "Write a JAX trace of a chunk of each stage.")
 
 
@@ -124,7 +126,10 @@ def main() -> int:
         set_up_jax()
         from jaxloop.run import driver
 
-        driver.run(spec, workdir, profile=PROFILE.value)
+        if DRY_RUN.value:
+            driver.dry_run(spec, workdir)
+        else:
+            driver.run(spec, workdir, profile=PROFILE.value)
     except BrokenPipeError:  # whoever read the output has left; the run itself is complete
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 0

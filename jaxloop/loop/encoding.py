@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloop.devices import join, put_seeds, select, to_host
+from jaxloop.generators.base import Generator
 from jaxloop.loop.experiment import Constants, Experiment, Stage, over_seeds
 from jaxloop.loop.state import LoopState
 from jaxloop.types import Array, PyTree
@@ -64,15 +65,19 @@ def encoding_stage(made: Encoder) -> Stage:
     return Stage("encode", 2, lambda state: made.batches, run, {"fill": made.fill})
 
 
-def encode_real(constants: Constants, encode: Any, batch: int) -> Array:
-    """Return what `encode` makes of the real training images, `batch` at a time."""
-    image = constants.train.image
-    one = jax.jit(partial(_encode_rows, encode))
-    starts = range(0, len(image), batch)
-    pieces = [
-        one(constants.generator, image, np.int32(start + np.arange(batch))) for start in starts
-    ]
-    return jnp.concatenate(pieces)[: len(image)]
+def encoded_shape(constants: Constants, generator: Generator) -> jax.ShapeDtypeStruct:
+    """Return the shape of what `encode_real` gives."""
+    encode: Any = generator.encode
+    one = jax.eval_shape(encode, constants.generator, constants.train.image[:1])
+    return jax.ShapeDtypeStruct((len(constants.train.image), *one.shape[1:]), one.dtype)
+
+
+def encode_real(constants: Constants, generator: Generator) -> Array:
+    """Return what `encode` makes of the real training images, a batch at a time."""
+    image, batch = constants.train.image, generator.sample_batch
+    one = jax.jit(partial(_encode_rows, generator.encode))
+    rows = (np.int32(start + np.arange(batch)) for start in range(0, len(image), batch))
+    return jnp.concatenate([one(constants.generator, image, row) for row in rows])[: len(image)]
 
 
 def _encode_rows(encode, constants: PyTree, image: Array, row: Array) -> Array:

@@ -20,16 +20,17 @@ from jaxloop.features.clip_score import ClipScore
 from jaxloop.features.network import Network
 from jaxloop.filters import select
 from jaxloop.loop import arms, policy
-from jaxloop.loop.encoding import encode_real
+from jaxloop.loop.encoding import encode_real, encoded_shape
 from jaxloop.loop.experiment import SAMPLES, Constants, Experiment
 from jaxloop.run import description
 from jaxloop.spec import Filter, Measure, Spec
 from jaxloop.types import Dataset, Samples
 
 
-def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
+def build(spec: Spec, devices=None, dry: bool = False) -> tuple[Experiment, dict]:
     """Return the experiment on `devices` (None: all), and what config.json says beside the Spec.
 
+    dry: it is not to be run; where a generator would encode the real images, there are shapes.
     Raises InputError on whatever cannot work, before any work starts.
     """
     arms.check(spec)
@@ -61,8 +62,8 @@ def build(spec: Spec, devices=None) -> tuple[Experiment, dict]:
     constants = _constants(train, validation, dataset, weights, generator, scorer)
     constants = put(seeds.mesh, constants)
     if generator.encode:
-        encoded = encode_real(constants, generator.encode, generator.sample_batch)
-        constants = constants._replace(encoded=encoded)
+        encode = encoded_shape if dry else encode_real
+        constants = constants._replace(encoded=encode(constants, generator))
     experiment = Experiment(
         spec=spec,
         seeds=seeds,

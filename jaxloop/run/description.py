@@ -9,6 +9,7 @@ from jaxloop.data.source import InMemory
 from jaxloop.loop import policy
 from jaxloop.loop.experiment import Experiment
 from jaxloop.metrics import counts
+from jaxloop.run import plan
 from jaxloop.types import Dataset
 
 
@@ -40,9 +41,15 @@ def of(experiment: Experiment, dataset: Dataset, weights: dict, scorer) -> dict:
             for name, w in weights.items()
         },
         "networks": described,
-        **({"generator": dict(facts)} if (facts := experiment.generator.facts) else {}),
+        **_of_generator(experiment),
         **of_loop(experiment),
     }
+
+
+def _of_generator(experiment: Experiment) -> dict:
+    """Return what a generator with frozen networks says of them, and the bytes of each device."""
+    facts = experiment.generator.facts
+    return {"generator": dict(facts), "memory": plan.memory(experiment)} if facts else {}
 
 
 def _cells(experiment: Experiment, images: InMemory) -> list[list[int]]:

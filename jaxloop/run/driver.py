@@ -5,14 +5,14 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from jaxloop import evaluators
+from jaxloop import evaluators, files
 from jaxloop.analysis import answers, run_folder
 from jaxloop.errors import Waiting
 from jaxloop.loop import arms, stages
 from jaxloop.loop.experiment import Experiment
 from jaxloop.provenance import store
 from jaxloop.report import page
-from jaxloop.run import build, tensorboard, workdir, writers
+from jaxloop.run import build, plan, tensorboard, workdir, writers
 from jaxloop.run.interruption import SignalFlag
 from jaxloop.run.player import Player, Run
 from jaxloop.spec import Answer, Spec
@@ -65,6 +65,16 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
         print(f"\nreport: {path / 'report.html'}", flush=True)
     if waiting:
         raise waiting
+
+
+def dry_run(spec: Spec, path: Path) -> None:
+    """Print what `run` would do there, and what it needs of each device."""
+    experiment, description = build.build(spec, dry=True)
+    if path.exists():
+        workdir.plan(path, spec, description)
+    for line in plan.lines(experiment):
+        files.say(line)
+    files.say(f"workdir: {path}{', which is there: the run goes on' if path.exists() else ''}")
 
 
 def _describe(main: Run, description: dict, seeds: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -82,6 +82,7 @@ BIASED = {
     "edm": {"guidance": 3.0},
     "flow": {"guidance": 3.0},
     "resample": {"minority": 0.5},
+    "stable_diffusion": {"guidance": 3.0},
 }
 
 

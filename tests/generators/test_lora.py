@@ -124,7 +124,7 @@ def test_a_lora_of_another_network_is_refused(tmp_path, built, loras):
 
 @pytest.fixture(scope="module")
 def theirs(folder):
-    torch, diffusers, _ = torch_diffusion.modules()
+    _, diffusers, _ = torch_diffusion.modules()
     pytest.importorskip("peft")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

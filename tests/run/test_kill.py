@@ -25,14 +25,15 @@ COMMAND = (
 KILLS = 7
 
 
-def start(workdir: Path, cache: Path) -> subprocess.Popen:
+def start(workdir: Path, cache: Path, command=COMMAND, **variables: str) -> subprocess.Popen:
     environment = {
         **OF_COMMANDS,
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_COMPILATION_CACHE_MAX_SIZE": "-1",
+        **variables,
     }
     return subprocess.Popen(
-        [sys.executable, *COMMAND, f"--workdir={workdir}"],
+        [sys.executable, *command, f"--workdir={workdir}"],
         cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
