@@ -124,8 +124,11 @@ def stacked_on_host(seeded: PyTree) -> PyTree:
 
 
 def split_batch(mesh: Mesh, batch: PyTree) -> PyTree:
-    """Inside jit: spread the leading axis of a batch along "data" (a data-parallel train step)."""
-    if mesh.shape[DATA] == 1:
+    """Inside jit: spread the leading axis of a batch along "data" (a data-parallel train step).
+
+    A batch that these devices do not divide is computed whole on each.
+    """
+    if mesh.shape[DATA] == 1 or len(jax.tree.leaves(batch)[0]) % mesh.shape[DATA]:
         return batch
     sharding = NamedSharding(mesh, PartitionSpec(DATA))
     return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), batch)

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from jaxloop.devices import join, put_seeds, select, to_host
+from jaxloop.devices import join, put_seeds, select, split_batch, to_host
 from jaxloop.generators.base import Generator
 from jaxloop.loop.experiment import Constants, Experiment, Stage, over_seeds
 from jaxloop.loop.state import LoopState
@@ -72,16 +73,17 @@ def encoded_shape(constants: Constants, generator: Generator) -> jax.ShapeDtypeS
     return jax.ShapeDtypeStruct((len(constants.train.image), *one.shape[1:]), one.dtype)
 
 
-def encode_real(constants: Constants, generator: Generator) -> Array:
+def encode_real(mesh: Mesh, constants: Constants, generator: Generator) -> Array:
     """Return what `encode` makes of the real training images, a batch at a time."""
     image, batch = constants.train.image, generator.sample_batch
-    one = jax.jit(partial(_encode_rows, generator.encode))
+    one = jax.jit(partial(_encode_rows, mesh, generator.encode))
     rows = (np.int32(start + np.arange(batch)) for start in range(0, len(image), batch))
     return jnp.concatenate([one(constants.generator, image, row) for row in rows])[: len(image)]
 
 
-def _encode_rows(encode, constants: PyTree, image: Array, row: Array) -> Array:
-    return encode(constants, jnp.take(image, row, axis=0, mode="clip"))
+def _encode_rows(mesh: Mesh, encode, constants: PyTree, image: Array, row: Array) -> Array:
+    batch = jnp.take(image, row, axis=0, mode="clip")
+    return encode(constants, split_batch(mesh, batch))
 
 
 def encode_block(
@@ -92,13 +94,16 @@ def encode_block(
     A block is what one push brought; `back` counts them from the youngest, 1.
     """
     image, head = inputs
-    size, num = experiment.generator.sample_batch, experiment.num_kept
+    generator, num = experiment.generator, experiment.num_kept
+    size = generator.sample_batch
     begin = (head - back * num) % len(image)
 
     def one_batch(i, encoded):
         place = i * size + jnp.arange(size)
         row = jnp.where(place < num, begin + place, len(image))  # those past the end are dropped
-        code = _encode_rows(experiment.generator.encode, constants.generator, image, row)
+        code = _encode_rows(
+            experiment.seeds.mesh, generator.encode, constants.generator, image, row
+        )
         return encoded.at[row].set(code, mode="drop")
 
     end = jnp.minimum(first + count, -(-num // size))

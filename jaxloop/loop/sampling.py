@@ -61,6 +61,7 @@ def sample_images(
         label = jnp.take(
             samples.label, row, mode="fill", fill_value=0
         )  # rows past the end are dropped
+        label = devices.split_batch(experiment.seeds.mesh, label)
         key = jax.random.fold_in(sample_key, row[0])
         image = experiment.generator.sample(key, constants.generator, generator, label)
         group = samples.group

@@ -62,8 +62,9 @@ def build(spec: Spec, devices=None, dry: bool = False) -> tuple[Experiment, dict
     constants = _constants(train, validation, dataset, weights, generator, scorer)
     constants = put(seeds.mesh, constants)
     if generator.encode:
-        encode = encoded_shape if dry else encode_real
-        constants = constants._replace(encoded=encode(constants, generator))
+        parts = constants, generator
+        encoded = encoded_shape(*parts) if dry else encode_real(seeds.mesh, *parts)
+        constants = constants._replace(encoded=encoded)
     experiment = Experiment(
         spec=spec,
         seeds=seeds,

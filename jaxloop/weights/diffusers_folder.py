@@ -22,6 +22,7 @@ INDEX = "model_index.json"
 CONFIG = {"scheduler": "scheduler_config.json"}  # of a part; of the others it is config.json
 WEIGHTS = {"text_encoder": "model"}  # beginning of the name of a part's weights
 USUAL_WEIGHTS = "diffusion_pytorch_model"
+PLAIN = {"tokenizer": ["vocab.json"], "scheduler": ["scheduler_config.json"]}  # have no weights
 TOKENIZER = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
 # The VAE's attention, as it is named in files from before diffusers 0.18.
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -38,7 +39,7 @@ class Folder:
             if not hub.is_name(path):
                 raise self.refuse("a folder that exists, or a hub name as owner/stable-diffusion")
             for part in parts:
-                names = [f"{part}/{name}" for name in _weight_files(part)]
+                names = [f"{part}/{name}" for name in PLAIN.get(part) or _weight_files(part)]
                 others = [INDEX, f"{part}/*.json", f"{part}/*.txt", f"{part}/*-of-*.safetensors"]
                 self.path = hub.fetch(path, field, "a folder that exists", names, others)
         self.json(INDEX)
