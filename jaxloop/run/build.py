@@ -56,14 +56,14 @@ def build(spec: Spec, devices=None, dry: bool = False) -> tuple[Experiment, dict
     generated, kept = select.quota(round(spec.loop.mix * num_real), drop, shares)
     _refuse_small(spec, num_real, sum(kept))
     capacity = sum(kept) * policy.generations_held(spec.loop)
-    given = {"held_out": held_out, "class_names": dataset.class_names}
-    generator = _generator(spec, seeds, num_classes, num_real + capacity, given)
+    beside = {"held_out": held_out, "class_names": dataset.class_names}
+    generator = _generator(spec, seeds, num_classes, num_real + capacity, beside)
     parts = spec, seeds, num_classes, num_real
     constants = _constants(train, validation, dataset, weights, generator, scorer)
     constants = put(seeds.mesh, constants)
     if generator.encode:
-        parts = constants, generator
-        encoded = encoded_shape(*parts) if dry else encode_real(seeds.mesh, *parts)
+        given = constants, generator
+        encoded = encoded_shape(*given) if dry else encode_real(seeds.mesh, *given)
         constants = constants._replace(encoded=encoded)
     experiment = Experiment(
         spec=spec,

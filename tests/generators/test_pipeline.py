@@ -205,6 +205,23 @@ def test_missing_folders_long_prompts_and_files_are_refused(tmp_path):
         read(tmp_path)
 
 
+def test_a_hub_name_is_fetched_a_part_at_a_time(tmp_path, monkeypatch):
+    """Of each part, the weights that exist, and what stands beside them; nothing else."""
+    tiny_pipeline.write(tmp_path)
+    asked = []
+
+    def fetch(name, allow_patterns):
+        asked.append(allow_patterns)
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    _, _, facts = read("owner/stable-diffusion")
+    assert len(asked) == len(pipeline.PARTS) and "unet/config.json" in facts["sha256"]
+    for patterns, part in zip(asked, pipeline.PARTS, strict=True):
+        assert all(p == "model_index.json" or p.startswith(f"{part}/") for p in patterns)
+    assert "unet/diffusion_pytorch_model.safetensors" in asked[0]
+
+
 def test_names_of_classes_are_their_first_synonym():
     assert pipeline.class_name("dog_sled, dogsled, dog sleigh") == "dog sled"
     assert pipeline.class_name("aquarium_fish") == "aquarium fish"
