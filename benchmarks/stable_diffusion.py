@@ -26,6 +26,7 @@ from jaxloop.generators import noise_schedule, pipeline, stable_diffusion
 from jaxloop.generators.autoencoder import Autoencoder
 from jaxloop.generators.latent_unet import LatentUNet
 from jaxloop.generators.text_encoder import TextEncoder
+from jaxloop.main import limit_arenas
 from jaxloop.run.progress import peak_memory
 from jaxloop.types import Samples
 
@@ -192,6 +193,7 @@ def main() -> None:
     parser.add_argument("--parts", default="float32,bfloat16,step,flops")
     options = parser.parse_args()
     parts = options.parts.split(",")
+    limit_arenas()  # as a run does
     if set(parts) - {"flops"}:
         heads = "part", "compile s", "run s", "temporaries GiB", "arguments GiB", "peak GiB"
         print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}", flush=True)
