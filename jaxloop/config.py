@@ -3,6 +3,7 @@
 `python -m jaxloop.config` prints the table of all fields (docs/fields.md).
 """
 
+import contextlib
 import dataclasses
 import difflib
 import os
@@ -163,7 +164,6 @@ def _refuse_contradictions(spec: Spec) -> None:
     if chosen.needs(filters.PEOPLE) and not spec.loop.images:
         words = f"True where filter.name is {name}: people must see the images"
         raise InputError("config.loop.images", False, words)
-
     width, most = spec.answer.width, spec.answer.max_seeds
     if width and "no_loop" not in spec.arms:
         raise InputError("config.answer.width", width, "0 where no_loop is not one of arms")
@@ -261,12 +261,10 @@ def _chosen_generator(values: dict) -> tuple[type, dict]:
 
 
 def _checked(field: dataclasses.Field, hint, value, name: str):
-    typed = None
-    try:
+    typed, valid = None, False
+    with contextlib.suppress(TypeError):
         typed = _typed(value, hint)
         valid = field.metadata["ok"](typed)
-    except TypeError:
-        valid = False
     if not valid:
         raise InputError(name, value, _allowed(field, hint))
     return os.path.expanduser(str(typed)) if field.metadata.get("path") else typed

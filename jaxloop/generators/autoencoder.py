@@ -28,7 +28,7 @@ class Autoencoder(nn.Module):
     def setup(self):
         sizes = self.channels, self.blocks, self.groups, self.attends, self.dtype
         self.encoder = Encoder(2 * self.latent_channels, *sizes)
-        self.decoder = Decoder(*sizes)
+        self.decoder = Decoder(3, *sizes)
         pointwise = lambda features: Conv(features, (1, 1), dtype=self.dtype)  # noqa: E731
         self.quant_conv = pointwise(2 * self.latent_channels)
         self.post_quant_conv = pointwise(self.latent_channels)
@@ -45,7 +45,9 @@ class Autoencoder(nn.Module):
         return self.decode(self.encode(image)[..., : self.latent_channels])
 
 
-class Encoder(nn.Module):
+class Coder(nn.Module):
+    """What encoder and decoder share; attends: in the middle."""
+
     out_channels: int
     channels: tuple[int, ...]
     blocks: int
@@ -53,56 +55,49 @@ class Encoder(nn.Module):
     attends: bool
     dtype: Any
 
+    def conv(self, features: int, name: str) -> nn.Module:
+        return Conv(features, (3, 3), padding=1, dtype=self.dtype, name=name)
+
+    def resnet(self, features: int, name: str) -> ResnetBlock:
+        return ResnetBlock(features, self.groups, EPSILON, self.dtype, name=name)
+
+    def middle(self, x: Array) -> Array:
+        """Two residual blocks, between them attention of one head among all pixels."""
+        n, h, w, c = x.shape
+        x = self.resnet(c, "mid_block.resnets.0")(x)
+        if self.attends:
+            name = "mid_block.attentions.0"
+            norm = group_norm(self.groups, EPSILON, self.dtype, name=f"{name}.group_norm")
+            attention = Attention(1, use_bias=True, dtype=self.dtype, name=name)
+            x = x + attention(norm(x).reshape(n, h * w, c)).reshape(n, h, w, c)
+        return self.resnet(c, "mid_block.resnets.1")(x)
+
+    def end(self, x: Array) -> Array:
+        norm = group_norm(self.groups, EPSILON, self.dtype, name="conv_norm_out")
+        return self.conv(self.out_channels, "conv_out")(nn.silu(norm(x)))
+
+
+class Encoder(Coder):
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        x = Conv(self.channels[0], (3, 3), padding=1, dtype=self.dtype, name="conv_in")(x)
+        x = self.conv(self.channels[0], "conv_in")(x)
         for level, features in enumerate(self.channels):
             name = f"down_blocks.{level}"
             for i in range(self.blocks):
-                x = _resnet(self, features, f"{name}.resnets.{i}")(x)
+                x = self.resnet(features, f"{name}.resnets.{i}")(x)
             if level < len(self.channels) - 1:
                 x = Downsample((0, 1), self.dtype, name=f"{name}.downsamplers.0")(x)
-        return _end(self, _middle(self, x), self.out_channels)
+        return self.end(self.middle(x))
 
 
-class Decoder(nn.Module):
-    channels: tuple[int, ...]
-    blocks: int
-    groups: int
-    attends: bool
-    dtype: Any
-
+class Decoder(Coder):
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        x = Conv(self.channels[-1], (3, 3), padding=1, dtype=self.dtype, name="conv_in")(x)
-        x = _middle(self, x)
+        x = self.middle(self.conv(self.channels[-1], "conv_in")(x))
         for i, features in enumerate(reversed(self.channels)):
             name = f"up_blocks.{i}"
             for j in range(self.blocks + 1):
-                x = _resnet(self, features, f"{name}.resnets.{j}")(x)
+                x = self.resnet(features, f"{name}.resnets.{j}")(x)
             if i < len(self.channels) - 1:
                 x = Upsample(self.dtype, name=f"{name}.upsamplers.0")(x)
-        return _end(self, x, 3)
-
-
-def _resnet(coder: Any, features: int, name: str) -> ResnetBlock:
-    return ResnetBlock(features, coder.groups, EPSILON, coder.dtype, name=name)
-
-
-def _middle(coder: Any, x: Array) -> Array:
-    """Two residual blocks, between them attention of one head among all pixels."""
-    n, h, w, c = x.shape
-    x = _resnet(coder, c, "mid_block.resnets.0")(x)
-    if coder.attends:
-        name = "mid_block.attentions.0"
-        norm = group_norm(coder.groups, EPSILON, coder.dtype, name=f"{name}.group_norm")
-        y = norm(x).reshape(n, h * w, c)
-        attention = Attention(1, use_bias=True, dtype=coder.dtype, name=name)
-        x = x + attention(y).reshape(n, h, w, c)
-    return _resnet(coder, c, "mid_block.resnets.1")(x)
-
-
-def _end(coder: Any, x: Array, features: int) -> Array:
-    norm = group_norm(coder.groups, EPSILON, coder.dtype, name="conv_norm_out")
-    conv = Conv(features, (3, 3), padding=1, dtype=coder.dtype, name="conv_out")
-    return conv(nn.silu(norm(x)))
+        return self.end(x)
