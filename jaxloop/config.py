@@ -263,8 +263,7 @@ def _chosen_generator(values: dict) -> tuple[type, dict]:
 def _checked(field: dataclasses.Field, hint, value, name: str):
     typed, valid = None, False
     with contextlib.suppress(TypeError):
-        typed = _typed(value, hint)
-        valid = field.metadata["ok"](typed)
+        valid = field.metadata["ok"](typed := _typed(value, hint))
     if not valid:
         raise InputError(name, value, _allowed(field, hint))
     return os.path.expanduser(str(typed)) if field.metadata.get("path") else typed
