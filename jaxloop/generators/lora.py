@@ -122,7 +122,8 @@ def encode(layers: Mapping[str, np.ndarray], alpha: float, style: str) -> bytes:
                 "rank_pattern": {}, "alpha_pattern": {},
             }.items()
         }  # fmt: skip
-        metadata[HEADER] = json.dumps(header, sort_keys=True)
+        # One entry alone: several are written in any order, other bytes of the same LoRA.
+        metadata = {HEADER: json.dumps(header, sort_keys=True)}
     return safetensors.numpy.save({n: np.asarray(x) for n, x in tensors.items()}, metadata)
 
 
