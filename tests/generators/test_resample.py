@@ -36,7 +36,7 @@ def held_out():
 def drawn(generation, minority, label):
     """Return which images were drawn, int [n]."""
     config = resample.Config(name="resample", minority=minority)
-    generator = generators.create(config, 2, 2, 1, jnp.float32, held_out())
+    generator = generators.create(config, 2, 2, 1, jnp.float32, held_out=held_out())
     state = jax.jit(generator.init)(jax.random.key(0), jnp.int32(generation))
     image = jax.jit(generator.sample)(jax.random.key(1), generator.constants, state, label)
     assert image.shape == (len(label), 2, 2, 3) and image.dtype == jnp.uint8
@@ -70,7 +70,7 @@ def test_images_of_a_subgroup_are_drawn_equally_often():
 
 def test_it_learns_nothing():
     config = resample.Config(name="resample", minority=0.5)
-    generator = generators.create(config, 2, 2, 1, jnp.float32, held_out())
+    generator = generators.create(config, 2, 2, 1, jnp.float32, held_out=held_out())
     state = generator.init(jax.random.key(0), jnp.int32(2))
     assert state == 0.25
     assert generator.update(jax.random.key(0), generator.constants, state, held_out()) == (
