@@ -33,13 +33,17 @@ class Encoder(NamedTuple):
         return -(-self.experiment.num_kept // self.experiment.generator.sample_batch)
 
     def whole(self, state: LoopState) -> LoopState:
-        """Return the state with all images of the queue encoded, unless they are."""
+        """Return the state with all images of the queue encoded, unless they are.
+
+        Its seeds may be others than the experiment's, of a later cohort.
+        """
         if jax.tree.leaves(state.encoded):
             return state
         experiment, code = self.experiment, self.experiment.constants.encoded
-        shape = len(experiment.seeds.values), experiment.capacity, *code.shape[1:]
-        encoded = put_seeds(experiment.seeds, np.zeros(shape, code.dtype))
         sizes = to_host(select(state.queue, lambda q: q.size))
+        shape = len(sizes), experiment.capacity, *code.shape[1:]
+        layout = experiment.seeds._replace(values=tuple(range(len(sizes))))
+        encoded = put_seeds(layout, np.zeros(shape, code.dtype))
         for back in range(1, 1 + max(map(int, sizes)) // experiment.num_kept):
             scalars = np.int32(back), np.int32(0), np.int32(self.batches)
             encoded = self.fill(encoded, _queue(state), experiment.constants, *scalars)

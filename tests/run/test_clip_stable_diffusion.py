@@ -81,6 +81,18 @@ def test_chunks_and_resumption_change_no_bit(built):
 
 
 @pytest.mark.slow
+def test_stages_serve_a_later_cohort_of_other_seeds(built):
+    """As the driver has them: the run's own stages, and one seed more."""
+    experiment, stages_, _ = built
+    later = build.of_seeds(experiment, (7,), jax.devices()[:1])
+    seeds = advance.seeds_on_devices(later)
+    state = on_devices(advance.initial(later, stages_), later.seeds)
+    state = state._replace(cursor=advance.first(stages_, 1))
+    state = advance.step(stages_, seeds, state, 1)
+    assert len(state.encoded) == len(state.generator) == 1 and state.cursor.step == 1
+
+
+@pytest.mark.slow
 def test_a_checkpoint_holds_lora_optimiser_and_queue_alone(built):
     experiment, stages_, description = built
     state = on_host(on_devices(advance.initial(experiment, stages_), experiment.seeds))
