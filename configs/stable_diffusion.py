@@ -24,7 +24,7 @@ def get_config(variant: str = "cifar"):
     if variant not in VARIANTS:
         raise InputError("the variant after --config=FILE.py:", variant, VARIANTS)
     c = config.default()
-    c.loop.generations = 10
+    c.loop.generations = 5  # the paper's, with Stable Diffusion
     c.filter.drop = 0.3  # the paper's appendix C
     c.classifier.augment = "crop_flip"
     c.classifier.learning_rate = 1e-4  # as in configs/cifar.py

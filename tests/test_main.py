@@ -121,7 +121,7 @@ REFUSED = [
         ["config.arms", "'random'", "filter.name is none"],
     ),
     (["--config.arms=no_lop"], ["config.arms", "'no_lop'", "no_loop, random"]),
-    (["--config.generator.rank=2"], ["config.generator.rank", "'2'"]),
+    (["--config.generator.depth=2"], ["config.generator.depth", "'2'"]),
     (["--config.generator.guidance=2"], ["config.generator.guidance=2.0", "dcgan"]),
     (["--config.loop.fresh=0.5"], ["config.loop.fresh", "0.5", "loop.real is fresh"]),
     (["--workdir= "], ["--workdir", "name of a folder"]),

@@ -45,7 +45,7 @@ def selection(samples):
 
 
 def logged(experiment, samples, selection, diverged=False, generation=1):
-    nothing = dict(queue=[], generator=[], classifiers={}, reference=[], predictions={})
+    nothing = dict(queue=[], encoded=(), generator=[], classifiers={}, reference=[], predictions={})
     nothing |= dict(judge=(), label_judge=())
     state = LoopState(
         cursor=Cursor(generation, 0, 0), generator_diverged=[np.bool_(diverged)],
