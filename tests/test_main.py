@@ -311,7 +311,8 @@ def test_a_run_that_waits_for_people_says_so_and_has_an_exit_code_of_its_own(mon
     def waits(spec, workdir, profile):
         raise Waiting(f"generation 1 of {workdir} waits")
 
-    monkeypatch.setattr(main, "PROFILE", SimpleNamespace(value=False))
+    for flag in ("PROFILE", "DRY_RUN"):
+        monkeypatch.setattr(main, flag, SimpleNamespace(value=False))
     monkeypatch.setattr(main, "parse", lambda argv: (Spec(), Path("w")))
     monkeypatch.setattr(main, "set_up_jax", lambda: None)
     monkeypatch.setattr(driver, "run", waits)
