@@ -139,6 +139,16 @@ def vae_loss(vae, params, key, image, label):
     return error + KL * 0.5 * (mean**2 + jnp.exp(log_variance) - log_variance - 1).mean()
 
 
+def without_variance(vae: dict) -> dict:
+    """Return an autoencoder whose latents are the means alone, which the U-Net is trained on.
+
+    A LoRA would else learn the latents' noise too, which the backbone has not seen.
+    """
+    last = vae["quant_conv"]
+    kernel, bias = last["kernel"].at[..., 4:].set(0), last["bias"].at[4:].set(-20)
+    return {**vae, "quant_conv": {"kernel": kernel, "bias": bias}}
+
+
 def unet_loss(read, states, params, key, latent, label):
     """The network's own loss, a tenth of the prompts dropped (the last row of `states`)."""
     noise_key, time_key, label_key = keys.parts(key, "noise", "time", "label")
@@ -161,6 +171,7 @@ def backbone(folder: Path, images, label, steps: dict[str, int]) -> None:
     begin = time.process_time()
     vae = jax.jit(read.vae.init)(vae_key, jnp.zeros((1, SIDE, SIDE, 3)))["params"]
     vae = trained(partial(vae_loss, read.vae), vae, images, label, steps["vae"], 2e-3, vae_key)
+    vae = without_variance(vae)
     write_weights(folder, "vae/diffusion_pytorch_model.safetensors", vae)
     encode = jax.jit(lambda x: read.vae.apply({"params": vae}, to_unit(x), method=read.vae.encode))
     moments = np.concatenate([encode(images[i : i + 500]) for i in range(0, len(images), 500)])
