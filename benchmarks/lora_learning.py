@@ -31,7 +31,6 @@ from jaxloop.ops.pixels import to_unit
 from jaxloop.types import Samples
 from jaxloop.weights import state_dict
 from jaxloop.weights.diffusers_folder import Folder
-from jaxloop.weights.files import flat
 
 SIDE, OLD, NEW = 32, 8, ("8", "9")
 BATCH, CHUNK = 64, 50
@@ -80,23 +79,12 @@ def write_configs(folder: Path) -> None:
 
 def write_weights(folder: Path, name: str, params) -> None:
     """Write a part's parameters under torch's names and in its layout."""
-    tensors = {
-        state_dict.key(path): np.ascontiguousarray(
-            np.transpose(x, np.argsort(state_dict.axes(path, x.ndim)))
-        )
-        for path, x in flat(jax.tree.map(np.asarray, params)).items()
-    }
-    safetensors.numpy.save_file(tensors, folder / name)
+    safetensors.numpy.save_file(state_dict.from_variables(params), folder / name)
 
 
 def modules(folder: Path) -> pipeline.Pipeline:
-    """Return the modules that the folder's configs describe."""
-    found, dtype = Folder(str(folder), pipeline.FIELD, ()), jnp.dtype("float32")
-    of = lambda part: (found, found.config(part))  # noqa: E731
-    vae, scaling = pipeline.autoencoder(*of("vae"), dtype)
-    text = pipeline.text_encoder(*of("text_encoder"), dtype)
-    unet = pipeline.unet(*of("unet"), vae.latent_channels, WIDTH, dtype, False)
-    return pipeline.Pipeline(unet, vae, text, pipeline.schedule(*of("scheduler")), scaling)
+    found = Folder(str(folder), pipeline.FIELD, ())
+    return pipeline.modules(found, jnp.dtype("float32"), remat=False)
 
 
 def trained(loss, params, images, label, steps: int, rate: float, key) -> dict:

@@ -100,6 +100,7 @@ def table() -> str:
 # A field of an earlier version -> what to type now.
 _REMOVED = {"filter.control": "nothing: it is an arm now, --config.arms=no_loop,random"}
 _COLORED = " or ".join(data.COLORED)
+_CONTROL = "where generator.name is resample"
 # Field -> (whether the chosen parts read it, when). One that they do not stays at its default.
 _READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
     **dict.fromkeys(
@@ -109,7 +110,7 @@ _READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
     "data.color": (lambda s: s.data.name in data.COLORED, f"where data.name is {_COLORED}"),
     "data.test_color": (lambda s: s.data.name in data.COLORED, f"where data.name is {_COLORED}"),
     "data.path": (lambda s: s.data.name != "digits", "where data.name is not digits"),
-    "data.held_out": (lambda s: s.generator.name == "resample", "where generator.name is resample"),
+    "data.held_out": (lambda s: "held_out" in s.generator.reads, _CONTROL),
     "loop.fresh": (lambda s: s.loop.real == "fresh", "where loop.real is fresh"),
     "loop.capacity": (lambda s: s.loop.policy == "fifo", "where loop.policy is fifo"),
     "filter.drop": (lambda s: _filter(s).drops, "where filter.name is not none"),
@@ -252,9 +253,8 @@ def _chosen_generator(values: dict) -> tuple[type, dict]:
     if name not in generators.GENERATORS:
         raise InputError("config.generator.name", name, generators.GENERATORS)
     kind, _ = generators.GENERATORS[name]
-    others = {name for name, *_ in _generator_fields()}
-    others -= {field.name for field in dataclasses.fields(kind)}
-    for field in others & given.keys():
+    own = {field.name for field in dataclasses.fields(kind)}
+    for field in ({name for name, *_ in _generator_fields()} - own) & given.keys():
         words = f"nothing here: it is no field of the generator {name}"
         raise InputError(f"config.generator.{field}", given[field], words)
     return kind, given

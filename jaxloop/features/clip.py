@@ -4,7 +4,6 @@ The module is transformers' Flax one. Its weights are read here, because transfo
 that are missing at random.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -92,12 +91,12 @@ def find(path: str | os.PathLike, field: str = FIELD, others: Sequence[str] = ()
     weights = [folder / name for name in WEIGHTS if (folder / name).is_file()]
     if not weights:
         raise refuse(f"a folder that holds the weights, as one of {', '.join(WEIGHTS)}")
-    config = _json(folder / CONFIG, field, path)
+    config = files.read_json(folder, CONFIG, field, path)
     if config.get("model_type") != "clip":
         raise refuse(f"a CLIP; the {CONFIG} of this one is of a {config.get('model_type')!r}")
     model = module(config, field, path)
     told = (folder / PREPROCESSOR).exists()
-    options = _json(folder / PREPROCESSOR, field, path) if told else {}
+    options = files.read_json(folder, PREPROCESSOR, field, path) if told else {}
     side = model.config.vision_config.image_size
     preprocessing = clip_preprocessing.parse(options, side, refuse)
     return Clip(field, path, folder, weights[0], model, preprocessing)
@@ -124,14 +123,6 @@ def params(clip: Clip) -> PyTree:
         params = {name.replace(".", "/"): x for name, x in state.items()}
     files.check_tensors(*refusal, params, wanted)
     return files.nested({name: np.asarray(x, np.float32) for name, x in params.items()})
-
-
-def _json(path: Path, field: str, value: str) -> dict:
-    with refusing(field, value, f"a folder whose {path.name} can be read"):
-        content = json.loads(path.read_text())
-    if not isinstance(content, dict):
-        raise InputError(field, value, f"a folder whose {path.name} is an object")
-    return content
 
 
 def module(config: dict, field: str = "", value: str = "") -> Any:

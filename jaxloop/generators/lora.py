@@ -40,21 +40,27 @@ ENDS = (
 )
 
 
+def layers(params: PyTree, targets: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return {path: [in out]} of the dense layers whose names end with one of `targets`."""
+    ends = tuple(f".{target}" for target in targets)
+    dense = {
+        path.removesuffix(KERNEL): kernel.shape
+        for path, kernel in files.flat(params).items()
+        if path.endswith(KERNEL) and kernel.ndim == 2
+    }
+    return {path: shape for path, shape in dense.items() if state_dict.key(path).endswith(ends)}
+
+
 def init(key: Array, params: PyTree, rank: int, targets: Sequence[str]) -> PyTree:
-    """Return a new LoRA of the dense layers whose names end with one of `targets`.
+    """Return a new LoRA of `layers(params, targets)`.
 
     `down` is drawn from N(0, 1 / rank^2), as by peft's "gaussian".
     """
     lora = {}
-    for path, kernel in files.flat(params).items():
-        layer = path.removesuffix(KERNEL)
-        name = state_dict.key(layer)
-        if path == layer or kernel.ndim != 2 or not name.endswith(tuple(f".{t}" for t in targets)):
-            continue
-        rows, columns = kernel.shape
-        (layer_key,) = keys.parts(key, name)
-        lora[f"{layer}/down"] = jax.random.normal(layer_key, (rows, rank)) / rank
-        lora[f"{layer}/up"] = jnp.zeros((rank, columns))
+    for path, (rows, columns) in layers(params, targets).items():
+        (layer_key,) = keys.parts(key, state_dict.key(path))
+        lora[f"{path}/down"] = jax.random.normal(layer_key, (rows, rank)) / rank
+        lora[f"{path}/up"] = jnp.zeros((rank, columns))
     return files.nested(lora)
 
 
@@ -73,7 +79,7 @@ def merge(params: PyTree, lora: PyTree, alpha: float) -> PyTree:
             layer = path.removesuffix("/up")
             kernel = flat[layer + KERNEL]
             product = jnp.matmul(added[f"{layer}/down"], up, precision="highest")
-            flat = {**flat, layer + KERNEL: (kernel + product).astype(kernel.dtype)}
+            flat[layer + KERNEL] = (kernel + product).astype(kernel.dtype)
     return files.nested(flat)
 
 
@@ -92,16 +98,16 @@ def named(loras: Mapping[str, PyTree]) -> dict[str, np.ndarray]:
     }
 
 
-def encode(layers: Mapping[str, np.ndarray], alpha: float, style: str) -> bytes:
+def encode(matrices: Mapping[str, np.ndarray], alpha: float, style: str) -> bytes:
     """Return a safetensors file that torch diffusers' `load_lora_weights` reads.
 
-    layers: of `named`.
+    matrices: of `named`.
     style: where alpha goes. "metadata": into the file's header, as diffusers writes it since 0.34;
       "alpha": a tensor a layer, with kohya's names; "folded": alpha / rank into the matrices.
     """
     tensors, ranks = {}, {}
-    for name in (n.removesuffix(".down") for n in layers if n.endswith(".down")):
-        down, up = layers[f"{name}.down"], layers[f"{name}.up"]
+    for name in (n.removesuffix(".down") for n in matrices if n.endswith(".down")):
+        down, up = matrices[f"{name}.down"], matrices[f"{name}.up"]
         part, _, layer = name.partition(".")
         ranks.setdefault(part, {})[layer] = rank = down.shape[1]
         stem, ends = name, ENDS[1]
@@ -177,13 +183,13 @@ def export(workdir: Path, generation: int, seed: int, out: Path, style: str) -> 
         raise InputError("OUT", str(out), f"a path that ends in {files.SUFFIX}")
     metadata, tensors = files.read_safetensors(path, "WORKDIR", workdir)
     header, ends = json.loads(metadata[HEADER]), {"A": "down", "B": "up"}
-    layers = {
+    matrices = {
         re.sub(r"lora_([AB])\.weight$", lambda match: ends[match[1]], name): x.T
         for name, x in tensors.items()
     }
     alpha = header["unet.lora_alpha"]
-    write_atomic(out, encode(layers, alpha, style))
-    return f"{len(layers) // 2} layers of rank {header['unet.r']}, alpha {alpha:g}: {out}"
+    write_atomic(out, encode(matrices, alpha, style))
+    return f"{len(matrices) // 2} layers of rank {header['unet.r']}, alpha {alpha:g}: {out}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

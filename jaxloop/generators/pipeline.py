@@ -86,19 +86,23 @@ def read(
     kind = folder.json(diffusers_folder.INDEX).get("_class_name")
     if kind != CLASS:
         raise folder.refuse(f"a {CLASS}; this one is a {kind}")
-    configs = {part: folder.config(part) for part in PARTS if part != "tokenizer"}
-    vae, scaling = autoencoder(folder, configs["vae"], dtype)
-    text = text_encoder(folder, configs["text_encoder"], dtype)
-    network = unet(folder, configs["unet"], vae.latent_channels, text.width, dtype, remat)
-    chosen = schedule(folder, configs["scheduler"])
-    token = tokens(folder, text, prompts)
-    pipeline = Pipeline(network, vae, text, chosen, scaling)
+    pipeline = modules(folder, dtype, remat)
+    token = tokens(folder, pipeline.text, prompts)
     constants = {
         name: jax.tree.map(lambda x: x.astype(dtype), folder.variables(part, wanted))
         for name, (part, wanted) in shapes(pipeline, token).items()
     }
-    facts = {"prompts": list(prompts), "prediction": chosen.prediction, "sha256": folder.hashes}
-    return pipeline, constants | {"token": token}, facts
+    facts = {"prompts": list(prompts), "prediction": pipeline.schedule.prediction}
+    return pipeline, constants | {"token": token}, facts | {"sha256": folder.hashes}
+
+
+def modules(folder: Folder, dtype, remat: bool) -> Pipeline:
+    """Return what the configs of a folder describe. Raises InputError."""
+    configs = {part: folder.config(part) for part in PARTS if part != "tokenizer"}
+    vae, scaling = autoencoder(folder, configs["vae"], dtype)
+    text = text_encoder(folder, configs["text_encoder"], dtype)
+    network = unet(folder, configs["unet"], vae.latent_channels, text.width, dtype, remat)
+    return Pipeline(network, vae, text, schedule(folder, configs["scheduler"]), scaling)
 
 
 def shapes(pipeline: Pipeline, token: np.ndarray) -> dict[str, tuple[str, PyTree]]:

@@ -122,7 +122,7 @@ def create(
         states = jax.jit(read.text.apply)({"params": constants["text"]}, constants["token"])
         constants["text"] = np.asarray(states)
         del constants["token"]
-    if not jax.tree.leaves(lora.init(keys.root_key(0), constants["unet"], 1, config.targets)):
+    if not lora.layers(constants["unet"], config.targets):
         words = "ends of names of dense layers, as to_q, ff.net.2"
         raise InputError("config.generator.targets", config.targets, words)
     adam = optimizers.adam(config, num_steps)
@@ -244,12 +244,11 @@ def sample(
         text = jnp.concatenate([text, states(diffusion, constants, state.lora, negative)])
 
     def guided(x: Array, timestep: Array) -> Array:
-        both = x if config.guidance == 1 else jnp.concatenate([x, x])
-        timesteps = jnp.full(len(both), timestep)
-        both = estimate(diffusion, constants, state.lora, both, timesteps, text)
+        x = x if config.guidance == 1 else jnp.concatenate([x, x])
+        out = estimate(diffusion, constants, state.lora, x, jnp.full(len(x), timestep), text)
         if config.guidance == 1:
-            return both
-        given, without = jnp.split(both, 2)
+            return out
+        given, without = jnp.split(out, 2)
         return without + config.guidance * (given - without)
 
     side = config.resolution // read.vae_factor

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxloop import filters
 from jaxloop.data.source import InMemory
-from jaxloop.loop import policy
+from jaxloop.loop import advance, policy, stages
 from jaxloop.loop.experiment import Experiment
 from jaxloop.metrics import counts
 from jaxloop.run import plan
@@ -49,7 +49,10 @@ def of(experiment: Experiment, dataset: Dataset, weights: dict, scorer) -> dict:
 def _of_generator(experiment: Experiment) -> dict:
     """Return what a generator with frozen networks says of them, and the bytes of each device."""
     facts = experiment.generator.facts
-    return {"generator": dict(facts), "memory": plan.memory(experiment)} if facts else {}
+    if not facts:
+        return {}
+    state = advance.initial(experiment, stages.build(experiment))
+    return {"generator": dict(facts), "memory": plan.memory(experiment, state)}
 
 
 def _cells(experiment: Experiment, images: InMemory) -> list[list[int]]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxloop.devices import SEED
 from jaxloop.loop import advance, stages
 from jaxloop.loop.experiment import Experiment, Stage
-from jaxloop.loop.state import on_devices
+from jaxloop.loop.state import LoopState, on_devices
 from jaxloop.types import PyTree
 
 GIB = 2**30
@@ -30,11 +30,12 @@ def lines(experiment: Experiment) -> Iterator[str]:
     how = "together" if experiment.seeds.together else "in turn"
     yield f"seeds: {', '.join(map(str, spec.seeds))}, {how}; arms: {', '.join(spec.arms) or 'none'}"
     yield f"devices: {mesh.size} x {mesh.devices.flat[0].device_kind}, {dict(mesh.shape)}"
-    start = on_devices(advance.initial(experiment, built), experiment.seeds)
-    steps = (f"{stage.name} {stage.steps(start)}" for stage in built)
+    start = advance.initial(experiment, built)
+    on_device = on_devices(start, experiment.seeds)
+    steps = (f"{stage.name} {stage.steps(on_device)}" for stage in built)
     yield f"steps of a generation, with an empty queue: {', '.join(steps)}"
-    held = memory(experiment)
-    working = working_memory(experiment, built)
+    held = memory(experiment, start)
+    working = working_memory(experiment, built, start)
     held |= {"working memory of the generator's training": working} if working is not None else {}
     yield "memory of each device: " + ", ".join(f"{name} {gib(x)}" for name, x in held.items())
 
@@ -43,10 +44,12 @@ def gib(size: int) -> str:
     return f"{size / GIB:.2f} GiB" if size >= 0.1 * GIB else f"{size / 2**20:.1f} MiB"
 
 
-def memory(experiment: Experiment) -> dict[str, int]:
-    """Return the bytes that each device holds throughout, by what they are."""
+def memory(experiment: Experiment, state: LoopState) -> dict[str, int]:
+    """Return the bytes that each device holds throughout, by what they are.
+
+    state: of `advance.initial`.
+    """
     constants = experiment.constants
-    state = advance.initial(experiment, stages.build(experiment))
     seeds = len(experiment.seeds.values)
     encoded = seeds * sum(map(_size, _queue_codes(experiment)))
     share = experiment.seeds.mesh.shape[SEED]  # devices along which the seeds are spread
@@ -58,7 +61,9 @@ def memory(experiment: Experiment) -> dict[str, int]:
     }
 
 
-def working_memory(experiment: Experiment, built: tuple[Stage, ...]) -> int | None:
+def working_memory(
+    experiment: Experiment, built: tuple[Stage, ...], state: LoopState
+) -> int | None:
     """Return the bytes that the compiler asks for inside the generator's training, on a device.
 
     None where nothing is generated.
@@ -67,7 +72,6 @@ def working_memory(experiment: Experiment, built: tuple[Stage, ...]) -> int | No
     if train is None:
         return None
     seeds, scalar = experiment.seeds, np.int32(0)
-    state = advance.initial(experiment, built)
     one = lambda tree: jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree)  # noqa: E731
     inputs = (scalar, one(state.queue), next(iter(_queue_codes(experiment)), None))
     function: Any = jax.jit(train.one_seed, donate_argnums=0)  # type: ignore[attr-defined]

@@ -4,7 +4,6 @@ A pipeline is a folder with model_index.json and a folder a part, which holds th
 its weights: whole or in shards, in float32 or (".fp16") float16.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,12 +52,8 @@ class Folder:
 
     def json(self, name: str) -> dict:
         """Return a file of JSON, an object. Raises InputError."""
-        path = self.path / name
-        with refusing(self.field, self.value, f"a folder whose {name} can be read"):
-            content = json.loads(path.read_text())
-        if not isinstance(content, dict):
-            raise self.refuse(f"a folder whose {name} is an object")
-        self.hashes[name] = files.sha256(path)
+        content = files.read_json(self.path, name, self.field, self.value)
+        self.hashes[name] = files.sha256(self.path / name)
         return content
 
     def variables(self, part: str, shapes: PyTree) -> PyTree:

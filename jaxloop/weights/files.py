@@ -52,6 +52,15 @@ def read_safetensors(
         return file.metadata() or {}, file.get_tensors() if tensors else {}
 
 
+def read_json(folder: Path, name: str, field: str, value: object) -> dict:
+    """Return a file of a folder, an object of JSON. Raises InputError for `value` of `field`."""
+    with refusing(field, value, f"a folder whose {name} can be read"):
+        content = json.loads((folder / name).read_text())
+    if not isinstance(content, dict):
+        raise InputError(field, value, f"a folder whose {name} is an object")
+    return content
+
+
 def sha256(path: str | os.PathLike) -> str:
     """Return the file's hash, 64 hexadecimal digits."""
     with open(path, "rb") as file:

@@ -88,6 +88,16 @@ def torch_shape(path: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(shape[i] for i in np.argsort(axes(path, len(shape))))
 
 
+def from_variables(variables: PyTree) -> dict[str, np.ndarray]:
+    """Return Linen's variables under torch's keys and in its layout: the inverse of
+    `to_variables`."""
+    flat = {path: np.asarray(x) for path, x in files.flat(variables).items()}
+    return {
+        key(path): np.ascontiguousarray(x.transpose(np.argsort(axes(path, x.ndim))))
+        for path, x in flat.items()
+    }
+
+
 def to_variables(
     state: Mapping[str, np.ndarray],
     keys: Mapping[str, str],

@@ -96,20 +96,21 @@ def folded(loras):
     return {part: {k: scale(k, x) for k, x in tree.items()} for part, tree in flat.items()}
 
 
-def trees(built):
-    return {"unet": built[1]["unet"], "text_encoder": built[1]["text"]}
+def assert_read_back(path, built, loras) -> None:
+    """The file gives the LoRAs, alpha folded in."""
+    back = lora.read(path, {"unet": built[1]["unet"], "text_encoder": built[1]["text"]})
+    for part, wanted in folded(loras).items():
+        got = files.flat(back[part])
+        assert got.keys() == wanted.keys()
+        for name, x in wanted.items():
+            np.testing.assert_allclose(got[name], x, rtol=1e-6)
 
 
 @pytest.mark.parametrize("style", lora.STYLES)
 def test_files_are_read_back(tmp_path, built, loras, style):
     path = tmp_path / "lora.safetensors"
     path.write_bytes(lora.encode(lora.named(loras), ALPHA, style))
-    back = lora.read(path, trees(built))
-    for part, wanted in folded(loras).items():
-        got = files.flat(back[part])
-        assert got.keys() == wanted.keys()
-        for name, x in wanted.items():
-            np.testing.assert_allclose(got[name], x, rtol=1e-6)
+    assert_read_back(path, built, loras)
 
 
 def test_a_lora_of_another_network_is_refused(tmp_path, built, loras):
@@ -212,12 +213,7 @@ def test_we_read_what_torch_wrote(tmp_path, built, loras, theirs, latent):
         text_encoder_lora_adapter_metadata=configs[1].to_dict(), weight_name="theirs.safetensors",
     )  # fmt: skip
     theirs.unload_lora_weights()
-    back = lora.read(tmp_path / "theirs.safetensors", trees(built))
-    for part, wanted in folded(loras).items():
-        got = files.flat(back[part])
-        assert got.keys() == wanted.keys()
-        for name, x in wanted.items():
-            np.testing.assert_allclose(got[name], x, rtol=1e-6)
+    assert_read_back(tmp_path / "theirs.safetensors", built, loras)
 
 
 # The command

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
 from jaxloop.generators import pipeline
+from jaxloop.types import PyTree
 from jaxloop.weights import files, state_dict
 from jaxloop.weights.diffusers_folder import Folder
 from tests.features.test_clip_score import TOKENS, write_tokenizer
@@ -66,7 +66,7 @@ INDEX = {
 }  # fmt: skip
 
 
-def write(folder: Path, changes: dict | None = None, dtype=np.float32) -> Path:
+def write(folder: Path, changes: dict | None = None) -> Path:
     """Write the pipeline. changes: part -> entries of its configuration that are otherwise."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model_index.json").write_text(json.dumps(INDEX))
@@ -81,54 +81,27 @@ def write(folder: Path, changes: dict | None = None, dtype=np.float32) -> Path:
     (folder / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(special))
     for part, shapes in part_shapes(folder).items():
         name = "model" if part == "text_encoder" else "diffusion_pytorch_model"
-        tensors = {k: np.asarray(x, dtype) for k, x in as_torch(random(shapes)).items()}
+        tensors = state_dict.from_variables(random(shapes))
         safetensors.numpy.save_file(
             tensors, folder / part / f"{name}.safetensors", {"format": "pt"}
         )
     return folder
 
 
-def modules(folder: Path) -> pipeline.Pipeline:
-    found, dtype = Folder(str(folder), pipeline.FIELD, ()), jnp.float32
-    configs = {part: found.config(part) for part in ("unet", "vae", "text_encoder", "scheduler")}
-    vae, scaling = pipeline.autoencoder(found, configs["vae"], dtype)
-    text = pipeline.text_encoder(found, configs["text_encoder"], dtype)
-    unet = pipeline.unet(found, configs["unet"], vae.latent_channels, text.width, dtype, False)
-    return pipeline.Pipeline(
-        unet, vae, text, pipeline.schedule(found, configs["scheduler"]), scaling
-    )
-
-
 def part_shapes(folder: Path) -> dict:
     """Part -> shapes of its parameters."""
-    read = modules(folder)
+    found = Folder(str(folder), pipeline.FIELD, ())
+    read = pipeline.modules(found, jnp.dtype("float32"), remat=False)
     return dict(pipeline.shapes(read, np.zeros((1, read.text.length), np.int32)).values())
 
 
-def random(shapes, seed: int = 0) -> dict[str, np.ndarray]:
-    """Random parameters of these shapes, flat, of a size that keeps the activations' size."""
-    draw = np.random.default_rng(seed)
+def random(shapes) -> PyTree:
+    """Random parameters of these shapes, of a size that keeps the activations' size."""
+    draw = np.random.default_rng(0)
     flat = {}
     for path, x in files.flat(shapes).items():
         value = draw.normal(size=x.shape) / np.sqrt(max(1, np.prod(x.shape[:-1])))
         if path.endswith("bias"):
             value = 0.1 * value
-        flat[path] = value + 1 if path.endswith("scale") else value
-    return flat
-
-
-def as_torch(flat: dict) -> dict[str, np.ndarray]:
-    """Parameters under torch's names and in its layout."""
-    return {
-        state_dict.key(path): np.ascontiguousarray(
-            np.transpose(x, np.argsort(state_dict.axes(path, x.ndim)))
-        )
-        for path, x in flat.items()
-    }
-
-
-if __name__ == "__main__":  # python -m tests.generators.tiny_pipeline OUT
-    import sys
-
-    with jax.default_device(jax.devices("cpu")[0]):
-        print(write(Path(sys.argv[1])))
+        flat[path] = np.float32(value + 1 if path.endswith("scale") else value)
+    return files.nested(flat)

@@ -8,7 +8,6 @@ import time
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 
 from jaxloop.analysis import run_folder
@@ -124,10 +123,7 @@ QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_e
 
 def cursor(workdir) -> tuple[int, int, int]:
     """Where the last checkpoint is: (generation, stage, step)."""
-    manager = ocp.CheckpointManager((workdir / "checkpoints").absolute())
-    tree = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore())
-    manager.close()
-    at = tree["cursor"]
+    at = test_kill.last_checkpoint(workdir)["cursor"]
     at = at if isinstance(at, (list, tuple)) else [at[k] for k in ("generation", "stage", "step")]
     return tuple(int(x) for x in at)
 

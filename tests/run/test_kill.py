@@ -47,12 +47,16 @@ def finish(process: subprocess.Popen) -> str:
     return output
 
 
-def final_arrays(workdir: Path) -> list[np.ndarray]:
-    """Every leaf of the last checkpoint, in a fixed order."""
+def last_checkpoint(workdir: Path):
     manager = ocp.CheckpointManager((workdir / "checkpoints").absolute())
     tree = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore())
     manager.close()
-    leaves, _ = zip(*sorted(_flat(tree), key=lambda pair: pair[1]), strict=True)
+    return tree
+
+
+def final_arrays(workdir: Path) -> list[np.ndarray]:
+    """Every leaf of the last checkpoint, in a fixed order."""
+    leaves, _ = zip(*sorted(_flat(last_checkpoint(workdir)), key=lambda pair: pair[1]), strict=True)
     return list(leaves)
 
 

@@ -29,7 +29,7 @@ def test_a_dry_run_refuses_what_a_run_refuses(tmp_path, one_device):
 def test_memory_is_that_of_constants_and_state(tiny_experiment):
     size = lambda tree: sum(x.nbytes for x in jax.tree.leaves(tree))  # noqa: E731
     state = advance.initial(tiny_experiment, stages.build(tiny_experiment))
-    assert plan.memory(tiny_experiment) == {
+    assert plan.memory(tiny_experiment, state) == {
         "frozen weights of the generator": 0,
         "data and other constants": size(tiny_experiment.constants),
         "state of 2 seeds": size(state[1:]),
@@ -38,5 +38,6 @@ def test_memory_is_that_of_constants_and_state(tiny_experiment):
 
 def test_an_arm_without_a_generator_needs_no_memory_for_its_training(tiny_experiment):
     arm = tiny_experiment._replace(provides=frozenset())
-    assert plan.working_memory(arm, stages.build(arm)) is None
+    built = stages.build(arm)
+    assert plan.working_memory(arm, built, advance.initial(arm, built)) is None
     assert plan.gib(2**30) == "1.00 GiB" and plan.gib(3 * 2**19) == "1.5 MiB"
