@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloop import config, keys, optimizers
+from jaxloop import config, devices, keys, optimizers
 from jaxloop.generators import noise_schedule, pipeline, stable_diffusion
 from jaxloop.generators.autoencoder import Autoencoder
 from jaxloop.generators.latent_unet import LatentUNet
@@ -76,7 +76,8 @@ def bytes_of(tree) -> int:
 def timed(name: str, function, *arguments) -> None:
     """Print a row of a function."""
     begin = time.monotonic()
-    compiled = jax.jit(function).lower(*arguments).compile()
+    mesh = devices.make_mesh(1, jax.devices()[:1])
+    compiled = devices.compiled(function, mesh).lower(*arguments).compile()
     compiling = time.monotonic() - begin
     jax.block_until_ready(compiled(*arguments))
     begin = time.monotonic()
