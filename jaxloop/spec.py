@@ -36,20 +36,26 @@ class Data:
     color: tuple[tuple[float, ...], ...] = field(
         (),
         "class x colour probabilities of the training set (rows: classes; columns: red, green, "
-        "blue); "
-        "empty: 1/3 each",
+        "blue); empty: 1/3 each",
         "one row a class of three probabilities that sum to 1",
         _is_color,
     )
     test_color: str = choice(
-        "uniform same",
-        "of the test set: 1/3 each (subgroups measured equally well), or as in training",
+        "uniform same", "of the test set: 1/3 each (subgroups measured alike), or as in training"
     )
     seed: int = integer(
         0, 0, "seed of colouring and validation split; all run seeds share one data set", 2**31 - 1
     )
     validation: float = share(
         0.1, 0.5, "share of the real training images held out for early stopping"
+    )
+    memory: str = choice(
+        "auto device host disk",
+        "where the training images are; auto: on the device where they take a fourth of it at "
+        "most, else likewise in the host's memory, else on disk, decoded ahead of every step",
+    )
+    partial: bool = flag(
+        False, "of BREEDS, only the classes of which the folder has two subclasses"
     )
     empty_cells: str = choice(
         "refuse allow", "where subgroups of a class have test and no training images: or say so"
@@ -69,14 +75,12 @@ class Loop:
     policy: str = choice(
         "fifo replace accumulate accumulate_subsample",
         "generated images trained on: of the last D generations (the paper's); the last one's "
-        "alone; "
-        "all; or as many as the real set has, drawn anew each generation from real + all generated",
+        "alone; all; or as many as the real set has, drawn anew from real + all generated",
     )
     real: str = choice(
         "fixed none fresh",
         "real images trained on: all in every generation (the paper's; synthetic augmentation); "
-        "only "
-        "at the start (fully synthetic); or a share that is new in each generation (fresh data)",
+        "only at the start (fully synthetic); or a share that is new in each (fresh data)",
     )
     fresh: float = share(
         0.2,
@@ -166,8 +170,7 @@ class Classifier(Optimizer):
     )
     image_size: int = field(
         0,
-        "side that images are resized to (bilinear, on the device) for a classifier; 0: as they "
-        "are",
+        "side that images are resized to (bilinear, on the device) for a classifier; 0: none",
         "0, or an integer in [8, 1024]",
         lambda v: v == 0 or 8 <= v <= 1024,
     )
@@ -226,15 +229,10 @@ class Answer:
         0.02, 1, "changes of the bias measure below this count as none, in units of accuracy"
     )
     width: float = interval(
-        0.0,
-        0,
-        1,
-        "add seeds, one at a time, until every interval of EFFECT is this narrow; 0: none",
+        0.0, 0, 1, "add seeds one by one until every interval of EFFECT is this narrow; 0: none"
     )
     max_seeds: int = integer(30, 2, "seeds at most where answer.width adds them", 1000)
-    max_imbalance: float = share(
-        0.1, 1, "imbalance u of generation 1, in excess of chance, that the gate lets pass"
-    )
+    max_imbalance: float = share(0.1, 1, "imbalance u of generation 1, beyond chance, let pass")
     min_recall: float = interval(0.5, 0, 1, "recall of generation 1 that the gate asks")
     min_coverage: float = interval(0.5, 0, 1, "coverage of generation 1 that the gate asks")
     min_agreement: float = interval(0.9, 0, 1, "label agreement of generation 1 that the gate asks")
@@ -252,8 +250,7 @@ class Devices:
     dtype: str = choice(
         "auto float32 bfloat16",
         "of the networks' computations; parameters, statistics and losses stay float32; auto: "
-        "float32 "
-        "on CPUs, bfloat16 elsewhere",
+        "float32 on CPUs, bfloat16 elsewhere",
     )
 
 

@@ -141,8 +141,9 @@ def train(
         step, state = carry
         begin = step % per_epoch
         stop = jnp.minimum(per_epoch, begin + end - step)
-        epoch_keys = keys.parts(keys_by_epoch(state.epoch), "order", "dropout", "augment")
-        state = _steps(trainer, epoch_keys, state, data, begin, stop)
+        order = epoch_order(keys_by_epoch, state.epoch, data.used)
+        epoch_keys = keys.parts(keys_by_epoch(state.epoch), "dropout", "augment")
+        state = _steps(trainer, order, epoch_keys, state, data, begin, stop)
         ended = partial(end_epoch, trainer, validation=data.validation)
         state = jax.lax.cond(stop == per_epoch, ended, lambda state: state, state)
         return step + stop - begin, state
@@ -155,6 +156,12 @@ def most_steps(trainer: Trainer) -> int:
     return trainer.steps_per_epoch * trainer.config.epochs
 
 
+def lengths(trainer: Trainer) -> dict[str, int]:
+    """Return the images of a step, the steps of an epoch and the most epochs, by these names."""
+    config, steps = trainer.config, trainer.steps_per_epoch
+    return {"batch_size": config.batch_size, "steps": steps, "epochs": config.epochs}
+
+
 def steps_in_all(seeded: PyTree, done: int, total: int) -> int:
     """Return how many steps a training has: `done`, once every seed has stopped, else `total`.
 
@@ -164,12 +171,16 @@ def steps_in_all(seeded: PyTree, done: int, total: int) -> int:
     return done if stopped else total
 
 
+def epoch_order(keys_by_epoch, epoch: Array, used: Array) -> Array:
+    """Return the indices in the order in which an epoch goes through them, int32 [N]."""
+    return batches.epoch_order(keys.parts(keys_by_epoch(epoch), "order")[0], used)
+
+
 def _steps(
-    trainer: Trainer, epoch_keys, state: State, data: Data, begin: Array, end: Array
+    trainer: Trainer, order: Array, epoch_keys, state: State, data: Data, begin: Array, end: Array
 ) -> State:
     """Take steps begin..end - 1 of the epoch that `state` is in."""
-    order_key, dropout_key, augment_key = epoch_keys
-    order, num_used = batches.epoch_order(order_key, data.used), data.used.sum()
+    (dropout_key, augment_key), num_used = epoch_keys, data.used.sum()
 
     def body(i, carry):
         variables, optimizer_state, loss_sum, norm_sum = carry

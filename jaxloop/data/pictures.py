@@ -3,11 +3,12 @@
 Nothing but pixels and orientation matters: texts, colour profiles and other tags are not applied.
 """
 
+import contextlib
 import hashlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from jaxloop.data.paths import read_bytes, refusal
+from jaxloop.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")  # in lower case
 
@@ -23,7 +25,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg")  # in lower case
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 2**28
 
 _PNG_DEPTH, _PNG_COLOR = 24, 25  # the bytes of a PNG file that tell its bits and its channels
-_THREADS = min(os.cpu_count() or 1, 16)  # each holds a picture in memory
+_LISTED = 4  # files, of those that are refused, that an error names beside the first
+THREADS = min(os.cpu_count() or 1, 16)  # each holds a picture in memory
 _UPRIGHT = {  # EXIF's orientation -> what shows the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
@@ -37,6 +40,7 @@ _REMARKS = {
     "grey": "Grey pictures, whose value all three channels take",
     "transparent": "Pictures with transparent parts, laid on white",
     "cropped": "Pictures that are not square, cropped at the centre",
+    "squashed": "Pictures squashed to squares of 8/7 of {size} pixels and cropped at the centre",
     "resized": "Pictures resized to {size}x{size} (cubic interpolation, antialiased)",
 }
 # RGB, the bytes that it comes from, keys of _REMARKS, the largest of its 16-bit values or -1
@@ -53,24 +57,34 @@ class Pictures(NamedTuple):
 
     def bits(self) -> int:
         """Return how many bits the values of the pictures of 16 bits have, at least 8."""
-        return max(8, int(self.peak.max()).bit_length())
+        return max(8, int(self.peak.max(initial=-1)).bit_length())
 
 
-def read(paths: Sequence[Path], size: int) -> Pictures:
-    """Decode n PNG and JPEG files, turn them upright, make them RGB, crop and resize them.
+def read(paths: Sequence[Path], size: int, fit: str = "crop") -> Pictures:
+    """Decode n PNG and JPEG files, turn them upright, make them RGB, and squares of `size`.
 
     Values of 16 bits are scaled by the largest of all files. Several pictures at a time: Pillow
     works outside the interpreter lock. In memory are the result and one picture a thread. Raises
-    InputError for the first of `paths` that cannot be read or decoded, or is animated.
+    InputError that names the first of `paths` that cannot be read or decoded, or is animated, and
+    counts and lists the others.
+
+    fit: of FITS.
     """
-    pictures = _squares(lambda i: _decode(paths[i]), len(paths), size)
+    pictures = _squares(lambda i: _decode(paths[i]), len(paths), size, fit)
     bits, deep = pictures.bits(), np.flatnonzero(pictures.peak >= 0)
     if bits < 16:  # or there are none
-        scaled = _squares(lambda i: _decode(paths[deep[i]], bits), len(deep), size)
+        scaled = _squares(lambda i: _decode(paths[deep[i]], bits), len(deep), size, fit)
         pictures.image[deep] = scaled.image
         for i, remarks in zip(deep, scaled.remarks, strict=True):
             pictures.remarks[i] = remarks
     return pictures
+
+
+def square(path: Path, size: int, fit: str) -> np.ndarray:
+    """Return one picture file as `read` does, uint8 [s s 3]; its 16 bits as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return np.asarray(FITS[fit](_decode(path)[0], size, set()))
 
 
 def fit(image: np.ndarray, size: int) -> Pictures:
@@ -94,35 +108,99 @@ def notes(pictures: Pictures) -> tuple[str, ...]:
     return tuple(f"{words}: {count:,} of {total:,}." for words, count in filled)
 
 
-def _squares(decoded: Callable[[int], _Decoded], n: int, size: int) -> Pictures:
+def _squares(decoded: Callable[[int], _Decoded], n: int, size: int, fit: str = "crop") -> Pictures:
     """Return the n results of `decoded`, in threads, as squares."""
     image = np.empty((n, size, size, 3), np.uint8)
     digest, peak = np.empty(n, np.uint64), np.empty(n, np.int64)
 
-    def work(i: int) -> set[str]:
-        rgb, content, remarks, peak[i] = decoded(i)
+    def work(i: int) -> set[str] | InputError:
+        try:
+            rgb, content, remarks, peak[i] = decoded(i)
+        except InputError as error:
+            return error
         digest[i] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
-        side = min(rgb.size)
-        left, top = ((length - side) // 2 for length in rgb.size)
-        if max(rgb.size) != side:
-            remarks.add("cropped")
-            rgb = rgb.crop((left, top, left + side, top + side))
-        if side != size:
-            remarks.add("resized")
-            rgb = rgb.resize((size, size), Image.Resampling.BICUBIC)
-        image[i] = np.asarray(rgb)
+        image[i] = np.asarray(FITS[fit](rgb, size, remarks))
         return remarks
 
-    with warnings.catch_warnings(), ThreadPool(_THREADS) as pool:
+    with warnings.catch_warnings(), ThreadPool(THREADS) as pool:
         warnings.simplefilter("ignore")  # Pillow's, of odd tags and large pictures
-        return Pictures(image, digest, peak, list(pool.imap(work, range(n))))
+        results = list(pool.imap(work, range(n)))
+    refused = [result for result in results if isinstance(result, InputError)]
+    if refused:
+        raise _all_of(refused)
+    return Pictures(image, digest, peak, [x for x in results if not isinstance(x, InputError)])
+
+
+def _all_of(refused: list[InputError]) -> InputError:
+    """Return the first error, with the files of the others."""
+    first, *others = refused
+    if not others:
+        return first
+    more = f" and {len(others) - _LISTED:,} more" if len(others) > _LISTED else ""
+    names = ", ".join(str(error.value) for error in others[:_LISTED])
+    words = f"{first.allowed}; so it is with {len(others):,} other files: {names}{more}"
+    return InputError(first.field, first.value, words)
+
+
+def _cropped(image: Image.Image, size: int, remarks: set[str]) -> Image.Image:
+    """Crop to a square at the centre, then resize."""
+    side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    if max(image.size) != side:
+        remarks.add("cropped")
+        image = image.crop((left, top, left + side, top + side))
+    if side != size:
+        remarks.add("resized")
+        image = image.resize((size, size), Image.Resampling.BICUBIC)
+    return image
+
+
+def squashed(
+    image: Image.Image,
+    size: int,
+    remarks: set[str],
+    resample: Image.Resampling = Image.Resampling.BILINEAR,
+) -> Image.Image:
+    """Resize to 8/7 of `size` (256 for 224) without regard to the aspect, then crop the centre."""
+    remarks.add("squashed")
+    side = round(size * 8 / 7)
+    start = (side - size) // 2
+    return image.resize((side, side), resample).crop((start, start, start + size, start + size))
+
+
+FITS = {"crop": _cropped, "squash": squashed}
 
 
 def _decode(path: Path, bits: int = 16) -> _Decoded:
     content = read_bytes(path)
+    with _refusing(path), _open(content) as image:
+        return _rgb(image, content, bits)
+    raise AssertionError
+
+
+def opened(path: Path, content: bytes) -> Image.Image:
+    """Return the picture in the `content` of a file, decoded, as it is stored."""
+    with _refusing(path), _open(content) as image:
+        image.load()
+        return image
+    raise AssertionError
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Return (width, height) of a picture, decoded whole and upright."""
+    return _decode(path)[0].size
+
+
+def _open(content: bytes):
+    return Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn whatever Pillow raises into one line that names the file."""
     try:
-        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
-            return _rgb(image, content, bits)
+        yield
+        return
     except UnidentifiedImageError:  # its message is of no use
         reason = "it is neither"
     except Exception as error:  # whatever the library raises, the person needs one line

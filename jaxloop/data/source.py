@@ -42,6 +42,11 @@ class InMemory(NamedTuple):
                 raise ValueError(f"{name}: {len(array)} rows for {len(samples.label)} pictures")
         return cls(*samples, annotations)
 
+    @property
+    def in_memory(self) -> "InMemory":
+        """Itself; of a source that is streamed, the images that stand for it in measures."""
+        return self
+
     def to_samples(self) -> Samples:
         return Samples(self.image, self.label, self.group)
 
@@ -50,6 +55,47 @@ class InMemory(NamedTuple):
 
     def extras(self, index) -> dict[str, Any]:
         return {name: _rows(array, index) for name, array in self.annotations.items()}
+
+
+class Windowed(NamedTuple):
+    """A source of which some images are at hand: those of the steps of one call. A pytree.
+
+    label, group: int32 [n], of the whole source.
+    row: int32 [m], ascending, which images these are; places that are not used come last, at n.
+    image: uint8 [m h w c].
+    """
+
+    label: Any
+    group: Any
+    row: Any
+    image: Any
+
+    def take(self, index):
+        """Return the images of `index`, int [b]; of one that is not at hand it gives another."""
+        place = jnp.searchsorted(self.row, index).clip(0, len(self.row) - 1)
+        return self.image[place]
+
+    def extras(self, index) -> dict[str, Any]:
+        return {}
+
+
+class Streamed(NamedTuple):
+    """A source whose images are with the host, which feeds a stage with `Windowed` ones. A pytree.
+
+    label, group: int32 [n].
+    in_memory: some of its images, spread evenly over the classes, that stand for it in measures.
+    """
+
+    label: Any
+    group: Any
+    in_memory: InMemory
+
+    def through(self, window: tuple[Any, Any]) -> Windowed:
+        """Return the source with the images at hand: (row, image) of `Windowed`."""
+        return Windowed(self.label, self.group, *window)
+
+    def to_samples(self) -> Samples:
+        return self.in_memory.to_samples()
 
 
 def _rows(array, index):

@@ -72,6 +72,6 @@ def _places(order: np.ndarray, cell: np.ndarray) -> np.ndarray:
 
 def _parts(train: Samples, held: np.ndarray) -> tuple[Samples, Samples]:
     """Return (the rest, what `held`, bool [n], marks), NumPy Samples."""
-    fields = [np.asarray(field) for field in train]
+    fields = [train.image, np.asarray(train.label), np.asarray(train.group)]
     rest, aside = ([field[part] for field in fields] for part in (~held, held))
     return Samples(*rest), Samples(*aside)

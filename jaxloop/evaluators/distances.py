@@ -27,7 +27,7 @@ PAIRED = ("kid", "kid_std", "precision", "recall", "density", "coverage")
 def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
     constants, networks = experiment.constants, experiment.networks
     limit, reference = experiment.spec.measure.images, experiment.reference
-    real_in_networks = _embed_real(networks, constants.train, limit)
+    real_in_networks = _embed_real(networks, constants.train.in_memory, limit)
     real_in_reference: list[Embedded] = []  # one a seed, as soon as there is a reference
     embed_real = over_seeds(experiment, embed_train)
     embed_generated = over_seeds(experiment, embed_kept)
@@ -64,7 +64,7 @@ def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
 
 def embed_train(experiment: Experiment, state, reference, constants: Constants) -> Embedded:
     """Return the real training images in the features of the reference."""
-    train = constants.train
+    train = constants.train.in_memory
     return _embed(experiment, reference, train.image, train.label)
 
 

@@ -19,7 +19,7 @@ NEAREST = 1000  # images, at most, whose nearest real one is looked for
 
 
 def create(experiment: Experiment) -> Callable[[LoopState], list[dict]]:
-    train = jax.tree.map(np.asarray, experiment.constants.train.to_samples())
+    train = jax.tree.map(np.asarray, experiment.constants.train.in_memory.to_samples())
     num_classes = experiment.num_classes
     real_distance = generated.class_distance(train.image, train.label, num_classes)
     real_cells = None
@@ -101,5 +101,6 @@ def _cells(samples: Samples, experiment: Experiment) -> np.ndarray:
 def _median_nearest(experiment: Experiment, samples) -> float:
     """Return the median distance of (at most NEAREST) images to the nearest training one."""
     index = even(samples.label, NEAREST)
-    distance = generated.nearest_distance(samples.image[index], experiment.constants.train.image)
+    real = experiment.constants.train.in_memory
+    distance = generated.nearest_distance(samples.image[index], real.image)
     return float(jnp.median(distance))

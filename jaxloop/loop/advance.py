@@ -85,7 +85,7 @@ def step(
     """
     cursor = state.cursor
     stage = stages_[cursor.stage]
-    count = max(1, min(count, stage.steps(state) - cursor.step))
+    count = int(max(1, min(count, stage.longest, stage.steps(state) - cursor.step)))
     state = stage.run(state, seeds, cursor.step, count, votes)
     state = state._replace(cursor=cursor._replace(step=cursor.step + count))
     if state.cursor.step < stage.steps(state):

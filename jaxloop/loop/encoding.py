@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxloop.devices import join, put_seeds, select, split_batch, to_host
+from jaxloop.devices import join, put, put_seeds, select, split_batch, to_host
 from jaxloop.generators.base import Generator
-from jaxloop.loop.experiment import Constants, Experiment, Stage, over_seeds
+from jaxloop.loop.experiment import Constants, Experiment, Host, Stage, over_seeds
 from jaxloop.loop.state import LoopState
 from jaxloop.types import Array, PyTree
 
@@ -73,16 +73,23 @@ def encoding_stage(made: Encoder) -> Stage:
 def encoded_shape(constants: Constants, generator: Generator) -> jax.ShapeDtypeStruct:
     """Return the shape of what `encode_real` gives."""
     encode: Any = generator.encode
-    one = jax.eval_shape(encode, constants.generator, constants.train.image[:1])
-    return jax.ShapeDtypeStruct((len(constants.train.image), *one.shape[1:]), one.dtype)
+    one = jax.eval_shape(encode, constants.generator, constants.train.in_memory.image[:1])
+    return jax.ShapeDtypeStruct((len(constants.train.label), *one.shape[1:]), one.dtype)
 
 
-def encode_real(mesh: Mesh, constants: Constants, generator: Generator) -> Array:
+def encode_real(mesh: Mesh, constants: Constants, generator: Generator, host: Host | None) -> Array:
     """Return what `encode` makes of the real training images, a batch at a time."""
-    image, batch = constants.train.image, generator.sample_batch
+    num, batch = len(constants.train.label), generator.sample_batch
     one = jax.jit(partial(_encode_rows, mesh, generator.encode))
-    rows = (np.int32(start + np.arange(batch)) for start in range(0, len(image), batch))
-    return jnp.concatenate([one(constants.generator, image, row) for row in rows])[: len(image)]
+    codes = []
+    for start in range(0, num, batch):
+        row = np.int32(start + np.arange(batch))
+        if host:
+            image, row = put(mesh, host.read(np.minimum(row, num - 1))), row - np.int32(start)
+        else:
+            image = constants.train.in_memory.image
+        codes.append(one(constants.generator, image, row))
+    return jnp.concatenate(codes)[:num]
 
 
 def _encode_rows(mesh: Mesh, encode, constants: PyTree, image: Array, row: Array) -> Array:

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from jaxloop import devices, filters, spec
 from jaxloop.classifiers import training
-from jaxloop.data.source import InMemory
+from jaxloop.data.source import InMemory, Streamed
 from jaxloop.features.network import Network
 from jaxloop.generators.base import Generator
 from jaxloop.loop import policy
@@ -27,7 +27,7 @@ class Constants(NamedTuple):
     clip: variables of the model that the filter asks; None without.
     """
 
-    train: InMemory
+    train: InMemory | Streamed
     validation: InMemory
     test: InMemory
     weights: dict[str, PyTree]
@@ -36,9 +36,21 @@ class Constants(NamedTuple):
     clip: PyTree
 
 
+class Host(Protocol):
+    """n real training images that the host has, uint8 [n h w c]."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __len__(self) -> int: ...
+    def read(self, rows: Any) -> Any:
+        """Return the images of `rows`, int [b]: NumPy uint8 [b h w c]."""
+        ...
+
+
 class Experiment(NamedTuple):
     """Everything but `constants` is static.
 
+    host: the real training images, where they are not on the devices.
     image_group: uint8 [n h w c] -> int32 [n], where pixels tell the subgroup.
     clip: (variables, image, label) -> similarity, where the filter needs it.
     filter_classifier: name of the one whose uncertainty filters.
@@ -55,6 +67,7 @@ class Experiment(NamedTuple):
     spec: spec.Spec
     seeds: devices.Seeds
     constants: Constants
+    host: Host | None
     num_classes: int
     num_groups: int
     image_group: Callable[[Array], Array] | None
@@ -105,6 +118,8 @@ class Stage(NamedTuple):
     steps: state -> how many steps the stage has; `state.cursor.step` where nothing is left to do.
     run: (state, seeds, first, count, votes) -> state, after these steps.
     functions: the compiled functions, by name.
+    longest: steps of a call, at most.
+    waited: -> seconds that calls have waited for images so far.
     needs_votes: people must have voted before it can run.
     writers: names in `run/writers.py` of what it leaves behind.
     evaluated: the generation is measured after it.
@@ -115,6 +130,8 @@ class Stage(NamedTuple):
     steps: Callable[[LoopState], int]
     run: Callable[..., LoopState]
     functions: dict[str, Callable]
+    longest: float = math.inf
+    waited: Callable[[], float] = float
     last_generation: float = math.inf
     needs_votes: bool = False
     writers: tuple[str, ...] = ()

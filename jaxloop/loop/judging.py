@@ -12,6 +12,7 @@ Both are trained as every classifier is.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +20,10 @@ import numpy as np
 
 from jaxloop import keys
 from jaxloop.classifiers import training
-from jaxloop.data.source import InMemory
+from jaxloop.data.source import InMemory, Streamed
 from jaxloop.devices import join, select
 from jaxloop.loop.experiment import Constants, Experiment, Stage, nothing, over_seeds
+from jaxloop.loop.feeding import Feed, fed
 from jaxloop.loop.state import LoopState
 from jaxloop.metrics.counts import cells
 from jaxloop.types import Array, Samples
@@ -39,7 +41,10 @@ def kinds(experiment: Experiment) -> tuple[str, ...]:
 def judge_stage(experiment: Experiment, kind: str) -> Stage:
     start = over_seeds(experiment, start_judge, kind)
     train = over_seeds(experiment, train_judge, kind)
-    constants, total = experiment.constants, training.most_steps(_trainer(experiment, kind))
+    constants, trainer = experiment.constants, _trainer(experiment, kind)
+    total, feed = training.most_steps(trainer), None
+    if experiment.host:
+        feed = Feed(experiment, judge_order, kind, **training.lengths(trainer))
 
     def steps(state: LoopState) -> int:
         return training.steps_in_all(getattr(state, kind), state.cursor.step, total)
@@ -48,12 +53,14 @@ def judge_stage(experiment: Experiment, kind: str) -> Stage:
         judge = getattr(state, kind)
         if first == 0:
             judge = start(nothing(seeds), seeds, constants, np.int32(0))
-        inputs = join(seeds, select(state.queue, lambda q: q.samples))
+        queued = select(state.queue, lambda q: q.samples)
+        window = feed.window(join(seeds, queued), 0, first, count) if feed else None
+        inputs = join(seeds, queued, window)
         judge = train(judge, inputs, constants, np.int32(first), np.int32(count))
         return state._replace(**{kind: judge})
 
     functions = {"start": start, "train": train}
-    return Stage(kind, 0, steps, run, functions, last_generation=0)
+    return Stage(kind, 0, steps, run, functions, **fed(feed), last_generation=0)
 
 
 def start_judge(
@@ -75,14 +82,34 @@ def train_judge(
     count,
 ) -> training.State:
     """Take steps first .. first + count - 1 of the judge's training, on the real images alone."""
-    seed, queued = inputs
-    root = keys.root_key(seed)
-    view = _by_cell if kind == SUBGROUPS else partial(_evenly_colored, key=_color_key(root))
+    seed, queued, window = inputs
+    color_key = _color_key(keys.root_key(seed))
+    view = _by_cell if kind == SUBGROUPS else partial(_evenly_colored, key=color_key)
     real, validation = (view(experiment, part) for part in (constants.train, constants.validation))
-    used = jnp.arange(len(real.label) + len(queued.label)) < len(real.label)
-    data = training.Data(real, queued, used, validation)
-    by_epoch = lambda epoch: keys.stage_key(root, kind, 0, epoch)  # noqa: E731
+    real = real if window is None else real.through(window)
+    data = training.Data(real, queued, _real_alone(constants, queued), validation)
+    by_epoch = _keys(kind, seed)
     return training.train(_trainer(experiment, kind), by_epoch, state, data, first, count)
+
+
+def judge_order(
+    experiment: Experiment, kind: str, state, inputs, constants: Constants, generation, epoch
+) -> tuple[Array, Array]:
+    """Return (indices int32 [n + K] in the order of an epoch, how many of them are used)."""
+    seed, queued = inputs
+    used = _real_alone(constants, queued)
+    return training.epoch_order(_keys(kind, seed), epoch, used), used.sum()
+
+
+def _real_alone(constants: Constants, queued: Samples) -> Array:
+    num_real = len(constants.train.label)
+    return jnp.arange(num_real + len(queued.label)) < num_real
+
+
+def _keys(kind: str, seed: Array):
+    """Return epoch -> key."""
+    root = keys.root_key(seed)
+    return lambda epoch: keys.stage_key(root, kind, 0, epoch)
 
 
 def name_generated(experiment: Experiment, state, inputs, constants: Constants) -> Array:
@@ -107,7 +134,7 @@ def _named(experiment: Experiment, variables, samples: Samples, constants: Const
     return possible.argmax(axis=-1).astype(jnp.int32)
 
 
-def _by_cell(experiment: Experiment, images: InMemory) -> InMemory:
+def _by_cell(experiment: Experiment, images: InMemory | Streamed) -> Any:
     return images._replace(label=images.label * experiment.num_groups + images.group)
 
 
@@ -115,7 +142,7 @@ def _color_key(root: Array) -> Array:
     return keys.stage_key(root, f"{LABELS}/color", 0)
 
 
-def _evenly_colored(experiment: Experiment, images: InMemory, key: Array) -> InMemory:
+def _evenly_colored(experiment: Experiment, images: Any, key: Array) -> Any:
     """Draw the subgroup of every image anew, all alike, where an image can be given another."""
     if experiment.recolor is None:
         return images

@@ -6,6 +6,9 @@ A one-seed function is `f(experiment, state, inputs, constants, *scalars)`: `sta
 first + count - 1; how a stage is cut into chunks changes no bit.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +20,7 @@ from jaxloop.data.source import InMemory
 from jaxloop.devices import join, select
 from jaxloop.loop import encoding, judging, policy
 from jaxloop.loop.experiment import Constants, Experiment, Stage, nothing, over_seeds
+from jaxloop.loop.feeding import Feed, fed
 from jaxloop.loop.sampling import filter_stage, sampling_stage
 from jaxloop.loop.state import GeneratorTraining, LoopState, Reference
 from jaxloop.predictions import DIVERGED
@@ -65,7 +69,10 @@ def _steps_per_epoch(experiment: Experiment, state: LoopState) -> int:
 def generator_stage(experiment: Experiment, encoder: encoding.Encoder | None) -> Stage:
     start = over_seeds(experiment, start_generator)
     train = over_seeds(experiment, train_generator)
-    config, constants = experiment.spec.generator, experiment.constants
+    config, constants, feed = experiment.spec.generator, experiment.constants, None
+    if experiment.host and not encoder:  # what is encoded is in memory
+        sizes = {"batch_size": config.batch_size, "epochs": config.epochs}
+        feed = Feed(experiment, generator_order, **sizes)
 
     def steps(state: LoopState) -> int:
         per_epoch = _steps_per_epoch(experiment, state)
@@ -78,12 +85,22 @@ def generator_stage(experiment: Experiment, encoder: encoding.Encoder | None) ->
         generator = state.generator
         if first == 0:
             generator = start(nothing(seeds), seeds, constants, generation)
-        inputs = join(seeds, state.queue, state.encoded if encoder else None)
+        window = (
+            feed.window(join(seeds, state.queue), int(generation), first, count) if feed else None
+        )
+        inputs = join(seeds, state.queue, state.encoded if encoder else None, window)
         scalars = generation, np.int32(first), np.int32(count)
         return state._replace(generator=train(generator, inputs, constants, *scalars))
 
     writers = ("generator",) if experiment.generator.export else ()
-    return Stage("generator", 1, steps, run, {"start": start, "train": train}, writers=writers)
+    functions = {"start": start, "train": train}
+    return Stage("generator", 1, steps, run, functions, **fed(feed), writers=writers)
+
+
+def _window(feed: Feed | None, seeds, state: LoopState, first: int, count: int) -> Any:
+    """Return the real images at hand for these steps, seeded; None where all are."""
+    inputs = join(seeds, state.queue)
+    return feed and feed.window(inputs, state.cursor.generation, first, count)
 
 
 def start_generator(
@@ -102,10 +119,35 @@ def start_generator(
     return GeneratorTraining(initial, dict.fromkeys(signals, by_epoch), by_epoch.astype(jnp.int32))
 
 
-def _training_images(constants: Constants) -> InMemory:
-    """Return the real images as the generator sees them."""
-    encoded = jax.tree.leaves(constants.encoded)
-    return constants.train._replace(image=encoded[0]) if encoded else constants.train
+def _training_images(constants: Constants, window=None) -> Any:
+    """Return the real images as the generator sees them, a Source.
+
+    window: the images at hand, where the source is streamed.
+    """
+    train, encoded = constants.train, jax.tree.leaves(constants.encoded)
+    if encoded:
+        return InMemory(encoded[0], train.label, train.group)
+    return train if window is None else train.through(window)  # type: ignore[union-attr]
+
+
+def generator_order(
+    experiment: Experiment, state, inputs, constants: Constants, generation, epoch
+) -> tuple[Array, Array]:
+    """Return (indices int32 [n + K] in the order of an epoch, how many of them are used)."""
+    seed, stored = inputs
+    used = _used(experiment, "generator", seed, generation, constants, stored.valid)
+    order_key, _ = _generator_keys(keys.root_key(seed), generation, epoch)
+    return batches.epoch_order(order_key, used), used.sum()
+
+
+def _generator_keys(root: Array, generation, epoch) -> tuple[Array, ...]:
+    return keys.parts(keys.stage_key(root, "generator", generation, epoch), "order", "step")
+
+
+def _used(experiment: Experiment, stage: str, seed, generation, constants, valid: Array) -> Array:
+    """Return which real and queued images a stage trains on, bool [n + K]."""
+    num_real, loop = len(constants.train.label), experiment.spec.loop
+    return policy.trained_on(loop, seed, stage, generation, num_real, valid)
 
 
 def train_generator(
@@ -122,13 +164,11 @@ def train_generator(
     An epoch runs over it in random order, whole batches only; `max_steps` may end the last one
     early.
     """
-    seed, stored, encoded = inputs
+    seed, stored, encoded, window = inputs
     config = experiment.spec.generator
-    train, size = _training_images(constants), config.batch_size
+    train, size = _training_images(constants, window), config.batch_size
     generated = stored.samples if encoded is None else stored.samples._replace(image=encoded)
-    used = policy.trained_on(
-        experiment.spec.loop, seed, "generator", generation, len(train.label), stored.valid
-    )
+    used = _used(experiment, "generator", seed, generation, constants, stored.valid)
     per_epoch = batches.num_batches(used.sum(), size)
     total = per_epoch * config.epochs
     end = jnp.minimum(first + count, jnp.minimum(total, config.max_steps or total))
@@ -138,9 +178,7 @@ def train_generator(
         step, trained = carry
         epoch, begin = step // per_epoch, step % per_epoch
         stop = jnp.minimum(per_epoch, begin + end - step)
-        order_key, step_key = keys.parts(
-            keys.stage_key(root, "generator", generation, epoch), "order", "step"
-        )
+        order_key, step_key = _generator_keys(root, generation, epoch)
         order = batches.epoch_order(order_key, used)
 
         def body(i, carry):
@@ -167,7 +205,10 @@ def train_generator(
 def classifier_stage(experiment: Experiment, name: str) -> Stage:
     start = over_seeds(experiment, start_classifier, name)
     train = over_seeds(experiment, train_classifier, name)
-    constants, total = experiment.constants, training.most_steps(experiment.trainers[name])
+    constants, trainer = experiment.constants, experiment.trainers[name]
+    total, feed = training.most_steps(trainer), None
+    if experiment.host:
+        feed = Feed(experiment, classifier_order, name, **training.lengths(trainer))
 
     def steps(state: LoopState) -> int:
         return training.steps_in_all(state.classifiers[name], state.cursor.step, total)
@@ -176,12 +217,16 @@ def classifier_stage(experiment: Experiment, name: str) -> Stage:
         generation, classifier = np.int32(state.cursor.generation), state.classifiers[name]
         if first == 0:
             classifier = start(nothing(seeds), seeds, constants, generation)
-        inputs = join(seeds, state.queue)
+        window = (
+            feed.window(join(seeds, state.queue), int(generation), first, count) if feed else None
+        )
+        inputs = join(seeds, state.queue, window)
         scalars = generation, np.int32(first), np.int32(count)
         classifier = train(classifier, inputs, constants, *scalars)
         return state._replace(classifiers={**state.classifiers, name: classifier})
 
-    return Stage(f"classifier/{name}", 0, steps, run, {"start": start, "train": train})
+    functions = {"start": start, "train": train}
+    return Stage(f"classifier/{name}", 0, steps, run, functions, **fed(feed))
 
 
 def start_classifier(
@@ -203,14 +248,27 @@ def train_classifier(
     count,
 ) -> training.State:
     """Take steps first .. first + count - 1 of a classifier's training on real data + queue."""
-    seed, stored = inputs
-    root, real = keys.root_key(seed), constants.train
-    used = policy.trained_on(
-        experiment.spec.loop, seed, "classifier", generation, len(real.label), stored.valid
-    )
+    seed, stored, window = inputs
+    real: Any = constants.train if window is None else constants.train.through(window)  # type: ignore[union-attr]
+    used = _used(experiment, "classifier", seed, generation, constants, stored.valid)
     data = training.Data(real, stored.samples, used, constants.validation)
-    by_epoch = lambda epoch: keys.stage_key(root, f"classifier/{name}", generation, epoch)  # noqa: E731
+    by_epoch = _classifier_keys(name, seed, generation)
     return training.train(experiment.trainers[name], by_epoch, state, data, first, count)
+
+
+def classifier_order(
+    experiment: Experiment, name: str, state, inputs, constants: Constants, generation, epoch
+) -> tuple[Array, Array]:
+    """Return (indices int32 [n + K] in the order of an epoch, how many of them are used)."""
+    seed, stored = inputs
+    used = _used(experiment, "classifier", seed, generation, constants, stored.valid)
+    return training.epoch_order(_classifier_keys(name, seed, generation), epoch, used), used.sum()
+
+
+def _classifier_keys(name: str, seed: Array, generation) -> Callable:
+    """Return epoch -> key."""
+    root = keys.root_key(seed)
+    return lambda epoch: keys.stage_key(root, f"classifier/{name}", generation, epoch)
 
 
 # Measuring

@@ -10,8 +10,9 @@ import numpy as np
 from jaxloop import classifiers, data, evaluators, files, filters, generators, keys
 from jaxloop.classifiers import dropout, pretrained, training
 from jaxloop.classifiers.classifier import SIDE_FIELD
-from jaxloop.data import batches
-from jaxloop.data.source import InMemory
+from jaxloop.data import batches, memory
+from jaxloop.data.on_disk import OnDisk
+from jaxloop.data.source import InMemory, Streamed
 from jaxloop.data.split import held_out_split, validation_split
 from jaxloop.devices import Seeds, compute_dtype, lay_out, put
 from jaxloop.errors import InputError
@@ -22,7 +23,8 @@ from jaxloop.filters import select
 from jaxloop.loop import arms, policy
 from jaxloop.loop.encoding import encode_real, encoded_shape
 from jaxloop.loop.experiment import SAMPLES, Constants, Experiment
-from jaxloop.run import description
+from jaxloop.metrics.embedded import even
+from jaxloop.run import description, plan
 from jaxloop.spec import Filter, Measure, Spec
 from jaxloop.types import Dataset, Samples
 
@@ -48,6 +50,9 @@ def build(spec: Spec, devices=None, dry: bool = False) -> tuple[Experiment, dict
     evaluators.check(spec.measure.evaluators, frozenset(provides))
     rest, held_out = held_out_split(dataset.train, spec.data.held_out, spec.data.seed)
     train, validation = validation_split(rest, spec.data.validation, spec.data.seed)
+    train, host, note = _placed(spec, train, seeds.mesh.devices.flat[0])
+    validation, held_out = map(_in_memory, (validation, held_out))
+    dataset = dataset._replace(notes=(*dataset.notes, *note))
     dataset = _noted_cells(spec, dataset, train)
     scorer = _clip_score(spec.filter, dataset.class_names) if chosen.needs(filters.CLIP) else None
     num_classes, num_real = len(dataset.class_names), len(train.label)
@@ -63,12 +68,13 @@ def build(spec: Spec, devices=None, dry: bool = False) -> tuple[Experiment, dict
     constants = put(seeds.mesh, constants)
     if generator.encode:
         given = constants, generator
-        encoded = encoded_shape(*given) if dry else encode_real(seeds.mesh, *given)
+        encoded = encoded_shape(*given) if dry else encode_real(seeds.mesh, *given, host)
         constants = constants._replace(encoded=encoded)
     experiment = Experiment(
         spec=spec,
         seeds=seeds,
         constants=constants,
+        host=host,
         num_classes=num_classes,
         num_groups=len(dataset.group_names),
         image_group=dataset.image_group,
@@ -88,7 +94,7 @@ def build(spec: Spec, devices=None, dry: bool = False) -> tuple[Experiment, dict
     return experiment, description.of(experiment, dataset, weights, scorer)
 
 
-def _noted_cells(spec: Spec, dataset: Dataset, train: Samples) -> Dataset:
+def _noted_cells(spec: Spec, dataset: Dataset, train: Samples | Streamed) -> Dataset:
     """Return the data set with a note on subgroups of a class that are tested and not trained on.
 
     Raises InputError unless `data.empty_cells` allows them.
@@ -128,9 +134,34 @@ def of_seeds(experiment: Experiment, values: Sequence[int], devices=None) -> Exp
     return experiment._replace(seeds=seeds, constants=constants, trainers=trainers, judge=judge)
 
 
+def _placed(
+    spec: Spec, train: Samples, device
+) -> tuple[Samples | Streamed, memory.InHost | OnDisk | None, tuple[str, ...]]:
+    """Return the training images as they go to the devices, those that stay behind, and a note."""
+    how, size = memory.chosen(spec.data.memory, train.image, device), plan.gib(train.image.nbytes)
+    if how == "device":
+        return _in_memory(train), None, ()
+    host = train.image if how == "disk" else memory.InHost(np.asarray(train.image))
+    index = np.asarray(even(train.label, spec.measure.images))
+    some = Samples(host.read(index), train.label[index], train.group[index])
+    stay = "on disk and are decoded ahead of each step"
+    if how == "host":
+        stay = "in the host's memory and are copied to the devices for each step"
+    note = (
+        f"The training images, {size}, stay {stay}; measures compare with {len(index):,} of "
+        f"{len(train.label):,}, evenly of each class."
+    )
+    streamed = Streamed(train.label, train.group, InMemory.from_samples(some))
+    return streamed, host, (note,)  # type: ignore[return-value]
+
+
+def _in_memory(samples: Samples) -> Samples:
+    return samples._replace(image=np.asarray(samples.image))
+
+
 def _constants(train, validation, dataset: Dataset, weights, generator, scorer) -> Constants:
     return Constants(
-        train=InMemory.from_samples(train),
+        train=train if isinstance(train, Streamed) else InMemory.from_samples(train),
         validation=InMemory.from_samples(validation),
         test=InMemory.from_samples(dataset.test, **dataset.test_extras),
         weights={name: one.variables for name, one in weights.items()},

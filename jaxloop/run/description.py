@@ -5,7 +5,8 @@ import zlib
 import numpy as np
 
 from jaxloop import filters
-from jaxloop.data.source import InMemory
+from jaxloop.data.on_disk import OnDisk
+from jaxloop.data.source import InMemory, Streamed
 from jaxloop.loop import advance, policy, stages
 from jaxloop.loop.experiment import Experiment
 from jaxloop.metrics import counts
@@ -55,7 +56,7 @@ def _of_generator(experiment: Experiment) -> dict:
     return {"generator": dict(facts), "memory": plan.memory(experiment, state)}
 
 
-def _cells(experiment: Experiment, images: InMemory) -> list[list[int]]:
+def _cells(experiment: Experiment, images: InMemory | Streamed) -> list[list[int]]:
     """Return the number of images of each class and subgroup, [L G]."""
     shape = experiment.num_classes, experiment.num_groups
     known = counts.in_range(images.group, experiment.num_groups)
@@ -92,8 +93,11 @@ def of_filter(experiment: Experiment) -> dict:
 
 
 def _fingerprint(dataset: Dataset) -> str:
-    """Return a checksum of images, labels and groups in their order."""
+    """Return a checksum of images (of files not read: their names), labels, groups, in order."""
     code = 0
     for array in (*dataset.train, *dataset.test):
-        code = zlib.crc32(np.ascontiguousarray(array).data, code)
+        if isinstance(array, OnDisk):
+            code = array.checksum(code)
+        else:
+            code = zlib.crc32(np.ascontiguousarray(array).data, code)
     return f"{code:08x}"

@@ -1,13 +1,12 @@
 """What a run will do and what it needs of a device, before it starts: --dry_run."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import numpy as np
 
-from jaxloop.devices import SEED
-from jaxloop.loop import advance, stages
+from jaxloop.devices import SEED, compiled
+from jaxloop.loop import advance, feeding, stages
 from jaxloop.loop.experiment import Experiment, Stage
 from jaxloop.loop.state import LoopState, on_devices
 from jaxloop.types import PyTree
@@ -73,12 +72,22 @@ def working_memory(
         return None
     seeds, scalar = experiment.seeds, np.int32(0)
     one = lambda tree: jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree)  # noqa: E731
-    inputs = (scalar, one(state.queue), next(iter(_queue_codes(experiment)), None))
-    function: Any = jax.jit(train.one_seed, donate_argnums=0)  # type: ignore[attr-defined]
+    code = next(iter(_queue_codes(experiment)), None)
+    inputs = (scalar, one(state.queue), code, _window(experiment) if code is None else None)
+    function = compiled(train.one_seed, seeds.mesh, donate_argnums=0)  # type: ignore[attr-defined]
     lowered = function.lower(one(state.generator), inputs, experiment.constants, *[scalar] * 3)
     size = lowered.compile().memory_analysis().temp_size_in_bytes
     together = len(seeds.values) // seeds.mesh.shape[SEED] if seeds.together else 1
     return size * together
+
+
+def _window(experiment: Experiment) -> tuple | None:
+    """Return the shape of the images that the host feeds a call of the generator's training."""
+    if experiment.host is None:
+        return None
+    num = feeding.window_images(experiment.host, experiment.spec.generator.batch_size)
+    shape = (num, *experiment.host.shape[1:])
+    return jax.ShapeDtypeStruct(shape[:1], np.int32), jax.ShapeDtypeStruct(shape, np.uint8)
 
 
 def _queue_codes(experiment: Experiment) -> list[jax.ShapeDtypeStruct]:

@@ -66,6 +66,7 @@ class Player:
         self.checkpoints = _checkpoints(arm)
         self.seeds = advance.seeds_on_devices(arm.experiment)
         self.chunks: dict[str, int] = {}  # stage -> steps of its next call
+        self.waited: dict[str, float] = {}  # stage -> seconds waited for images before it began
         self.unprofiled = {stage.name for stage in arm.stages} if profile else set()
 
     def play(self) -> Waiting | None:
@@ -79,7 +80,8 @@ class Player:
         with contextlib.closing(self.checkpoints), contextlib.closing(progress):
             while not advance.finished(experiment, state.cursor):
                 stage = arm.stages[state.cursor.stage]
-                progress.show(state.cursor, stage.steps(state))
+                waited = stage.waited() - self.waited.setdefault(stage.name, stage.waited())
+                progress.show(state.cursor, stage.steps(state), progress.share(waited))
                 try:
                     votes = self._votes(stage, state)
                 except (InputError, Waiting) as reason:
@@ -90,7 +92,9 @@ class Player:
                 before, state = state.cursor, self._chunk(stage, state, votes)
                 if state.cursor[:2] != before[:2]:
                     self._leave(stage, state, before.generation)
-                    self.timing.add(before.generation, *progress.stage_done(before))
+                    waited = stage.waited() - self.waited.pop(stage.name)
+                    name, seconds = progress.stage_done(before, waited)
+                    self.timing.add(before.generation, name, seconds, waited)
                 # Votes may change later, and so may the device that a run goes on with: what was
                 # made of the former, and what all arms start from, is done once.
                 once = votes is not None or (self.others and state.cursor == (1, 0, 0))

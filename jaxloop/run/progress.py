@@ -12,6 +12,8 @@ from tqdm import tqdm
 from jaxloop.files import write_atomic
 from jaxloop.loop.state import Cursor
 
+BOTTLENECK = 0.1  # of a stage's time spent waiting for images: from here on progress says so
+
 
 class Timing:
     """timing.jsonl: the wall clock. It is no result and differs from run to run, so it has its own
@@ -33,9 +35,13 @@ class Timing:
             except (ValueError, KeyError, TypeError):  # torn by a crash: no result is lost with it
                 pass
 
-    def add(self, generation: int, stage: str, seconds: float) -> None:
-        """Add a stage that ended, with the peak memory of the process so far."""
+    def add(self, generation: int, stage: str, seconds: float, waited: float = 0.0) -> None:
+        """Add a stage that ended, with the peak memory of the process so far.
+
+        waited: seconds in which it waited for images.
+        """
         row = {"generation": generation, "stage": stage, "seconds": round(seconds, 3)}
+        row |= {"waited_for_images": round(waited, 3)} if waited else {}
         self._lines.append(json.dumps(row | {"peak_memory_mb": round(peak_memory())}))
         write_atomic(self._file, "".join(line + "\n" for line in self._lines).encode())
 
@@ -72,24 +78,40 @@ class Progress:
             bar_format="{desc:<52} {percentage:3.0f}%|{bar:20}| {elapsed}{postfix}",
         )
 
-    def show(self, cursor: Cursor, steps: int = 0) -> None:
-        """Show where the run is. steps: of the stage at the cursor, where known."""
+    def show(self, cursor: Cursor, steps: int = 0, waiting: float = 0.0) -> None:
+        """Show where the run is.
+
+        Args:
+          steps: of the stage at the cursor, where known.
+          waiting: share of its time in which it has waited for images.
+        """
         if cursor.generation > self.generations or self.bar.disable:
             return
         where = f"{self.arm}generation {cursor.generation}/{self.generations}"
         where += f"  {self.stages[cursor.stage]}"
         if cursor.step:
             where += f"  {cursor.step}/{steps}" if steps else f"  {cursor.step}"
+        where += f"  {waiting:.0%} waiting for images" if waiting >= BOTTLENECK else ""
         self.bar.set_description_str(where, refresh=False)
         left = self._left(cursor).removeprefix(", ")  # tqdm writes the comma
         self.bar.set_postfix_str(left, refresh=False)
         self.bar.n = self._position(cursor, steps)
         self.bar.refresh()
 
-    def stage_done(self, cursor: Cursor) -> tuple[str, float]:
-        """Take the cursor of a stage that ended -> (its name, its seconds in this process)."""
+    def share(self, seconds: float) -> float:
+        """Return how much of the current stage's time these seconds are."""
+        return seconds / max(time.monotonic() - self.start, 1e-3)
+
+    def stage_done(self, cursor: Cursor, waited: float = 0.0) -> tuple[str, float]:
+        """Take the cursor of a stage that ended -> (its name, its seconds in this process).
+
+        waited: seconds of these in which it waited for images.
+        """
         now = time.monotonic()
         name, seconds = self.stages[cursor.stage], now - self.start
+        if waited >= BOTTLENECK * seconds and self.bar.disable:
+            line = f"{self.arm}{name} waited {waited:.0f} of {seconds:.0f} s for images: decoding "
+            print(line + "is the bottleneck", file=sys.stderr, flush=True)
         self.last[name], self.start = seconds, now
         if cursor.stage == len(self.stages) - 1:
             if self.bar.disable:

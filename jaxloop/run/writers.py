@@ -32,7 +32,7 @@ def write_real(experiment: Experiment, workdir: Path) -> None:
     sheet = workdir / "images" / "real.png"
     if not experiment.spec.loop.images or sheet.exists():
         return
-    train = experiment.constants.train
+    train = experiment.constants.train.in_memory
     index = np.asarray(even(train.label, REAL_IMAGES))
     image, label, group = (np.asarray(x)[index] for x in (train.image, train.label, train.group))
     named = zip(label.tolist(), group.tolist(), map(sheets.sha256, image), strict=True)

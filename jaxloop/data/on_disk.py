@@ -1,0 +1,68 @@
+"""Pictures that stay in their files until they are read."""
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxloop.data import pictures
+
+Rows = np.ndarray | slice
+
+
+class OnDisk:
+    """n pictures as an array uint8 [n s s 3] that is decoded when it is read.
+
+    Indexing gives another such array and reads nothing; `read` decodes some, in this thread;
+    `np.asarray` decodes all of them, in several, and names every file that cannot be.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, root: Path, names: Sequence[str] | np.ndarray, size: int, fit: str):
+        """Args: names: of files below `root`.  fit: how they become squares, of pictures.FITS."""
+        self.root, self.size, self.fit = root, size, fit
+        # Bytes of a fixed width: a million names as Python strings would take 100 MB.
+        self.names = (
+            names if isinstance(names, np.ndarray) else np.array([*map(os.fsencode, names)])
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return len(self.names), self.size, self.size, 3
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all pictures, decoded."""
+        return int(np.prod(self.shape))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, rows: Rows) -> "OnDisk":
+        return OnDisk(self.root, self.names[rows], self.size, self.fit)
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the pictures of `rows`, int [b]: uint8 [b s s 3]. Raises InputError by name."""
+        image = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        for i, path in enumerate(self._paths(rows)):
+            image[i] = pictures.square(path, self.size, self.fit)
+        return image
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self.pictures().image
+
+    def pictures(self) -> pictures.Pictures:
+        """Decode all. Raises InputError that lists the files that cannot be."""
+        return pictures.read(self._paths(range(len(self))), self.size, self.fit)
+
+    def checksum(self, code: int) -> int:
+        """Go on with a CRC-32 over the files' names and sizes, which stand for their pixels."""
+        for path in self._paths(range(len(self))):
+            code = zlib.crc32(f"{path.relative_to(self.root)}:{path.stat().st_size}".encode(), code)
+        return code
+
+    def _paths(self, rows) -> list[Path]:
+        return [self.root / os.fsdecode(bytes(self.names[i])) for i in rows]
