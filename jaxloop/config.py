@@ -59,7 +59,7 @@ def resolve(config: ml_collections.ConfigDict | dict) -> Spec:
 
 def flat(spec: Spec | dict) -> dict[str, object]:
     """Return every leaf under the name that people type: {"data.name": "digits", ...}."""
-    leaves: dict[str, object] = {}
+    leaves: dict = {}
     for name, value in (spec if isinstance(spec, dict) else to_dict(spec)).items():
         if isinstance(value, dict):
             leaves.update({f"{name}.{inner}": leaf for inner, leaf in value.items()})
@@ -99,37 +99,37 @@ def table() -> str:
 
 # A field of an earlier version -> what to type now.
 _REMOVED = {"filter.control": "nothing: it is an arm now, --config.arms=no_loop,random"}
-_COLORED = " or ".join(data.COLORED)
-_CONTROL = "where generator.name is resample"
 # Field -> (whether the chosen parts read it, when). One that they do not stays at its default.
 _READ: dict[str, tuple[Callable[[Spec], bool], str]] = {
     **dict.fromkeys(
         [f"generator.{field.name}" for field in dataclasses.fields(Optimizer)],
-        (lambda s: s.generator.name != "resample", "where generator.name is not resample"),
+        (lambda s: s.generator.name != "resample", "generator.name is not resample"),
     ),
-    "data.color": (lambda s: s.data.name in data.COLORED, f"where data.name is {_COLORED}"),
-    "data.test_color": (lambda s: s.data.name in data.COLORED, f"where data.name is {_COLORED}"),
-    "data.path": (lambda s: s.data.name != "digits", "where data.name is not digits"),
-    "data.held_out": (lambda s: "held_out" in s.generator.reads, _CONTROL),
-    "loop.fresh": (lambda s: s.loop.real == "fresh", "where loop.real is fresh"),
-    "loop.capacity": (lambda s: s.loop.policy == "fifo", "where loop.policy is fifo"),
-    "filter.drop": (lambda s: _filter(s).drops, "where filter.name is not none"),
-    "filter.ranking": (lambda s: _filter(s).drops, "where filter.name is not none"),
+    **dict.fromkeys(
+        ("data.color", "data.test_color"),
+        (lambda s: s.data.name in data.COLORED, f"data.name is {' or '.join(data.COLORED)}"),
+    ),
+    "data.partial": (lambda s: s.data.name in data.BREEDS, "data.name is one of BREEDS"),
+    "data.path": (lambda s: s.data.name != "digits", "data.name is not digits"),
+    "data.held_out": (lambda s: "held_out" in s.generator.reads, "generator.name is resample"),
+    "loop.fresh": (lambda s: s.loop.real == "fresh", "loop.real is fresh"),
+    "loop.capacity": (lambda s: s.loop.policy == "fifo", "loop.policy is fifo"),
+    "filter.drop": (lambda s: _filter(s).drops, "filter.name is not none"),
+    "filter.ranking": (lambda s: _filter(s).drops, "filter.name is not none"),
     "filter.classifier": (
         lambda s: _filter(s).needs(filters.CLASSIFIER, filters.DROPOUT),
-        "where an expert of filter.name needs a classifier",
+        "an expert of filter.name needs a classifier",
     ),
-    "filter.passes": (
-        lambda s: _filter(s).needs(filters.DROPOUT),
-        "where filter.name is mc_dropout",
+    "filter.passes": (lambda s: _filter(s).needs(filters.DROPOUT), "filter.name is mc_dropout"),
+    **dict.fromkeys(
+        ("filter.clip", "filter.template"),
+        (lambda s: _filter(s).needs(filters.CLIP), "filter.name needs CLIP"),
     ),
-    "filter.clip": (lambda s: _filter(s).needs(filters.CLIP), "where filter.name needs CLIP"),
-    "filter.template": (lambda s: _filter(s).needs(filters.CLIP), "where filter.name needs CLIP"),
-    "filter.weights": (lambda s: len(_filter(s).experts) > 1, "where filter.name has two experts"),
-    "filter.reviewed": (lambda s: _filter(s).needs(filters.PEOPLE), "where filter.name is human"),
-    "answer.max_seeds": (lambda s: s.answer.width > 0, "where answer.width is more than 0"),
-    "measure.inception": (lambda s: s.measure.fid, "where measure.fid is True"),
-    "measure.resize": (lambda s: s.measure.fid, "where measure.fid is True"),
+    "filter.weights": (lambda s: len(_filter(s).experts) > 1, "filter.name has two experts"),
+    "filter.reviewed": (lambda s: _filter(s).needs(filters.PEOPLE), "filter.name is human"),
+    "answer.max_seeds": (lambda s: s.answer.width > 0, "answer.width is more than 0"),
+    "measure.inception": (lambda s: s.measure.fid, "measure.fid is True"),
+    "measure.resize": (lambda s: s.measure.fid, "measure.fid is True"),
 }
 
 
@@ -139,7 +139,7 @@ def _refuse_unread(spec: Spec) -> None:
     values, defaults = flat(spec), flat(Spec())
     for name, (is_read, condition) in _READ.items():
         if values[name] != defaults[name] and not is_read(spec):
-            words = f"{defaults[name]!r} here: the field is read only {condition}"
+            words = f"{defaults[name]!r} here: the field is read only where {condition}"
             raise InputError(f"config.{name}", values[name], words)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxloop.data import cifar, digits, folder, mnist, paths
+from jaxloop.data import breeds, breeds_table, cifar, digits, folder, hard_imagenet, mnist, paths
 from jaxloop.errors import InputError
 from jaxloop.spec import Data
 from jaxloop.types import Dataset
@@ -15,7 +15,14 @@ Load = Callable[[Data], Dataset]
 
 # Those that read `data.color` and `data.test_color`.
 COLORED: dict[str, Load] = {"digits": digits.load, "mnist": mnist.load}
-SOURCES: dict[str, Load] = {**COLORED, "cifar": cifar.load, "folder": folder.load}
+BREEDS: dict[str, Load] = dict.fromkeys(breeds_table.NAMES, breeds.load)
+SOURCES: dict[str, Load] = {
+    **COLORED,
+    "cifar": cifar.load,
+    "folder": folder.load,
+    "hard_imagenet": hard_imagenet.load,
+    **BREEDS,
+}
 NAMES = SOURCES.keys()  # a view: what is registered later is in it
 
 
