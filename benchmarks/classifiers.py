@@ -24,7 +24,7 @@ import torch
 from torch_networks import NETWORKS
 
 from jaxloop import classifiers, spec
-from jaxloop.classifiers import training
+from jaxloop.classifiers import training, updates
 from jaxloop.devices import make_mesh
 from jaxloop.ops.pixels import to_unit
 
@@ -62,7 +62,7 @@ def jax_steps(name: str, image: np.ndarray, label: np.ndarray):
 
     def one(i, variables, moments):
         key = jax.random.fold_in(jax.random.key(1), i)
-        return training.step(trainer, key, variables, moments, to_unit(images), labels)[:2]
+        return updates.update(trainer, key, variables, moments, to_unit(images), labels)[:2]
 
     step = jax.jit(one, donate_argnums=(1, 2))
 

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 
 from jaxloop import classifiers, data, spec
-from jaxloop.classifiers import training
+from jaxloop.classifiers import training, updates
 from jaxloop.devices import in_batches, make_mesh
 from jaxloop.ops.pixels import to_unit
 
@@ -46,7 +46,7 @@ def trained(name: str, dataset, width: float, steps: int):
             key = jax.random.fold_in(jax.random.key(1), i)
             index = jax.random.randint(key, (BATCH,), 0, len(train.label))
             x, label = to_unit(train.image[index]), train.label[index]
-            variables, moments, loss, _ = training.step(trainer, key, variables, moments, x, label)
+            variables, moments, loss, _ = updates.update(trainer, key, variables, moments, x, label)
             return variables, moments, late + jnp.where(i >= steps - LAST, loss / LAST, 0.0)
 
         variables, moments, late = jax.lax.fori_loop(0, steps, body, (variables, moments, 0.0))

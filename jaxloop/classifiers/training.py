@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 
 from jaxloop import devices, keys, optimizers, spec
 from jaxloop.classifiers import dropout, pretrained
+from jaxloop.classifiers.updates import update
 from jaxloop.data import batches
 from jaxloop.data.augment import augment
 from jaxloop.data.source import InMemory, Source
@@ -189,8 +190,8 @@ def _steps(
         image = augment(jax.random.fold_in(augment_key, i), batch.image, trainer.config.augment)
         x = as_input(image, trainer.config)
         step_key = jax.random.fold_in(dropout_key, i)
-        variables, optimizer_state, loss, norm = step(
-            trainer, step_key, variables, optimizer_state, x, batch.label
+        variables, optimizer_state, loss, norm = update(
+            trainer, step_key, variables, optimizer_state, x, batch.label, epoch
         )
         return variables, optimizer_state, loss_sum + loss, norm_sum + norm
 
@@ -204,26 +205,6 @@ def _steps(
         gradient_norm=state.gradient_norm.at[epoch].set(norm),
         steps=state.steps.at[epoch].add(end - begin),
     )
-
-
-def step(trainer: Trainer, key: Array, variables: PyTree, optimizer_state, x: Array, label: Array):
-    """Take one optimiser step on the mean cross-entropy of a batch: x float [b h w 3], label [b].
-
-    Returns (variables, optimizer_state, loss, gradient norm).
-    """
-    in_training = partial(
-        trainer.module.apply, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
-    )
-
-    def mean_loss(params):
-        logits, statistics = in_training({**variables, "params": params}, x)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean(), statistics
-
-    params = variables["params"]
-    (loss, statistics), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
-    change, optimizer_state = trainer.optimizer.update(gradient, optimizer_state, params)
-    params = optax.apply_updates(params, change)
-    return {"params": params, **statistics}, optimizer_state, loss, optax.tree.norm(gradient)
 
 
 def end_epoch(trainer: Trainer, state: State, validation: InMemory) -> State:

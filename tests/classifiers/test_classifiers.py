@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from jaxloop import classifiers
-from jaxloop.classifiers import training
+from jaxloop.classifiers import training, updates
 from jaxloop.data.source import InMemory
 from jaxloop.devices import make_mesh
 from jaxloop.errors import InputError
@@ -222,7 +222,7 @@ def test_the_group_does_not_matter():
 def test_one_step_is_adam_on_the_mean_cross_entropy():
     one, batch = trainer("lenet"), samples(20)
     variables, x = start(one).variables, to_unit(batch.image)
-    step = jit_once(partial(training.step, one))
+    step = jit_once(partial(updates.update, one))
     stepped, _, loss, norm = step(
         jax.random.key(0), variables, start(one).optimizer, x, batch.label
     )

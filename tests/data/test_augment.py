@@ -97,3 +97,36 @@ def test_is_the_same_in_a_loop():
 def test_every_name_is_one_that_the_config_admits():
     for how in NAMES:
         config.resolve({"classifier": {"augment": how}})
+
+
+def test_a_resized_crop_of_a_ramp_is_a_ramp():
+    """Of x -> a x + b it is linear again: its slope tells the part's width, its ends the place."""
+    ramp = np.broadcast_to(np.linspace(40, 200, 64)[:, None, None], (64, 64, 3))
+    image = np.repeat(np.round(ramp).astype(np.uint8)[None], N, axis=0)
+    out = np.asarray(jitted(key(), image, how="resized_crop_flip")).astype(float)
+    column = out[:, :, 0, 0]
+    slope = (column[:, 48] - column[:, 16]) / 32 / (160 / 63)  # share of the side that is shown
+    # Width and height are sqrt(area ratio), 0.08 <= area <= 1, 3/4 <= ratio <= 4/3.
+    assert slope.min() >= 0.08**0.5 * 0.75**0.5 - 0.03 and slope.max() <= 1.03
+    assert slope.min() < 0.4 and slope.max() > 0.9
+    assert out.min() >= 39 and out.max() <= 201
+    middle = column[:, 20:44]
+    line = middle[:, :1] + np.arange(24) * (slope * 160 / 63)[:, None]
+    assert np.abs(middle - line).max() < 4  # rounding to whole pixel values, twice
+
+
+def test_a_resized_crop_mirrors_half_and_shows_every_part():
+    ramp = np.broadcast_to(np.linspace(0, 255, 32)[None, :, None], (32, 32, 3))
+    image = np.repeat(np.round(ramp).astype(np.uint8)[None], N, axis=0)
+    out = np.asarray(jitted(key(3), image, how="resized_crop_flip")).astype(float)
+    left, right = out[:, 16, 2, 0], out[:, 16, 29, 0]
+    # A share of 600 draws: three standard deviations are 0.06.
+    assert abs((left > right).mean() - 0.5) < 0.06
+    assert min(left.min(), right.min()) < 30 and max(left.max(), right.max()) > 225
+
+
+def test_a_resized_crop_depends_on_its_key_alone():
+    image = np.repeat(IMAGE[None], 4, axis=0)
+    a, b, c = (jitted(key(k), image, how="resized_crop_flip") for k in (0, 0, 1))
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c) and not np.array_equal(a[0], a[1])
