@@ -1,8 +1,8 @@
 """predictions/gNN.npz: what every classifier predicted of every test image in one generation.
 
 Arrays `label` and `group`, int [n], of the test set, and for each classifier int [S n], seeds in
-the order of the configuration; a row of DIVERGED or of PENDING predicts nothing. Every measure of a
-classifier can be made again from them.
+the order of the configuration; a row of DIVERGED or of PENDING predicts nothing. NAME/ABLATION is
+what it predicted of ablated images. Every measure of a classifier can be made again from them.
 """
 
 import io
@@ -22,6 +22,11 @@ _NAME = re.compile(r"g(\d+)\.npz")
 
 def path_of(workdir: Path, generation: int) -> Path:
     return workdir / "predictions" / f"g{generation:02d}.npz"
+
+
+def ablated(name: str, ablation: str) -> str:
+    """Return the key of what a classifier predicted of images after an ablation."""
+    return f"{name}/{ablation}"
 
 
 def read(workdir: Path, num_seeds: int) -> dict[int, dict[str, np.ndarray]]:

@@ -175,10 +175,15 @@ class Classifier(Optimizer):
         lambda v: v == 0 or 8 <= v <= 1024,
     )
     augment: str = choice(
-        "none crop crop_flip",
+        "none crop crop_flip resized_crop_flip",
         "of training images, anew each step: a random crop (an eighth of the side padded), a "
-        "mirror",
+        "mirror; resized: of 8 to 100 % of the area, as is usual for photographs",
     )
+    trained: str = choice(
+        "all head head_first",
+        "of a network with pretrained weights: all, its last layer, or that for 5 epochs first",
+    )
+    label_smoothing: float = interval(0.0, 0, 0.9, "share of a label spread over all classes")
     pretrained: tuple[str, ...] = field(
         (),
         "weights to start from instead of random ones, one file (or hub name) for each of "
@@ -236,9 +241,7 @@ class Answer:
     min_recall: float = interval(0.5, 0, 1, "recall of generation 1 that the gate asks")
     min_coverage: float = interval(0.5, 0, 1, "coverage of generation 1 that the gate asks")
     min_agreement: float = interval(0.9, 0, 1, "label agreement of generation 1 that the gate asks")
-    min_diversity: float = interval(
-        0.6, 0, 2, "diversity within class and subgroup of generation 1 that the gate asks"
-    )
+    min_diversity: float = interval(0.6, 0, 2, "diversity within subgroups that the gate asks")
 
 
 @dataclass(frozen=True)

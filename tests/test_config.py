@@ -110,6 +110,7 @@ CONTROL = {"generator.name": "resample", "data.held_out": 0.5}
 UNREAD = [
     ("data.held_out", 0.5, {}, "generator.name is resample"),
     ("data.partial", True, {}, "data.name is one of BREEDS"),
+    ("classifier.trained", "head", {}, "there are pretrained weights"),
     ("generator.learning_rate", 0.1, CONTROL, "generator.name is not resample"),
     ("generator.weight_decay", 0.1, CONTROL, "generator.name is not resample"),
     ("generator.schedule", "cosine", CONTROL, "generator.name is not resample"),

@@ -17,6 +17,7 @@ FLOORS = [
     {"data", "features"},
     {"generators", "classifiers", "filters", "metrics"},
     {"config"},
+    {"recipes"},
     {"loop"},
     {"evaluators"},
     {"analysis", "review"},

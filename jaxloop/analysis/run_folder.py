@@ -56,6 +56,12 @@ class Run:
         return self.config["config"]
 
     @property
+    def ablated(self) -> Grid | None:
+        """Test images, one a row, and what each ablation makes of them; None without."""
+        path = self.path / "samples" / "ablated.png"
+        return _grid(path, -1, -1) if path.exists() else None
+
+    @property
     def seeds(self) -> list[int]:
         return list(self.spec["seeds"])
 
@@ -238,11 +244,15 @@ def _grids(folder: Path) -> list[Grid]:
     grids = []
     for path in folder.glob("*.png"):
         if match := _SAMPLES.fullmatch(path.name):
-            png = path.read_bytes()
-            whole = png.startswith(_PNG) and png.rstrip().endswith(b"IEND\xaeB`\x82")
-            size = struct.unpack(">II", png[16:24]) if whole else (0, 0)
-            grids.append(Grid(int(match[1]), int(match[2]), path, png if whole else None, *size))
+            grids.append(_grid(path, int(match[1]), int(match[2])))
     return sorted(grids, key=lambda grid: grid[:3])
+
+
+def _grid(path: Path, generation: int, seed: int) -> Grid:
+    png = path.read_bytes()
+    whole = png.startswith(_PNG) and png.rstrip().endswith(b"IEND\xaeB`\x82")
+    size = struct.unpack(">II", png[16:24]) if whole else (0, 0)
+    return Grid(generation, seed, path, png if whole else None, *size)
 
 
 def _timing(path: Path) -> list[dict]:

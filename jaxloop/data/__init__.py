@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxloop.data import breeds, breeds_table, cifar, digits, folder, hard_imagenet, mnist, paths
+from jaxloop.data import (
+    breeds,
+    breeds_table,
+    cifar,
+    digits,
+    folder,
+    hard_imagenet_index,
+    mnist,
+    paths,
+)
 from jaxloop.errors import InputError
 from jaxloop.spec import Data
 from jaxloop.types import Dataset
@@ -20,7 +29,7 @@ SOURCES: dict[str, Load] = {
     **COLORED,
     "cifar": cifar.load,
     "folder": folder.load,
-    "hard_imagenet": hard_imagenet.load,
+    "hard_imagenet": hard_imagenet_index.load,
     **BREEDS,
 }
 NAMES = SOURCES.keys()  # a view: what is registered later is in it

@@ -16,7 +16,8 @@ def load(data: Data) -> Dataset:
     """Return the data set that `data.name` names, one of `breeds_table.NAMES`.
 
     `data.path` is an ImageNet folder. The label is the superclass, the group the subclass's place
-    in its row of the table. Pictures are cropped to squares at the centre.
+    in its row of the table. Pictures are resized so that the short side is 8/7 of `image_size`
+    (256 of 224), and cropped at the centre.
 
     Raises InputError where classes are missing, unless `data.partial`.
     """

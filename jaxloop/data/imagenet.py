@@ -66,7 +66,7 @@ def dataset(root: Path, cells: Sequence[Cell], size: int, notes: Sequence[str], 
 
     names: class_names, group_names and subgroup_names of the Dataset.
     """
-    (train, more), (val, others) = (split(root, name, cells, size, "crop") for name in SPLITS)
+    (train, more), (val, others) = (split(root, name, cells, size, "center") for name in SPLITS)
     test, done = decoded(val)
     counts = f"{len(train.label):,} for training and {len(test.label):,} of val/ for test"
     words = [f"Photographs: {counts}.", *notes, *(f"Test: {words}" for words in done)]

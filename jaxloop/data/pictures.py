@@ -40,6 +40,7 @@ _REMARKS = {
     "grey": "Grey pictures, whose value all three channels take",
     "transparent": "Pictures with transparent parts, laid on white",
     "cropped": "Pictures that are not square, cropped at the centre",
+    "centred": "Pictures whose short side became 8/7 of {size} pixels, cropped at the centre",
     "squashed": "Pictures squashed to squares of 8/7 of {size} pixels and cropped at the centre",
     "resized": "Pictures resized to {size}x{size} (cubic interpolation, antialiased)",
 }
@@ -155,6 +156,21 @@ def _cropped(image: Image.Image, size: int, remarks: set[str]) -> Image.Image:
     return image
 
 
+def _center(image: Image.Image, size: int, remarks: set[str]) -> Image.Image:
+    """Resize the short side to 8/7 of `size` and crop the centre, as is usual for photographs.
+
+    One whose short side is less is cropped to a square, so that nothing is enlarged and cut.
+    """
+    short = round(size * 8 / 7)
+    if min(image.size) < short:
+        return _cropped(image, size, remarks)
+    remarks.add("centred")
+    width, height = (round(length * short / min(image.size)) for length in image.size)
+    left, top = (width - size) // 2, (height - size) // 2
+    image = image.resize((width, height), Image.Resampling.BICUBIC)
+    return image.crop((left, top, left + size, top + size))
+
+
 def squashed(
     image: Image.Image,
     size: int,
@@ -168,7 +184,7 @@ def squashed(
     return image.resize((side, side), resample).crop((start, start, start + size, start + size))
 
 
-FITS = {"crop": _cropped, "squash": squashed}
+FITS = {"crop": _cropped, "center": _center, "squash": squashed}
 
 
 def _decode(path: Path, bits: int = 16) -> _Decoded:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from jaxloop.errors import InputError
-from jaxloop.evaluators import classification, distances, filtering, generation, signals
+from jaxloop.evaluators import ablation, classification, distances, filtering, generation, signals
 from jaxloop.loop.experiment import SAMPLES, Experiment
+from jaxloop.loop.measuring import ABLATION, MASKS
 from jaxloop.loop.state import LoopState
 
 Evaluate = Callable[[LoopState], list[dict]]
@@ -30,6 +31,7 @@ EVALUATORS: dict[str, Evaluator] = {
     "generation": Evaluator(generation.create, needs=(SAMPLES,)),
     "distances": Evaluator(distances.create, needs=(SAMPLES,)),
     "filtering": Evaluator(filtering.create, needs=(SAMPLES,)),
+    ABLATION: Evaluator(ablation.create, needs=(MASKS,)),
 }
 FIELD = "config.measure.evaluators"
 

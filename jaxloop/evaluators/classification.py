@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxloop import keys, predictions
 from jaxloop.devices import to_host
+from jaxloop.evaluators import ablation
 from jaxloop.loop.experiment import Experiment
 from jaxloop.loop.state import LoopState
 from jaxloop.metrics import bootstrap, counts, fairness
@@ -108,10 +109,14 @@ def again(workdir: Path) -> list[dict]:
         label, group = arrays.pop("label"), arrays.pop("group")
         for i, seed in enumerate(seeds):
             predicted = {name: array[i] for name, array in arrays.items()}
-            if not any((array == PENDING).any() for array in predicted.values()):
-                records += from_predictions(
-                    seed, generation, predicted, label, group, shape, resamples
-                )
+            if any((array == PENDING).any() for array in predicted.values()):
+                continue
+            whole = {name: array for name, array in predicted.items() if "/" not in name}
+            records += from_predictions(seed, generation, whole, label, group, shape, resamples)
+            if len(whole) < len(predicted):
+                log = Log(seed, generation)
+                ablation.add(log, tuple(whole), predicted, label)
+                records += log.records
     return records
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxloop.devices import put_seeds
 from jaxloop.loop import judging, queue, stages
 from jaxloop.loop.experiment import Experiment, Stage
+from jaxloop.loop.measuring import predictions_made
 from jaxloop.loop.sampling import blank_samples
 from jaxloop.loop.state import Cursor, LoopState, Reference, Selection, zeros
 from jaxloop.types import PyTree, Samples
@@ -49,7 +50,7 @@ def initial(experiment: Experiment, stages_: tuple[Stage, ...]) -> LoopState:
         selection=blank(_selection(experiment, samples)) if experiment.generates else (),
         classifiers={name: blank(tree) for name, tree in classifiers.items()},
         reference=blank(Reference(reference.best, reference.diverged)),
-        predictions={name: blank(prediction) for name in experiment.trainers},
+        predictions={name: blank(prediction) for name in predictions_made(experiment)},
         **{
             kind: blank(shape(judging.start_judge, kind)) if kind in kinds else ()
             for kind in (judging.SUBGROUPS, judging.LABELS)

@@ -18,12 +18,11 @@ from jaxloop.classifiers import training
 from jaxloop.data import batches
 from jaxloop.data.source import InMemory
 from jaxloop.devices import join, select
-from jaxloop.loop import encoding, judging, policy
+from jaxloop.loop import encoding, judging, measuring, policy
 from jaxloop.loop.experiment import Constants, Experiment, Stage, nothing, over_seeds
 from jaxloop.loop.feeding import Feed, fed
 from jaxloop.loop.sampling import filter_stage, sampling_stage
-from jaxloop.loop.state import GeneratorTraining, LoopState, Reference
-from jaxloop.predictions import DIVERGED
+from jaxloop.loop.state import GeneratorTraining, LoopState
 from jaxloop.types import Array
 
 
@@ -33,7 +32,7 @@ def build(experiment: Experiment) -> tuple[Stage, ...]:
         *(_making(experiment) if experiment.generates else ()),
         *(classifier_stage(experiment, name) for name in experiment.trainers),
         *(judging.judge_stage(experiment, kind) for kind in judging.kinds(experiment)),
-        measure_stage(experiment),
+        measuring.measure_stage(experiment),
     )
 
 
@@ -269,32 +268,3 @@ def _classifier_keys(name: str, seed: Array, generation) -> Callable:
     """Return epoch -> key."""
     root = keys.root_key(seed)
     return lambda epoch: keys.stage_key(root, f"classifier/{name}", generation, epoch)
-
-
-# Measuring
-
-
-def measure_stage(experiment: Experiment) -> Stage:
-    predict = {name: over_seeds(experiment, predict_test, name) for name in experiment.trainers}
-
-    def run(state: LoopState, seeds, first: int, count: int, votes=None) -> LoopState:
-        predictions = {}
-        for name, function in predict.items():
-            inputs = select(state.classifiers[name], lambda c: (c.best, c.diverged))
-            predictions[name] = function(nothing(seeds), inputs, experiment.constants)
-        reference = state.reference
-        if state.cursor.generation == 0:
-            classifier = state.classifiers[experiment.reference]
-            reference = select(classifier, lambda c: Reference(c.best, c.diverged))
-        return state._replace(predictions=predictions, reference=reference)
-
-    return Stage(
-        "measure", 0, lambda state: 1, run, predict, writers=("predictions",), evaluated=True
-    )
-
-
-def predict_test(experiment: Experiment, name: str, state, inputs, constants: Constants) -> Array:
-    """Return int32 [n], the class that a classifier predicts of each test image, or DIVERGED."""
-    variables, diverged = inputs
-    logits = training.logits(experiment.trainers[name], variables, constants.test.image)
-    return jnp.where(diverged, DIVERGED, logits.argmax(axis=-1).astype(jnp.int32))

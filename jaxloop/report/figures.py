@@ -18,7 +18,7 @@ from jaxloop.analysis.results import Point
 from jaxloop.analysis.run_folder import Run
 from jaxloop.report import drawing
 from jaxloop.report.drawing import Line, Panel
-from jaxloop.statistics import Estimate
+from jaxloop.statistics import Estimate, estimate
 
 MOST_GENERATIONS = 4  # of a training signal in one panel
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
@@ -166,9 +166,9 @@ def further(run: Run) -> list[Panel]:
     names = [n for subject in run.classifiers for n in results.scalars(run, subject)]
     keys = dict.fromkeys(n._replace(subject="") for n in names if n.rank is None)
     shown = {*measures.OVERALL, *measures.PER_CLASS, "diverged", "epochs_trained"}
-    return each(
-        ["epochs_trained", *(k for k in keys if k not in {Name("", m) for m in shown})], run
-    )
+    drawn = {Name("", m) for m in shown}
+    drawn |= {Name("", "accuracy", ablation=a) for a in measures.ABLATIONS}
+    return each(["epochs_trained", *(k for k in keys if k not in drawn)], run)
 
 
 def with_control(run: Run) -> list[Panel]:
@@ -180,6 +180,21 @@ def with_control(run: Run) -> list[Panel]:
             means = [Point(g, e._replace(half_width=None)) for g, e in points]
             lines.append(Line(f"{label}, control", means, (*look, DASHED), diverged))
         panels.append(panel._replace(lines=lines))
+    return panels
+
+
+def ablations(run: Run, classifiers: Sequence = ()) -> list[Panel]:
+    """Return by how much accuracy drops, a panel an ablation, a line a classifier."""
+    panels = []
+    for ablation in measures.ABLATIONS:
+        lines = []
+        for i, s in enumerate(classifiers or run.classifiers):
+            ablated = run.table(Name(s, "accuracy", ablation=ablation))
+            drops = run.table(Name(s, "accuracy")).reindex(columns=ablated.columns) - ablated
+            points = [Point(int(g), estimate(drops[g].tolist())) for g in drops]
+            lines += [Line(s, points, drawing.style(i))] if s in run.classifiers else []
+        title = measures.measure(Name("", "accuracy", ablation=ablation)).title
+        panels.append(Panel(title.replace("accuracy, ", "drop, "), lines, -1, 1, ablation))
     return panels
 
 

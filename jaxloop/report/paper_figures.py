@@ -12,14 +12,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxloop import statistics
-from jaxloop.analysis import labels, measures
+from jaxloop.analysis import labels
 from jaxloop.analysis.labels import BIASED, CIFAR, HARD_IMAGENET, MNIST, UNBIASED
 from jaxloop.analysis.measures import ABLATIONS, Name
-from jaxloop.analysis.results import Point
 from jaxloop.analysis.run_folder import Run
-from jaxloop.report import drawing, figures
-from jaxloop.report.drawing import Line, Panel
+from jaxloop.report import figures
+from jaxloop.report.drawing import Panel
 
 MOST_COLUMNS = 5
 
@@ -40,26 +38,11 @@ def subgroups(run: Run, classifiers: list[str]) -> list[Panel]:
     return [panel._replace(scale=panel.title) for panel in figures.ranked(run, classifiers)]
 
 
-def ablations(run: Run, classifiers: list[str]) -> list[Panel]:
-    """Return by how much accuracy drops, a panel an ablation, a line a classifier."""
-    panels = []
-    for ablation in ABLATIONS:
-        lines = []
-        for i, s in enumerate(classifiers):
-            ablated = run.table(Name(s, "accuracy", ablation=ablation))
-            drops = run.table(Name(s, "accuracy")).reindex(columns=ablated.columns) - ablated
-            points = [Point(int(g), statistics.estimate(drops[g].tolist())) for g in drops]
-            lines += [Line(s, points, drawing.style(i))] if s in run.classifiers else []
-        title = measures.measure(Name("", "accuracy", ablation=ablation)).title
-        panels.append(Panel(title.replace("accuracy, ", "drop, "), lines, -1, 1, ablation))
-    return panels
-
-
 # kind -> (panels of one run, given all classifiers of the figure; names of which one has a value)
 KINDS = {
     "overall": (figures.overall, [Name("", metric) for metric in ("meo", "di", "md")]),
     "subgroups": (subgroups, [Name("", "accuracy", rank=1)]),
-    "ablations": (ablations, [Name("", "accuracy", ablation=a) for a in ABLATIONS]),
+    "ablations": (figures.ablations, [Name("", "accuracy", ablation=a) for a in ABLATIONS]),
     "accuracy": (functools.partial(figures.each, ["accuracy"]), [Name("", "accuracy")]),
 }
 # (kind, data.name, what the run is) -> the paper's figure

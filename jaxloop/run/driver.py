@@ -51,6 +51,7 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
         main = _run(path, experiment)
         cohorts = _describe(main, description, spec.seeds)
         writers.write_real(experiment, path)
+        writers.write_ablated(experiment, path)
         waits = [play(_of_seeds(main, cohorts, seeds)) for seeds in cohorts]
         waiting = next(filter(None, waits), None)
         while waiting is None and spec.answer.width:

@@ -15,6 +15,7 @@ from jaxloop import filters, predictions
 from jaxloop.devices import to_host
 from jaxloop.files import write_atomic
 from jaxloop.generators import lora
+from jaxloop.loop import measuring
 from jaxloop.loop.experiment import Experiment
 from jaxloop.loop.state import LoopState, Selection
 from jaxloop.metrics.embedded import even
@@ -23,6 +24,7 @@ from jaxloop.types import Samples
 
 GRID_COLUMNS = 10
 GRID_SIDE = 28  # pixels, at least, of an image in a grid: small ones are enlarged by a whole factor
+ABLATED_IMAGES = 15
 REAL_IMAGES = 1000  # at most, kept beside the generated ones, to be mixed among them unseen
 
 
@@ -41,6 +43,14 @@ def write_real(experiment: Experiment, workdir: Path) -> None:
     ]
     store.write_lines(sheet.with_suffix(".jsonl"), lines)
     write_atomic(sheet, sheets.encode(image))
+
+
+def write_ablated(experiment: Experiment, workdir: Path) -> None:
+    """Write samples/ablated.png, a test image a row and an ablation a column, where it is asked."""
+    path = workdir / "samples" / "ablated.png"
+    if measuring.ABLATION in experiment.spec.measure.evaluators and not path.exists():
+        index = np.asarray(even(experiment.constants.test.label, ABLATED_IMAGES))
+        write_atomic(path, grid(measuring.pictures(experiment, index[:ABLATED_IMAGES])))
 
 
 def write_samples(experiment: Experiment, state: LoopState, workdir: Path) -> None:
@@ -81,7 +91,7 @@ def write_selection(experiment: Experiment, state: LoopState, workdir: Path) -> 
 
 
 def write_predictions(experiment: Experiment, state: LoopState, workdir: Path) -> None:
-    by_name = {name: np.stack(to_host(state.predictions[name])) for name in experiment.trainers}
+    by_name = {name: np.stack(to_host(rows)) for name, rows in state.predictions.items()}
     test, every = experiment.constants.test, experiment.spec.seeds
     path = predictions.path_of(workdir, state.cursor.generation)
     first = every.index(experiment.seeds.values[0])
