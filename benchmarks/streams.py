@@ -58,13 +58,13 @@ def measured(root: Path, memory: str) -> dict:
     experiment = build.build(config.resolve(c), devices=jax.devices()[:1])[0]
     built, seeds = stages.build(experiment), advance.seeds_on_devices(experiment)
     state = on_devices(advance.initial(experiment, built), experiment.seeds)
-    stage = built[0]
+    number = state.cursor.stage
+    stage = built[number]
     state = advance.step(built, seeds, state, int(min(stage.longest, 4)))
     early, first, begin = peak_memory(), state.cursor.step, time.monotonic()
     waited = stage.waited()
-    while state.cursor.stage == 0 and state.cursor.generation == 0:
+    while state.cursor.stage == number:
         state = advance.step(built, seeds, state, 10**6)
-        jax.block_until_ready(state)
     seconds, total = time.monotonic() - begin, experiment.trainers["lenet"].steps_per_epoch
     row = {
         "images": len(experiment.constants.train.label),
