@@ -46,9 +46,9 @@ def load(data: Data) -> Dataset:
     notes = (
         f"Hard ImageNet: {len(parts['train'].label):,} pictures for training and "
         f"{len(test.label):,} of val/ for test.",
-        "Nobody has published subgroups of it: each class is a group, so that pooled measures and "
-        "ranks compare classes, and those within a class do not exist. The spurious cue is "
-        "measured by accuracy on ablated pictures.",
+        "Nobody has published subgroups of it: each class is a group, so that pooled measures "
+        "compare classes; ranks (eq. 5) and measures within a class do not exist. The spurious cue "
+        "is measured by accuracy on ablated pictures.",
         *(f"Test: {words}" for words in done),
     )
     return Dataset(

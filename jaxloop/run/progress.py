@@ -12,7 +12,8 @@ from tqdm import tqdm
 from jaxloop.files import write_atomic
 from jaxloop.loop.state import Cursor
 
-BOTTLENECK = 0.1  # of a stage's time spent waiting for images: from here on progress says so
+# Share of a stage's time spent waiting for images from which on progress says so, after 5 seconds.
+BOTTLENECK = 0.1
 
 
 class Timing:
@@ -109,7 +110,7 @@ class Progress:
         """
         now = time.monotonic()
         name, seconds = self.stages[cursor.stage], now - self.start
-        if waited >= BOTTLENECK * seconds and self.bar.disable:
+        if waited >= max(BOTTLENECK * seconds, 5) and self.bar.disable:
             line = f"{self.arm}{name} waited {waited:.0f} of {seconds:.0f} s for images: decoding "
             print(line + "is the bottleneck", file=sys.stderr, flush=True)
         self.last[name], self.start = seconds, now

@@ -73,9 +73,11 @@ def test_a_killed_run_goes_on_within_an_epoch(tree, in_memory):
     assert_same(played(again, (2,), state=on_devices(classifier, again.seeds))[0], in_memory)
 
 
+@pytest.mark.slow
 def test_a_policy_that_changes_what_is_trained_on(tree):
     changes = {"loop.real": "fresh", "loop.fresh": 0.4, "loop.policy": "accumulate_subsample"}
     changes |= {"loop.capacity": 3, "measure.judge": ""}
+    changes |= {"measure.evaluators": ("classification",)}
     device, disk = (
         played(experiment_of(tree, memory, **changes))[0] for memory in ("device", "disk")
     )
@@ -95,8 +97,10 @@ def test_a_stage_that_another_arm_has_used_is_fed_anew(tree):
     assert_same(on_host(advance.step(built, seeds, other, 3)), on_host(fresh))
 
 
+@pytest.mark.slow
 def test_seeds_together(tree):
     changes = {"devices.seeds": "together", "measure.judge": "", "loop.generations": 1}
+    changes |= {"measure.evaluators": ("classification",)}
     device, disk = (
         played(experiment_of(tree, memory, **changes))[0] for memory in ("device", "disk")
     )

@@ -193,7 +193,9 @@ def test_nothing_is_traced_after_generation_1(tiny_experiment):
 @pytest.mark.filterwarnings("ignore:Some donated buffers were not usable")
 def test_nothing_is_traced_after_generation_1_with_seeds_spread_over_devices():
     """As on accelerators: two seeds vmapped over two devices."""
-    spec = tiny(**{"loop.generations": 3, "classifiers": ("lenet",), "devices.seeds": "together"})
+    changes = {"classifiers": ("lenet",), "measure.evaluators": ("classification",)}
+    changes |= {"loop.generations": 3, "devices.seeds": "together"}
+    spec = tiny(**changes)
     experiment = build.build(spec, devices=jax.devices()[:2])[0]
     assert dict(experiment.seeds.mesh.shape) == {"seed": 2, "data": 1}
     traces = traces_by_generation(experiment)
@@ -366,7 +368,9 @@ def test_seeded_trees_come_back_from_either_layout(tiny_experiment):
 @pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_bfloat16_computes_and_float32_keeps(tiny_experiment):
-    spec = tiny(**{"seeds": (0,), "devices.dtype": "bfloat16", "loop.generations": 1})
+    changes = {"classifiers": ("alexnet",), "measure.evaluators": ("classification",)}
+    changes |= {"seeds": (0,), "devices.dtype": "bfloat16", "loop.generations": 1}
+    spec = tiny(**changes)
     experiment = build.build(spec, devices=ONE_DEVICE)[0]
     state, log = play(experiment)
     host = on_host(state)

@@ -128,6 +128,7 @@ def test_through_the_loop_with_one_trace(name, real, born):
         "loop.real": real,
         "loop.generations": 3,
         "classifiers": ("lenet",),
+        "measure.evaluators": ("classification",),
     }
     spec = tiny(**changes, **{"generator.batch_size": 64})
     experiment = build(spec, devices=jax.devices()[:1])[0]
@@ -189,7 +190,9 @@ def unequal(monkeypatch, keep):
 def test_class_shares_of_what_is_kept(monkeypatch, classes, ratio):
     every_third = lambda label, _: (label != 3) | (np.arange(len(label)) % 3 == 0)  # noqa: E731
     unequal(monkeypatch, every_third)
-    spec = tiny(**{"loop.classes": classes, "loop.generations": 1, "generator.epochs": 1})
+    changes = {"classifiers": ("lenet",), "measure.evaluators": ("classification",)}
+    changes |= {"loop.classes": classes, "loop.generations": 1, "generator.epochs": 1}
+    spec = tiny(**changes)
     experiment = build(spec, devices=jax.devices()[:1])[0]
     state = on_host(play(experiment, evaluate=[])[0])
     real = np.bincount(np.asarray(experiment.constants.train.label))

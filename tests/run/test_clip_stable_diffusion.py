@@ -115,7 +115,7 @@ def test_a_checkpoint_holds_lora_optimiser_and_queue_alone(built):
 COMMAND = (
     "-m", "jaxloop.main", "--config=configs/digits.py:biased", "--config.seeds=0,1",
     "--config.generator.max_steps=40", "--config.arms=()",
-    "--config.checkpoint.every_seconds=0",
+    "--config.checkpoint.every_seconds=0", "--config.measure.evaluators=classification,training",
     *(f"--config.{k}={','.join(v) if isinstance(v, tuple) else v}" for k, v in FIELDS.items()),
 )  # fmt: skip
 QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}

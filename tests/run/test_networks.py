@@ -56,7 +56,9 @@ def records_of(spec: Spec) -> list[dict]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 def test_every_network_is_trained_and_measured(pictures):
-    records = records_of(spec_of(pictures, classifiers=classifiers.NAMES))
+    changes = {"classifiers": classifiers.NAMES}
+    changes |= {"measure.evaluators": ("classification", "training")}
+    records = records_of(spec_of(pictures, **changes))
     for name in classifiers.NAMES:
         for generation in (0, 1):
             mine = [r for r in records if (r["subject"], r["generation"]) == (name, generation)]
