@@ -1,4 +1,4 @@
-"""Real photographs at 64x64 in minutes on two cores: a part of BREEDS' Entity-13, five generations.
+"""Real small photographs on two cores: a part of BREEDS' Entity-13, five generations.
 
     python -m jaxloop.main --config=configs/tiny_breeds.py --config.data.path=FOLDER
 

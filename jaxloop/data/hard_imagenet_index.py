@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxloop.data import augment, imagenet, paths, pictures
+from jaxloop.data import augment, imagenet, paths, pictures, squares
 from jaxloop.data.imagenet import SPLITS
 from jaxloop.data.on_disk import OnDisk
 from jaxloop.errors import refusing
@@ -63,7 +63,7 @@ def read_masks(files_: Sequence[Path], size: int) -> np.ndarray:
 
     def work(i: int) -> None:
         image = opened_mask(files_[i])
-        masks[i] = np.asarray(pictures.squashed(image, size, set())) > 0
+        masks[i] = np.asarray(squares.squashed(image, size, set())) > 0
 
     with ThreadPool(pictures.THREADS) as pool:
         list(pool.imap(work, range(len(files_))))

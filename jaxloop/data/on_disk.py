@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxloop import files
 from jaxloop.data import pictures
 
 Rows = np.ndarray | slice
@@ -57,6 +58,17 @@ class OnDisk:
     def pictures(self) -> pictures.Pictures:
         """Decode all. Raises InputError that lists the files that cannot be."""
         return pictures.read(self._paths(range(len(self))), self.size, self.fit)
+
+    def check(self) -> None:
+        """Decode every picture once: the next start knows that it was done.
+
+        Raises InputError that lists the files that cannot be decoded.
+        """
+        code = zlib.crc32(str(self.root.resolve()).encode(), self.checksum(0))
+        mark = files.cache("pictures") / f"{len(self)}-{code:08x}"
+        if not mark.exists():
+            pictures.check(self._paths(range(len(self))))
+            files.write_atomic(mark, b"")
 
     def checksum(self, code: int) -> int:
         """Go on with a CRC-32 over the files' names and sizes, which stand for their pixels."""

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import io
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.pool import ThreadPool
@@ -15,8 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
+from tqdm import tqdm
 
 from jaxloop.data.paths import read_bytes, refusal
+from jaxloop.data.squares import FITS
 from jaxloop.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")  # in lower case
@@ -88,6 +91,25 @@ def square(path: Path, size: int, fit: str) -> np.ndarray:
         return np.asarray(FITS[fit](_decode(path)[0], size, set()))
 
 
+def check(paths: Sequence[Path]) -> None:
+    """Decode pictures and keep none. Raises InputError as `read` does."""
+
+    def work(path: Path) -> InputError | None:
+        try:
+            _decode(path)
+        except InputError as error:
+            return error
+        return None
+
+    title, quiet = "pictures that can be decoded", not sys.stderr.isatty()
+    with warnings.catch_warnings(), ThreadPool(THREADS) as pool:
+        warnings.simplefilter("ignore")
+        done = tqdm(pool.imap(work, paths), title, len(paths), leave=False, disable=quiet)
+        refused = [error for error in done if error]
+    if refused:
+        raise _all_of(refused)
+
+
 def fit(image: np.ndarray, size: int) -> Pictures:
     """Do the same to pictures in memory, uint8 [n h w c] with c = 1 (grey) or 3 (RGB)."""
     rgb = np.broadcast_to(image, (*image.shape[:3], 3))
@@ -139,52 +161,9 @@ def _all_of(refused: list[InputError]) -> InputError:
         return first
     more = f" and {len(others) - _LISTED:,} more" if len(others) > _LISTED else ""
     names = ", ".join(str(error.value) for error in others[:_LISTED])
-    words = f"{first.allowed}; so it is with {len(others):,} other files: {names}{more}"
+    files = "file" if len(others) == 1 else "files"
+    words = f"{first.allowed}; so it is with {len(others):,} other {files}: {names}{more}"
     return InputError(first.field, first.value, words)
-
-
-def _cropped(image: Image.Image, size: int, remarks: set[str]) -> Image.Image:
-    """Crop to a square at the centre, then resize."""
-    side = min(image.size)
-    left, top = ((length - side) // 2 for length in image.size)
-    if max(image.size) != side:
-        remarks.add("cropped")
-        image = image.crop((left, top, left + side, top + side))
-    if side != size:
-        remarks.add("resized")
-        image = image.resize((size, size), Image.Resampling.BICUBIC)
-    return image
-
-
-def _center(image: Image.Image, size: int, remarks: set[str]) -> Image.Image:
-    """Resize the short side to 8/7 of `size` and crop the centre, as is usual for photographs.
-
-    One whose short side is less is cropped to a square, so that nothing is enlarged and cut.
-    """
-    short = round(size * 8 / 7)
-    if min(image.size) < short:
-        return _cropped(image, size, remarks)
-    remarks.add("centred")
-    width, height = (round(length * short / min(image.size)) for length in image.size)
-    left, top = (width - size) // 2, (height - size) // 2
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
-    return image.crop((left, top, left + size, top + size))
-
-
-def squashed(
-    image: Image.Image,
-    size: int,
-    remarks: set[str],
-    resample: Image.Resampling = Image.Resampling.BILINEAR,
-) -> Image.Image:
-    """Resize to 8/7 of `size` (256 for 224) without regard to the aspect, then crop the centre."""
-    remarks.add("squashed")
-    side = round(size * 8 / 7)
-    start = (side - size) // 2
-    return image.resize((side, side), resample).crop((start, start, start + size, start + size))
-
-
-FITS = {"crop": _cropped, "center": _center, "squash": squashed}
 
 
 def _decode(path: Path, bits: int = 16) -> _Decoded:

@@ -166,9 +166,9 @@ def further(run: Run) -> list[Panel]:
     names = [n for subject in run.classifiers for n in results.scalars(run, subject)]
     keys = dict.fromkeys(n._replace(subject="") for n in names if n.rank is None)
     shown = {*measures.OVERALL, *measures.PER_CLASS, "diverged", "epochs_trained"}
-    drawn = {Name("", m) for m in shown}
-    drawn |= {Name("", "accuracy", ablation=a) for a in measures.ABLATIONS}
-    return each(["epochs_trained", *(k for k in keys if k not in drawn)], run)
+    return each(
+        ["epochs_trained", *(k for k in keys if k not in {Name("", m) for m in shown})], run
+    )
 
 
 def with_control(run: Run) -> list[Panel]:

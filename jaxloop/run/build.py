@@ -141,6 +141,8 @@ def _placed(
     how, size = memory.chosen(spec.data.memory, train.image, device), plan.gib(train.image.nbytes)
     if how == "device":
         return _in_memory(train), None, ()
+    if how == "disk":
+        train.image.check()
     host = train.image if how == "disk" else memory.InHost(np.asarray(train.image))
     index = np.asarray(even(train.label, spec.measure.images))
     some = Samples(host.read(index), train.label[index], train.group[index])

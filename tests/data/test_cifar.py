@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jaxloop import config, data
-from jaxloop.data import prepared, unpickle
+from jaxloop.data import augment, prepared, unpickle
 from jaxloop.errors import InputError
 from jaxloop.spec import Data
 
@@ -144,7 +144,7 @@ def test_the_published_files(tmp_path, dump):
     assert dataset.subgroup_names[4] == ("fine_00", "fine_51", "fine_53", "fine_57", "fine_83")
     assert len(dataset.subgroup_names) == 20
     assert dataset.image_group is None
-    assert dataset.augmentations == ("none", "crop", "crop_flip")
+    assert dataset.augmentations == augment.NAMES
     assert dataset.notes[0] == (
         "CIFAR-20/100, not the published split, but a part: 150 training and 150 test images."
     )

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from jaxloop import config, data
+from jaxloop.data import augment
 from jaxloop.errors import InputError
 from jaxloop.spec import Data
 
@@ -102,7 +103,7 @@ def test_subgroups_of_other_names_in_each_class(root):
         "read the per-class measures.",
     )
     assert dataset.image_group is None
-    assert dataset.augmentations == ("none", "crop", "crop_flip")
+    assert dataset.augmentations == augment.NAMES
 
 
 def test_subgroups_of_the_same_names_in_every_class(tmp_path):
@@ -542,7 +543,7 @@ def test_npz(tmp_path, split):
     assert dataset.class_names == ("0", "1")
     assert dataset.group_names == ("subgroup 1", "subgroup 2")
     assert dataset.subgroup_names == ()
-    assert dataset.augmentations == ("none", "crop", "crop_flip")
+    assert dataset.augmentations == augment.NAMES
     assert dataset.notes == ("Own images: 8 for training and 4 for test, in 2 classes.",)
 
 

@@ -65,6 +65,24 @@ def test_all_damaged_files_are_found_at_once(files):
         OnDisk(*files, 16, "crop").read([0, 2])
 
 
+def test_a_check_finds_them_all_and_is_done_once(files, monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    root, names = files
+    content = (root / names[3]).read_bytes()
+    for name in names[2:4]:
+        (root / name).write_bytes(b"no picture")
+    lazy = OnDisk(*files, 16, "crop")
+    with pytest.raises(InputError, match=r"2\.png.*1 other file: .*3\.png"):
+        lazy.check()
+    for name in names[2:4]:
+        (root / name).write_bytes(content)
+    lazy.check()
+    monkeypatch.setattr(pictures, "check", lambda paths: pytest.fail("decoded again"))
+    lazy.check()
+    with pytest.raises(pytest.fail.Exception):  # another set is another check
+        lazy[1:].check()
+
+
 def test_a_long_list_of_damaged_files_is_cut(tmp_path):
     names = [f"{i:02d}.png" for i in range(12)]
     for name in names:
