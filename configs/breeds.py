@@ -11,8 +11,8 @@ classes, --config.data.partial=True takes those with two subclasses or more.
 
 Pictures that do not fit into a fourth of the device's memory stay with the host, and are decoded
 ahead of the steps (data.memory): living17 has 88,000 (13 GB decoded), entity13 334,000 (50 GB).
-Estimates as in configs/hard_imagenet.py. Not run at this size; configs/tiny_breeds.py is, in
-minutes.
+Estimates as in configs/hard_imagenet.py. Not run at this size; configs/tiny_breeds.py is for
+a laptop.
 """
 
 from jaxloop import recipes

@@ -131,11 +131,8 @@ class _Reader:
 
     def __init__(self, steps: _Steps, first: int, ahead: int):
         self._steps, self._step, self.orders = steps, first, steps.orders
-        self._batches: Iterator = iter(())
-        if first < len(steps):
-            options = grain.ReadOptions(num_threads=devices.cores(), prefetch_buffer_size=ahead)
-            rest = grain.MapDataset.source(steps)[first:]  # type: ignore[arg-type]
-            self._batches = iter(rest.to_iter_dataset(options))
+        self._options = grain.ReadOptions(devices.cores(), prefetch_buffer_size=ahead)
+        self._batches: Iterator | None = None  # nothing is read before there are orders
 
     def missing(self, until: int) -> set[int]:
         """Return the epochs that lie before step `until` and have no order yet; forget old ones."""
@@ -152,6 +149,11 @@ class _Reader:
         host = self._steps.host
         row = np.full(size, len(host), np.int32)
         image = np.zeros((size, *host.shape[1:]), np.uint8)
+        if self._batches is None:
+            self._batches = iter(())
+            if self._step < len(self._steps):
+                rest = grain.MapDataset.source(self._steps)[self._step :]  # type: ignore[arg-type]
+                self._batches = iter(rest.to_iter_dataset(self._options))
         taken = list(itertools.islice(self._batches, count))
         self._step += count
         if taken:
