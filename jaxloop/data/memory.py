@@ -2,8 +2,9 @@
 
 import os
 import resource
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +12,11 @@ from jaxloop.data.on_disk import OnDisk
 from jaxloop.errors import InputError
 
 SHARE = 4  # an image set may take a fourth of what is there
-_UNLIMITED = 2**60  # bytes, of a control group without a limit
 _GROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 
 
-class InHost(NamedTuple):
+@dataclass(frozen=True)
+class InHost:
     """Images in the host's memory. image: NumPy uint8 [n h w c]."""
 
     image: Any
@@ -24,7 +25,7 @@ class InHost(NamedTuple):
     def shape(self) -> tuple[int, ...]:
         return self.image.shape
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def __len__(self) -> int:
         return len(self.image)
 
     def read(self, rows) -> np.ndarray:
@@ -62,4 +63,4 @@ def of_host() -> int:
     for path in map(Path, _GROUPS):
         text = path.read_text().strip() if path.exists() else ""
         limits += [int(text)] if text.isdigit() else []
-    return min(limits, default=_UNLIMITED)
+    return min(limits)

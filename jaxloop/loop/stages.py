@@ -84,9 +84,7 @@ def generator_stage(experiment: Experiment, encoder: encoding.Encoder | None) ->
         generator = state.generator
         if first == 0:
             generator = start(nothing(seeds), seeds, constants, generation)
-        window = (
-            feed.window(join(seeds, state.queue), int(generation), first, count) if feed else None
-        )
+        window = _window(feed, seeds, state, first, count)
         inputs = join(seeds, state.queue, state.encoded if encoder else None, window)
         scalars = generation, np.int32(first), np.int32(count)
         return state._replace(generator=train(generator, inputs, constants, *scalars))
@@ -216,9 +214,7 @@ def classifier_stage(experiment: Experiment, name: str) -> Stage:
         generation, classifier = np.int32(state.cursor.generation), state.classifiers[name]
         if first == 0:
             classifier = start(nothing(seeds), seeds, constants, generation)
-        window = (
-            feed.window(join(seeds, state.queue), int(generation), first, count) if feed else None
-        )
+        window = _window(feed, seeds, state, first, count)
         inputs = join(seeds, state.queue, window)
         scalars = generation, np.int32(first), np.int32(count)
         classifier = train(classifier, inputs, constants, *scalars)
