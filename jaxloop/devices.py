@@ -155,8 +155,18 @@ def compiled(function: Callable, mesh: Mesh, **options) -> Any:
     no time (`benchmarks/stable_diffusion.py`). The numbers are the same.
     """
     on_cpu = mesh.devices.flat[0].platform == "cpu"
-    chosen = {"xla_cpu_enable_concurrency_optimized_scheduler": False} if on_cpu else None
-    return jax.jit(function, compiler_options=chosen, **options)
+    return jax.jit(function, compiler_options=_cpu_options() if on_cpu else None, **options)
+
+
+@functools.cache
+def _cpu_options() -> dict[str, bool] | None:
+    """Return what `compiled` asks of XLA; None where this XLA does not know the option."""
+    options = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
+    try:
+        jax.jit(lambda: 0, compiler_options=options).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return None
+    return options
 
 
 def _together(one: Callable, mesh: Mesh) -> Callable:

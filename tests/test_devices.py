@@ -72,3 +72,11 @@ def test_in_batches_equals_whole(length):
     got = jax.jit(lambda x: devices.in_batches(lambda a: (a * 2, a.sum(axis=1)), 4, x))(x)
     np.testing.assert_array_equal(got[0], x * 2)
     np.testing.assert_array_equal(got[1], x.sum(axis=1))
+
+
+def test_an_option_that_xla_lacks_is_left_out(monkeypatch):
+    assert devices._cpu_options.__wrapped__() is not None  # the one of `compiled` exists
+    jit = jax.jit
+    unknown = lambda f, compiler_options: jit(f, compiler_options={"xla_no_such_option": False})  # noqa: E731
+    monkeypatch.setattr(jax, "jit", unknown)
+    assert devices._cpu_options.__wrapped__() is None
