@@ -14,7 +14,7 @@ Not run at this size: nobody here has an accelerator. Estimates by counted opera
 docs/stable_diffusion.md, from `python -m benchmarks.stable_diffusion --parts flops`.
 """
 
-from jaxloop import config
+from jaxloop import config, recipes
 from jaxloop.errors import InputError
 
 VARIANTS = ("cifar", "folder")
@@ -28,14 +28,7 @@ def get_config(variant: str = "cifar"):
     c.filter.drop = 0.3  # the paper's appendix C
     c.classifier.augment = "crop_flip"
     c.classifier.learning_rate = 1e-4  # as in configs/cifar.py
-    generator = c.generator
-    generator.name = "stable_diffusion"
-    generator.path = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-    generator.resolution = 512  # pixels, of the pre-training
-    generator.batch_size, generator.max_steps = 16, 5000
-    generator.guidance = 7.5  # usual for this model, and a sampling bias: the page says so
-    generator.min_snr = 5.0
-    generator.sample_batch = 16
+    recipes.stable_diffusion(c)
     if variant == "cifar":
         c.data.name, c.data.image_size = "cifar", 32
         c.classifier.stem = "small"

@@ -22,6 +22,12 @@ def photographs() -> Any:
     c.filter.drop = 0.6  # the paper's appendix C
     c.measure.images = 2000  # real ones that measures compare with, 300 MB
     c.data.validation = 0.05
+    stable_diffusion(c)
+    return c
+
+
+def stable_diffusion(c: Any) -> None:
+    """Choose Stable Diffusion 1.5 with a LoRA, downloaded once from the hub."""
     generator = c.generator
     generator.name = "stable_diffusion"
     generator.path = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -30,7 +36,6 @@ def photographs() -> Any:
     generator.guidance = 7.5  # usual for this model, and a sampling bias: the page says so
     generator.min_snr = 5.0
     generator.sample_batch = 16
-    return c
 
 
 def classifiers(c: Any, start: str) -> None:
