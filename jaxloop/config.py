@@ -59,7 +59,7 @@ def resolve(config: ml_collections.ConfigDict | dict) -> Spec:
 
 def flat(spec: Spec | dict) -> dict[str, object]:
     """Return every leaf under the name that people type: {"data.name": "digits", ...}."""
-    leaves: dict = {}
+    leaves: dict[str, object] = {}
     for name, value in (spec if isinstance(spec, dict) else to_dict(spec)).items():
         if isinstance(value, dict):
             leaves.update({f"{name}.{inner}": leaf for inner, leaf in value.items()})

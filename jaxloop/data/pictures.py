@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
@@ -23,6 +23,10 @@ from jaxloop.data.squares import FITS
 from jaxloop.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")  # in lower case
+
+# Pillow's, of odd tags and large pictures. Once for the process: a filter of `catch_warnings` is
+# everybody's, and pictures are decoded in several threads.
+warnings.filterwarnings("ignore", module="PIL")
 
 # Pillow's own limits, 1 and 64 MB, refuse sound pictures for their texts and colour profiles.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 2**28
@@ -47,6 +51,7 @@ _REMARKS = {
     "squashed": "Pictures squashed to squares of 8/7 of {size} pixels and cropped at the centre",
     "resized": "Pictures resized to {size}x{size} (cubic interpolation, antialiased)",
 }
+Result = TypeVar("Result")
 # RGB, the bytes that it comes from, keys of _REMARKS, the largest of its 16-bit values or -1
 _Decoded = tuple[Image.Image, bytes, set[str], int]
 
@@ -86,28 +91,19 @@ def read(paths: Sequence[Path], size: int, fit: str = "crop") -> Pictures:
 
 def square(path: Path, size: int, fit: str) -> np.ndarray:
     """Return one picture file as `read` does, uint8 [s s 3]; its 16 bits as they are."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return np.asarray(FITS[fit](_decode(path)[0], size, set()))
+    return np.asarray(FITS[fit](_decode(path)[0], size, set()))
 
 
 def check(paths: Sequence[Path]) -> None:
     """Decode pictures and keep none. Raises InputError as `read` does."""
-
-    def work(path: Path) -> InputError | None:
-        try:
-            _decode(path)
-        except InputError as error:
-            return error
-        return None
-
     title, quiet = "pictures that can be decoded", not sys.stderr.isatty()
-    with warnings.catch_warnings(), ThreadPool(THREADS) as pool:
-        warnings.simplefilter("ignore")
-        done = tqdm(pool.imap(work, paths), title, len(paths), leave=False, disable=quiet)
-        refused = [error for error in done if error]
-    if refused:
-        raise _all_of(refused)
+    with tqdm(desc=title, total=len(paths), leave=False, disable=quiet) as bar:
+
+        def work(i: int) -> None:
+            _decode(paths[i])
+            bar.update()
+
+        _in_threads(work, len(paths))
 
 
 def fit(image: np.ndarray, size: int) -> Pictures:
@@ -136,22 +132,31 @@ def _squares(decoded: Callable[[int], _Decoded], n: int, size: int, fit: str = "
     image = np.empty((n, size, size, 3), np.uint8)
     digest, peak = np.empty(n, np.uint64), np.empty(n, np.int64)
 
-    def work(i: int) -> set[str] | InputError:
-        try:
-            rgb, content, remarks, peak[i] = decoded(i)
-        except InputError as error:
-            return error
+    def work(i: int) -> set[str]:
+        rgb, content, remarks, peak[i] = decoded(i)
         digest[i] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
         image[i] = np.asarray(FITS[fit](rgb, size, remarks))
         return remarks
 
+    return Pictures(image, digest, peak, _in_threads(work, n))
+
+
+def _in_threads(work: Callable[[int], Result], n: int) -> list[Result]:
+    """Return work(0), work(1), ... Raises one InputError for all that raise one."""
+
+    def outcome(i: int) -> Result | InputError:
+        try:
+            return work(i)
+        except InputError as error:
+            return error
+
     with warnings.catch_warnings(), ThreadPool(THREADS) as pool:
-        warnings.simplefilter("ignore")  # Pillow's, of odd tags and large pictures
-        results = list(pool.imap(work, range(n)))
-    refused = [result for result in results if isinstance(result, InputError)]
+        warnings.simplefilter("ignore")  # also where a caller's filters make errors of them
+        outcomes = list(pool.imap(outcome, range(n)))
+    refused = [one for one in outcomes if isinstance(one, InputError)]
     if refused:
         raise _all_of(refused)
-    return Pictures(image, digest, peak, [x for x in results if not isinstance(x, InputError)])
+    return [one for one in outcomes if not isinstance(one, InputError)]
 
 
 def _all_of(refused: list[InputError]) -> InputError:

@@ -31,17 +31,13 @@ def _center(image: Image.Image, size: int, remarks: set[str]) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def squashed(
-    image: Image.Image,
-    size: int,
-    remarks: set[str],
-    resample: Image.Resampling = Image.Resampling.BILINEAR,
-) -> Image.Image:
+def squashed(image: Image.Image, size: int, remarks: set[str]) -> Image.Image:
     """Resize to 8/7 of `size` (256 for 224) without regard to the aspect, then crop the centre."""
     remarks.add("squashed")
     side = round(size * 8 / 7)
     start = (side - size) // 2
-    return image.resize((side, side), resample).crop((start, start, start + size, start + size))
+    image = image.resize((side, side), Image.Resampling.BILINEAR)
+    return image.crop((start, start, start + size, start + size))
 
 
 FITS = {"crop": _cropped, "center": _center, "squash": squashed}
