@@ -72,18 +72,28 @@ def _temporary_cache() -> str:
     return folder
 
 
-def write_atomic(path: str | os.PathLike, content: bytes) -> None:
-    """Write a temporary file in the same folder, sync it, and rename it over `path`."""
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """Yield a new file in the same folder; when the block ends, sync it and rename it over `path`.
+
+    Where the block raises, `path` stays as it was.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: str | os.PathLike, content: bytes) -> None:
+    """Write a file whole, or not at all, as `replacing` does."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def lock(file: int | IO, wait: bool) -> bool:

@@ -50,9 +50,9 @@ class Data:
         0.1, 0.5, "share of the real training images held out for early stopping"
     )
     memory: str = choice(
-        "auto device host disk",
-        "where the training images are; auto: on the device where they take a fourth of it at "
-        "most, else likewise in the host's memory, else on disk, decoded ahead of every step",
+        "auto device host disk decoded",
+        "where the training images are; auto: device where they take a fourth of it at most, else "
+        "host likewise, else disk, decoded ahead of every step; decoded: in a file of the cache",
     )
     partial: bool = flag(
         False, "of BREEDS, only the classes of which the folder has two subclasses"

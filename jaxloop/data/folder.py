@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from jaxloop.data import augment, npz, paths, pictures
+from jaxloop.data import augment, memory, npz, paths, pictures
+from jaxloop.data.on_disk import OnDisk
 from jaxloop.data.pictures import SUFFIXES
 from jaxloop.spec import Data
 from jaxloop.types import Dataset, Samples
@@ -33,14 +34,18 @@ def load(data: Data) -> Dataset:
     """
     path = Path(data.path)
     if data.path and os.path.isdir(path):
-        return _from_tree(path, data.image_size)
+        return _from_tree(path, data)
     if os.path.isfile(path) and path.suffix.lower() == ".npz":
-        arrays = npz.read(path)
-        return _dataset(pictures.fit(arrays[0], data.image_size), *arrays[1:])
+        image, label, group, is_test, class_names, group_names = npz.read(path)
+        images = pictures.fit(image, data.image_size)
+        parts = [images.image[part] for part in (~is_test, is_test)]
+        done, copies = pictures.notes(images), _copied(images, is_test)
+        dataset = _dataset(parts, label, group, is_test, done, class_names, group_names)
+        return dataset._replace(notes=(*dataset.notes, *copies))
     raise paths.refusal(data.path, f"a folder that exists ({_LAYOUT}), or a .npz file")
 
 
-def _from_tree(root: Path, size: int) -> Dataset:
+def _from_tree(root: Path, data: Data) -> Dataset:
     files, others = _scan(root)
     columns = ["split", "class", "subgroup"]
     table = pd.DataFrame([path.parts[-4:-1] for path in files], columns=columns)
@@ -55,8 +60,38 @@ def _from_tree(root: Path, size: int) -> Dataset:
     if len(set(rows)) == 1:
         group_names, rows = rows[0], ()
     names = [paths.escaped(str(path.relative_to(root))) for path in others]
+    images, done, copies = _split_images(root, files, is_test, data)
+    of_names = class_names, group_names, rows, names
+    dataset = _dataset(images, label, group, is_test, done, *of_names)
+    return dataset._replace(notes=(*dataset.notes, *copies))
+
+
+def _split_images(root: Path, files: list[Path], is_test: np.ndarray, data: Data):
+    """Return the images of both splits, those of training on disk or read; notes on what was done
+    to them, and on copies.
+
+    files: those of training first.
+    """
+    first, size = int(np.sum(~is_test)), data.image_size
+    train = OnDisk(root, [str(path.relative_to(root)) for path in files[:first]], size, "crop")
+    if data.memory in memory.ON_DISK or (data.memory == "auto" and memory.is_large(train)):
+        test = pictures.read(files[first:], size)
+        done = [f"Test: {words}" for words in pictures.notes(test)]
+        words = "Whether test pictures are training pictures too is not known: those stay on disk."
+        return (train, test.image), done, (words,)
     images = pictures.read(files, size)
-    return _dataset(images, label, group, is_test, class_names, group_names, rows, names)
+    parts = images.image[:first], images.image[first:]
+    return parts, pictures.notes(images), _copied(images, is_test)
+
+
+def _copied(images: pictures.Pictures, is_test: np.ndarray) -> tuple[str, ...]:
+    """Return a note on test pictures that are training pictures too, if there are any."""
+    if leaked := int(np.isin(images.digest[is_test], images.digest[~is_test]).sum()):
+        return (
+            f"Test pictures that are training pictures too, byte by byte: {leaked:,} of "
+            f"{is_test.sum():,}. Accuracy is too high by what is learnt by heart.",
+        )
+    return ()
 
 
 def _scan(root: Path) -> tuple[list[Path], list[Path]]:
@@ -109,24 +144,27 @@ def _require(ok: bool, path: Path, allowed: str) -> None:
 
 
 def _dataset(
-    images: pictures.Pictures,
+    images: Sequence[np.ndarray | OnDisk],
     label: np.ndarray,
     group: np.ndarray,
     is_test: np.ndarray,
+    done: Sequence[str],
     class_names: tuple[str, ...],
     group_names: tuple[str, ...],
     subgroup_names: tuple[tuple[str, ...], ...] = (),
     others: Sequence[str] = (),
 ) -> Dataset:
-    """Put both splits together. is_test: bool [n]. others: files that are no pictures."""
-    parts, first = (~is_test, is_test), int(np.sum(~is_test))
-    if is_test[first:].all():  # as in folders: nothing need be copied
-        parts = slice(first), slice(first, None)
-    train, test = (Samples(images.image[part], label[part], group[part]) for part in parts)
+    """Put both splits together.
+
+    images: of training and test.  is_test: bool [n].  done: notes on what was done to them.
+    others: files that are no pictures.
+    """
+    parts = zip(images, (~is_test, is_test), strict=True)
+    train, test = (Samples(image, label[part], group[part]) for image, part in parts)
     notes = (
         f"Own images: {len(train.label):,} for training and {len(test.label):,} for test, in "
         f"{len(class_names)} classes.",
-        *pictures.notes(images),
+        *done,
     )
     if others:
         more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
@@ -143,11 +181,6 @@ def _dataset(
     ):
         if names := [class_names[c] for c in np.flatnonzero(np.bincount(cells[0]) < few)]:
             notes += (f"{words}: {', '.join(names)}.",)
-    if leaked := int(np.isin(images.digest[is_test], images.digest[~is_test]).sum()):
-        notes += (
-            f"Test pictures that are training pictures too, byte by byte: {leaked:,} of "
-            f"{len(test.label):,}. Accuracy is too high by what is learnt by heart.",
-        )
     return Dataset(
         train, test, class_names, group_names, None, notes, subgroup_names, augment.NAMES
     )

@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from jaxloop.data.on_disk import OnDisk
+from jaxloop.data.on_disk import Decoded, OnDisk
 from jaxloop.errors import InputError
 
+ON_DISK = "disk", "decoded"
 SHARE = 4  # an image set may take a fourth of what is there
+WORDS = {  # where the images stay, for a note
+    "host": "in the host's memory and are copied to the devices for each step",
+    "disk": "on disk and are decoded ahead of each step",
+    "decoded": "in one file on disk, decoded, and are read ahead of each step",
+}
 _GROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 
 
@@ -33,21 +39,41 @@ class InHost:
 
 
 def chosen(how: str, image: np.ndarray | OnDisk, device) -> str:
-    """Return "device", "host" or "disk".
+    """Return "device", "host", "disk" or "decoded".
 
     Args:
-      how: `data.memory`: "auto" takes the first of the three that has room.
+      how: `data.memory`: "auto" takes the first of device, host and disk that has room.
       image: [n h w c].  device: a JAX device.
     """
-    on_disk = isinstance(image, OnDisk)
-    if how == "disk" and not on_disk:
+    if how in ON_DISK and not isinstance(image, OnDisk):
         words = "auto, device or host: this data set is read whole"
         raise InputError("config.data.memory", how, words)
     if how != "auto":
         return how
     if SHARE * image.nbytes <= of_device(device):
         return "device"
-    return "disk" if on_disk and SHARE * image.nbytes > of_host() else "host"
+    return "disk" if isinstance(image, OnDisk) and is_large(image) else "host"
+
+
+def is_large(image: np.ndarray | OnDisk) -> bool:
+    """Return whether images take more than a fourth of the host's memory."""
+    return SHARE * image.nbytes > of_host()
+
+
+def with_host(how: str, image: Any) -> InHost | OnDisk | Decoded:
+    """Return the images [n h w c] as the host is to have them.
+
+    Args:
+      how: "host", "disk" or "decoded".  image: an array; for the last two an OnDisk.
+
+    Raises InputError that lists the files that cannot be decoded.
+    """
+    if how == "host":
+        return InHost(np.asarray(image))
+    if how == "decoded":
+        return image.decoded()
+    image.check()
+    return image
 
 
 def of_device(device) -> int:

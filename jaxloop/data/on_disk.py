@@ -1,4 +1,4 @@
-"""Pictures that stay in their files until they are read."""
+"""Pictures that stay on disk until they are read: in their files, or decoded in one."""
 
 import os
 import zlib
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from jaxloop import files
 from jaxloop.data import pictures
+from jaxloop.data.squares import FITS
+from jaxloop.errors import refusing
 
 Rows = np.ndarray | slice
 
@@ -64,11 +67,39 @@ class OnDisk:
 
         Raises InputError that lists the files that cannot be decoded.
         """
-        code = zlib.crc32(str(self.root.resolve()).encode(), self.checksum(0))
-        mark = files.cache("pictures") / f"{len(self)}-{code:08x}"
+        mark = files.cache("pictures") / self._identity()
         if not mark.exists():
-            pictures.check(self._paths(range(len(self))))
+            paths = self._paths(range(len(self)))
+            pictures.each(paths, "pictures that can be decoded", lambda i, image: None)
             files.write_atomic(mark, b"")
+
+    def decoded(self) -> "Decoded":
+        """Return the pictures in one file of the cache, decoded there once.
+
+        Raises InputError that lists the files that cannot be decoded, or says that there is no
+        room.
+        """
+        path = files.cache("decoded") / f"{self._identity()}-{self.fit}{self.size}.uint8"
+        if not path.exists():
+            with files.replacing(path) as file:
+                self._decode_into(file.fileno(), path)
+        return Decoded(path, self.shape)
+
+    def _decode_into(self, file: int, path: Path) -> None:
+        words = f"decoded where the cache (XDG_CACHE_HOME) has {self.nbytes:,} bytes of room"
+        with refusing("config.data.memory", "decoded", f"{words}, unlike {path.parent}", OSError):
+            os.posix_fallocate(file, 0, self.nbytes)
+        num_bytes = int(np.prod(self.shape[1:]))
+
+        def keep(i: int, image: Image.Image) -> None:
+            pixels = np.asarray(FITS[self.fit](image, self.size, set()))
+            os.pwrite(file, np.ascontiguousarray(pixels).data, i * num_bytes)
+
+        pictures.each(self._paths(range(len(self))), "pictures decoded into a file", keep)
+
+    def _identity(self) -> str:
+        code = zlib.crc32(str(self.root.resolve()).encode(), self.checksum(0))
+        return f"{len(self)}-{code:08x}"
 
     def checksum(self, code: int) -> int:
         """Go on with a CRC-32 over the files' names and sizes, which stand for their pixels."""
@@ -78,3 +109,25 @@ class OnDisk:
 
     def _paths(self, rows) -> list[Path]:
         return [self.root / os.fsdecode(bytes(self.names[i])) for i in rows]
+
+
+class Decoded:
+    """n images in one file, bytes of uint8 [n h w c], of which `read` reads some.
+
+    Not memory-mapped: what was read would count as memory of the process.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...]):
+        self.path, self.shape = path, shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the images of `rows`, int [b]: uint8 [b h w c]. Raises OSError."""
+        image = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        with open(self.path, "rb", buffering=0) as file:
+            for one, row in zip(image, rows, strict=True):
+                if os.preadv(file.fileno(), [one.data], int(row) * one.nbytes) < one.nbytes:
+                    raise OSError(f"{self.path} was cut short: delete it")
+        return image

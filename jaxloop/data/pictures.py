@@ -90,17 +90,19 @@ def read(paths: Sequence[Path], size: int, fit: str = "crop") -> Pictures:
 
 
 def square(path: Path, size: int, fit: str) -> np.ndarray:
-    """Return one picture file as `read` does, uint8 [s s 3]; its 16 bits as they are."""
-    return np.asarray(FITS[fit](_decode(path)[0], size, set()))
+    """Return one picture file as `read` does, uint8 [s s 3]. Raises InputError, also on 16 bits."""
+    return np.asarray(FITS[fit](_alone(path), size, set()))
 
 
-def check(paths: Sequence[Path]) -> None:
-    """Decode pictures and keep none. Raises InputError as `read` does."""
-    title, quiet = "pictures that can be decoded", not sys.stderr.isatty()
-    with tqdm(desc=title, total=len(paths), leave=False, disable=quiet) as bar:
+def each(paths: Sequence[Path], title: str, use: Callable[[int, Image.Image], None]) -> None:
+    """Decode pictures one by one and hand place and RGB picture to `use`, in threads.
+
+    Raises InputError as `read` does, also on pictures of 16 bits.
+    """
+    with tqdm(desc=title, total=len(paths), leave=False, disable=not sys.stderr.isatty()) as bar:
 
         def work(i: int) -> None:
-            _decode(paths[i])
+            use(i, _alone(paths[i]))
             bar.update()
 
         _in_threads(work, len(paths))
@@ -176,6 +178,15 @@ def _decode(path: Path, bits: int = 16) -> _Decoded:
     with _refusing(path), _open(content) as image:
         return _rgb(image, content, bits)
     raise AssertionError
+
+
+def _alone(path: Path) -> Image.Image:
+    """Return a picture that needs no look at the others, RGB."""
+    image, _, remarks, _ = _decode(path)
+    if "deep" in remarks:
+        words = "a picture of 8 bits: those of 16 are scaled by the largest value of all, and are "
+        raise refusal(path, f"{words}read together (data.memory is device or host)")
+    return image
 
 
 def opened(path: Path, content: bytes) -> Image.Image:

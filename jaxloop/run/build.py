@@ -11,7 +11,6 @@ from jaxloop import classifiers, data, evaluators, files, filters, generators, k
 from jaxloop.classifiers import dropout, pretrained, training
 from jaxloop.classifiers.classifier import SIDE_FIELD
 from jaxloop.data import batches, memory
-from jaxloop.data.on_disk import OnDisk
 from jaxloop.data.source import InMemory, Streamed
 from jaxloop.data.split import held_out_split, validation_split
 from jaxloop.devices import Seeds, compute_dtype, lay_out, put
@@ -22,7 +21,7 @@ from jaxloop.features.network import Network
 from jaxloop.filters import select
 from jaxloop.loop import arms, policy
 from jaxloop.loop.encoding import encode_real, encoded_shape
-from jaxloop.loop.experiment import SAMPLES, Constants, Experiment
+from jaxloop.loop.experiment import SAMPLES, Constants, Experiment, Host
 from jaxloop.metrics.embedded import even
 from jaxloop.run import description, plan
 from jaxloop.spec import Filter, Measure, Spec
@@ -136,22 +135,17 @@ def of_seeds(experiment: Experiment, values: Sequence[int], devices=None) -> Exp
 
 def _placed(
     spec: Spec, train: Samples, device
-) -> tuple[Samples | Streamed, memory.InHost | OnDisk | None, tuple[str, ...]]:
+) -> tuple[Samples | Streamed, Host | None, tuple[str, ...]]:
     """Return the training images as they go to the devices, those that stay behind, and a note."""
     how, size = memory.chosen(spec.data.memory, train.image, device), plan.gib(train.image.nbytes)
     if how == "device":
         return _in_memory(train), None, ()
-    if how == "disk":
-        train.image.check()
-    host = train.image if how == "disk" else memory.InHost(np.asarray(train.image))
+    host = memory.with_host(how, train.image)
     index = np.asarray(even(train.label, spec.measure.images))
     some = Samples(host.read(index), train.label[index], train.group[index])
-    stay = "on disk and are decoded ahead of each step"
-    if how == "host":
-        stay = "in the host's memory and are copied to the devices for each step"
     note = (
-        f"The training images, {size}, stay {stay}; measures compare with {len(index):,} of "
-        f"{len(train.label):,}, evenly of each class."
+        f"The training images, {size}, stay {memory.WORDS[how]}; measures compare with "
+        f"{len(index):,} of {len(train.label):,}, evenly of each class."
     )
     streamed = Streamed(train.label, train.group, InMemory.from_samples(some))
     return streamed, host, (note,)  # type: ignore[return-value]

@@ -18,7 +18,8 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from jaxloop import config, data
-from jaxloop.data import augment
+from jaxloop.data import augment, memory
+from jaxloop.data.on_disk import OnDisk
 from jaxloop.errors import InputError
 from jaxloop.spec import Data
 
@@ -43,8 +44,8 @@ def save(path, image, **options):
     image.save(path, **options)
 
 
-def load(path, image_size=SIZE):
-    return data.load(Data(name="folder", path=str(path), image_size=image_size))
+def load(path, image_size=SIZE, **fields):
+    return data.load(Data(name="folder", path=str(path), image_size=image_size, **fields))
 
 
 def write(root, cells=CELLS):
@@ -158,6 +159,31 @@ def test_test_pictures_that_are_training_pictures_are_counted(root):
 
 
 # --- pictures of all kinds
+
+
+def test_training_pictures_that_stay_on_disk(root, monkeypatch):
+    save(root / "test" / "pets" / "cat" / "1.png", pixels(0))
+    whole = load(root)
+    lazy = load(root, memory="disk")
+    assert isinstance(lazy.train.image, OnDisk) and lazy.train.image.nbytes == 8 * SIZE * SIZE * 3
+    for one, other in zip((*whole.train, *whole.test), (*lazy.train, *lazy.test), strict=True):
+        np.testing.assert_array_equal(one, np.asarray(other))
+    assert "not known" in lazy.notes[-1] and "1 of 5" in whole.notes[-1]
+    assert isinstance(load(root, memory="decoded").train.image, OnDisk)
+    monkeypatch.setattr(memory, "of_host", lambda: 4 * 8 * SIZE * SIZE * 3 - 1)
+    assert isinstance(load(root).train.image, OnDisk)
+    assert isinstance(load(root, memory="host").train.image, np.ndarray)
+
+
+def test_16_bits_are_not_read_one_by_one(root, monkeypatch, tmp_path):
+    """They are scaled by the largest value of all."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    value = np.full((SIZE, SIZE, 1), 60, np.uint16)
+    save(root / "train" / "pets" / "cat" / "9.png", png_of_16_bits(value, 0))
+    image = load(root, memory="disk").train.image
+    for act in (image.check, image.decoded, lambda: image.read(range(9))):
+        with pytest.raises(InputError, match=r"9\.png.*8 bits.*data.memory"):
+            act()
 
 
 def one(root, image, name="9.png", image_size: int = SIZE, **options: Any):

@@ -1,12 +1,15 @@
 """Pictures as an array that is decoded when it is read."""
 
+import errno
+import os
+
 import numpy as np
 import photographs
 import pytest
 from PIL import Image
 
 from jaxloop.data import memory, pictures
-from jaxloop.data.on_disk import OnDisk
+from jaxloop.data.on_disk import Decoded, OnDisk
 from jaxloop.errors import InputError
 
 
@@ -77,10 +80,45 @@ def test_a_check_finds_them_all_and_is_done_once(files, monkeypatch, tmp_path_fa
     for name in names[2:4]:
         (root / name).write_bytes(content)
     lazy.check()
-    monkeypatch.setattr(pictures, "check", lambda paths: pytest.fail("decoded again"))
+    monkeypatch.setattr(pictures, "each", lambda *args: pytest.fail("decoded again"))
     lazy.check()
     with pytest.raises(pytest.fail.Exception):  # another set is another check
         lazy[1:].check()
+
+
+def test_decoded_once_into_a_file(files, monkeypatch, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    root, names = files
+    lazy, content = OnDisk(*files, 16, "crop"), (root / names[3]).read_bytes()
+    (root / names[3]).write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"3\.png"):
+        lazy.decoded()
+    assert not [path for path in cache.rglob("*") if path.is_file()]  # no half of one is left
+    (root / names[3]).write_bytes(content)
+    lazy.decoded()
+    monkeypatch.setattr(pictures, "each", lambda *args: pytest.fail("decoded again"))
+    decoded = memory.with_host("decoded", lazy)
+    assert isinstance(decoded, Decoded)
+    assert len(decoded) == 6 and decoded.shape == lazy.shape
+    np.testing.assert_array_equal(decoded.read(np.array([4, 0, 4])), lazy.read([4, 0, 4]))
+    for other in (OnDisk(*files, 8, "crop"), OnDisk(*files, 16, "squash"), lazy[1:]):
+        with pytest.raises(pytest.fail.Exception):  # another set is another file
+            other.decoded()
+    with open(decoded.path, "r+b") as file:
+        file.truncate(16 * 16 * 3 * 5)
+    with pytest.raises(OSError, match="cut short"):
+        decoded.read([5])
+
+
+def test_no_room_for_the_decoded_is_one_line(files, monkeypatch, tmp_path):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(InputError, match="config.data.memory='decoded'.*4,608 bytes of room"):
+        OnDisk(*files, 16, "crop").decoded()
 
 
 def test_a_long_list_of_damaged_files_is_cut(tmp_path):
@@ -120,8 +158,9 @@ def test_where_images_go(monkeypatch, files):
     assert memory.chosen("auto", lazy, Device(3839)) == "disk"  # 4 x 1,152 > 4,000
     assert memory.chosen("auto", lazy[:5], Device(3839)) == "host"
     assert memory.chosen("disk", lazy, Device(10**9)) == "disk"
-    with pytest.raises(InputError, match="config.data.memory='disk'.*read whole"):
-        memory.chosen("disk", array, Device(None))
+    for how in ("disk", "decoded"):
+        with pytest.raises(InputError, match=f"config.data.memory='{how}'.*read whole"):
+            memory.chosen(how, array, Device(None))
 
 
 def test_the_hosts_memory_is_that_of_a_machine():

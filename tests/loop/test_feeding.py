@@ -8,7 +8,8 @@ import photographs
 import pytest
 
 from jaxloop import config
-from jaxloop.data.on_disk import OnDisk
+from jaxloop.data.memory import InHost
+from jaxloop.data.on_disk import Decoded, OnDisk
 from jaxloop.errors import InputError
 from jaxloop.loop import advance, feeding, stages
 from jaxloop.loop.state import on_devices, on_host
@@ -53,15 +54,19 @@ def in_memory(tree):
     return played(experiment_of(tree, "device"))[0]
 
 
-@pytest.mark.parametrize(("memory", "counts"), [("host", (1000,)), ("disk", (1, 5, 2))])
-def test_host_and_disk_give_the_bits_of_the_device(tree, in_memory, memory, counts):
+@pytest.mark.parametrize(
+    ("memory", "counts"), [("host", (1000,)), ("disk", (1, 5, 2)), ("decoded", (3,))]
+)
+def test_all_give_the_bits_of_the_device(tree, in_memory, memory, counts, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     experiment = experiment_of(tree, memory)
     state, built = played(experiment, counts)
     assert_same(state, in_memory)
     waited = {stage.name: stage.waited() for stage in built}
     fed = {"generator", "classifier/lenet", "judge", "label_judge"}
     assert {name for name, seconds in waited.items() if seconds > 0} == fed
-    assert memory == "host" or isinstance(experiment.host, OnDisk)
+    kinds = {"host": InHost, "disk": OnDisk, "decoded": Decoded}
+    assert isinstance(experiment.host, kinds[memory])
 
 
 def test_a_killed_run_goes_on_within_an_epoch(tree, in_memory):
