@@ -6,8 +6,14 @@ PHOTOGRAPHS is a folder with {train,val}/WNID/FILE. For each size it makes a set
 training images of 224x224 (links to these files, under two classes of Living-17) in a temporary
 folder, and trains LeNet for one epoch, batch 64, in a process of its own. Prints a row of
 Markdown each: images, their bytes decoded, the process's peak memory after its first window and at
-the end, images a second, the share of the time that it waited for images; and the bare decoder's
-images a second in the same process, in as many threads, nothing else running.
+the end, images a second, the share of the time that it waited for images; and in the same process,
+in as many threads, nothing else running, the images a second of the bare decoder (of `decoded`,
+the bare reader). The queue has room for 100 images: it lies on the devices, whatever data.memory
+says.
+
+    python -m benchmarks.streams TREE --one
+
+measures a tree that is there, in this process, which a shell may have put under a limit.
 """
 
 import argparse
@@ -32,6 +38,7 @@ from jaxloop.run import build
 from jaxloop.run.progress import peak_memory
 
 DECODED = 2000  # images, of the bare decoder's time
+KEPT = 100  # generated images that the queue has room for: it lies on the devices
 
 
 def write(photographs: Path, root: Path, size: int) -> None:
@@ -53,6 +60,7 @@ def measured(root: Path, memory: str) -> dict:
     c.data.name, c.data.path, c.data.partial = "living17", str(root), True
     c.data.image_size, c.data.memory, c.data.validation = 224, memory, 0.01
     c.seeds, c.loop.generations, c.arms, c.classifiers = (0,), 0, (), ("lenet",)
+    c.loop.mix, c.loop.capacity = KEPT / len(list(root.glob("train/*/*"))), 1
     c.classifier.epochs, c.classifier.image_size, c.measure.images = 1, 32, 100
     c.measure.evaluators = ("classification",)
     experiment = build.build(config.resolve(c), devices=jax.devices()[:1])[0]

@@ -76,14 +76,17 @@ class Feed:
         for epoch in sorted(epochs):
             for reader, (order, _) in zip(self._readers, order_of(epoch), strict=True):
                 reader.orders[epoch] = order
-        start = time.monotonic()
-        size = self.longest * self._batch_size
-        windows = [reader.window(count, size) for reader in self._readers]
-        self.waited += time.monotonic() - start
+        shape = len(self._readers), self.longest * self._batch_size
+        row = np.full(shape, len(self._host), np.int32)
+        image = np.zeros((*shape, *self._host.shape[1:]), np.uint8)
+        for reader, of_row, of_image in zip(self._readers, row, image, strict=True):
+            start = time.monotonic()
+            batches = reader.next(count)
+            self.waited += time.monotonic() - start
+            _fill(of_row, of_image, batches)
         self._next = first + count
-        stacked = tuple(np.stack(column) for column in zip(*windows, strict=True))
-        layout = self._experiment.seeds._replace(values=tuple(range(len(windows))))
-        return devices.put_seeds(layout, stacked)
+        layout = self._experiment.seeds._replace(values=tuple(range(len(row))))
+        return devices.put_seeds(layout, (row, image))
 
     def _ordered(self, inputs: PyTree, generation: int, epoch: int) -> list:
         scalars = np.int32(generation), np.int32(epoch)
@@ -144,20 +147,21 @@ class _Reader:
             del self.orders[epoch]
         return set(range(now, last + 1)) - self.orders.keys()
 
-    def window(self, count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (row, image) of the next `count` steps, filled up to `size` images."""
-        host = self._steps.host
-        row = np.full(size, len(host), np.int32)
-        image = np.zeros((size, *host.shape[1:]), np.uint8)
+    def next(self, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the next `count` steps, or those that are left."""
         if self._batches is None:
             self._batches = iter(())
             if self._step < len(self._steps):
                 rest = grain.MapDataset.source(self._steps)[self._step :]  # type: ignore[arg-type]
                 self._batches = iter(rest.to_iter_dataset(self._options))
-        taken = list(itertools.islice(self._batches, count))
         self._step += count
-        if taken:
-            rows, place = np.unique(np.concatenate([row for row, _ in taken]), return_index=True)
-            row[: len(rows)] = rows
-            image[: len(rows)] = np.concatenate([image for _, image in taken])[place]
-        return row, image
+        return list(itertools.islice(self._batches, count))
+
+
+def _fill(row: np.ndarray, image: np.ndarray, batches: list) -> None:
+    """Write the images of steps, [(row, image)], into a window, each once and ascending."""
+    if batches:
+        rows = np.unique(np.concatenate([of_step for of_step, _ in batches]))
+        row[: len(rows)] = rows
+        for of_step, images in batches:
+            image[np.searchsorted(rows, of_step)] = images

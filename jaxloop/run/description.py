@@ -30,6 +30,7 @@ def of(experiment: Experiment, dataset: Dataset, weights: dict, scorer) -> dict:
             "subgroup_names": [list(row) for row in dataset.subgroup_names],
             "notes": list(dataset.notes),
             "num_train": len(constants.train.label),
+            "num_compared": len(constants.train.in_memory.label),
             "num_validation": len(constants.validation.label),
             "num_test": len(constants.test.label),
             "train_cells": _cells(experiment, constants.train),

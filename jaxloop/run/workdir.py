@@ -8,14 +8,20 @@ from pathlib import Path
 import jax
 
 import jaxloop
-from jaxloop import config, files
+from jaxloop import config, devices, files
 from jaxloop.errors import InputError, refusing
 from jaxloop.provenance.store import LAYOUT
 from jaxloop.spec import Spec
 
 FOLDERS = "samples", "provenance", "images", "predictions"
 # Fields that change how a run is kept, not what comes out: a run may go on with others.
-FREE = ("checkpoint.every_seconds", "tensorboard", "answer.width", "answer.max_seeds")
+FREE = (
+    "checkpoint.every_seconds",
+    "tensorboard",
+    "answer.width",
+    "answer.max_seeds",
+    "data.memory",  # but for the images that measures compare with, see _refuse_other
+)
 # Fields that say where a file lies; what it holds is compared by its hash.
 PLACES = (
     "data.path",
@@ -53,9 +59,23 @@ def describe(path: Path, spec: Spec, description: dict) -> list[tuple[int, ...]]
     """
     content, cohorts = plan(path, spec, description)
     file = path / "config.json"
-    if not file.exists() or content != _read(file, path):
+    before = _read(file, path) if file.exists() else {}
+    if content != before:
         _write(file, content)
+    if before and content.get("resumed") != before.get("resumed"):
+        _warn_of_another_machine(content)
     return cohorts
+
+
+def _warn_of_another_machine(content: dict) -> None:
+    """Say what of this start, the last, may change rounding."""
+    for name in ("jax", "device"):
+        first, now = content.get(name), content["resumed"][-1][name]
+        if first != now:
+            files.warn(
+                f"this run began with {name} {first} and goes on with {now}: rounding may differ, "
+                "so that its numbers are not those of one start, bit for bit"
+            )
 
 
 def plan(path: Path, spec: Spec, description: dict) -> tuple[dict, list[tuple[int, ...]]]:
@@ -138,6 +158,12 @@ def _refuse_other(path: Path, before: dict, spec: Spec, description: dict) -> No
         )
     if before["data"].get("crc32") != description["data"]["crc32"]:
         refuse("a new folder, or the images it was made with; the data set has changed")
+    compared, now = (one["data"].get("num_compared") for one in (before, description))
+    if compared not in (None, now):
+        refuse(
+            f"a start whose measures compare with {compared:,} real images, not {now:,}: "
+            "data.memory is device where they are all of them, and host, disk or decoded else"
+        )
     for name in ("pretrained", "networks", "generator"):
         if before.get(name) != json.loads(json.dumps(description.get(name))):
             refuse(f"a new folder, or the weights it was made with; those of {name} have changed")
@@ -145,11 +171,14 @@ def _refuse_other(path: Path, before: dict, spec: Spec, description: dict) -> No
 
 def _circumstances() -> dict:
     """Return what may differ between two starts of one run."""
+    device = f"{jax.devices()[0].device_kind} x{jax.device_count()}"
+    if jax.default_backend() == "cpu":  # XLA splits sums among them
+        device += f", {devices.cores()} cores"
     return {
         "version": jaxloop.__version__,
         "git_commit": _git_commit(),
         "jax": jax.__version__,
-        "device": f"{jax.devices()[0].device_kind} x{jax.device_count()}",
+        "device": device,
     }
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from jaxloop import config
+from jaxloop import config, devices
 from jaxloop.errors import InputError
 from jaxloop.loop.state import Cursor
 from jaxloop.run import progress, workdir
@@ -47,6 +47,29 @@ def test_the_first_start_stays_what_it_was(tmp_path, monkeypatch):
     now = json.loads((path / "config.json").read_text())
     assert [start["git_commit"] for start in now.pop("resumed")] == ["another"] and now == first
     assert config.resolve(now["config"]) == SPEC
+
+
+def test_another_machine_is_said(tmp_path, monkeypatch, capsys):
+    path = claimed(tmp_path / "w")
+    workdir.describe(path, SPEC, DESCRIPTION)
+    monkeypatch.setattr(workdir, "_git_commit", lambda: "another")
+    workdir.describe(path, SPEC, DESCRIPTION)
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(devices, "cores", lambda: 1234)
+    for _ in range(2):
+        workdir.describe(path, SPEC, DESCRIPTION)
+    err = capsys.readouterr().err
+    assert err.count("this run began with device cpu") == 1 and "1234 cores: rounding" in err
+
+
+def test_images_may_move_but_not_those_that_measures_compare_with(tmp_path):
+    path = claimed(tmp_path / "w")
+    data = {**DESCRIPTION["data"], "num_compared": 3}
+    workdir.describe(path, SPEC, {"data": data})
+    moved = config.resolve({"data": {"memory": "host"}})
+    with pytest.raises(InputError, match="compare with 3 real images, not 2: data.memory"):
+        workdir.describe(path, moved, {"data": {**data, "num_compared": 2}})
+    workdir.describe(path, moved, {"data": data})
 
 
 def test_other_configuration_other_data_and_lost_configuration_are_refused(tmp_path):
