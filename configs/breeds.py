@@ -10,9 +10,14 @@ _scratch. IMAGENET is an ordinary ImageNet folder, {train,val}/WNID/FILE. Where 
 classes, --config.data.partial=True takes those with two subclasses or more.
 
 Pictures that do not fit into a fourth of the device's memory stay with the host, and are decoded
-ahead of the steps (data.memory): living17 has 88,000 (13 GB decoded), entity13 334,000 (50 GB).
-Estimates as in configs/hard_imagenet.py. Not run at this size; configs/tiny_breeds.py is for
-a laptop.
+ahead of the steps (data.memory). Queue and generated images are on the device: 19 GiB a seed for
+living17, 30 for nonliving26, 74 and 69 for entity13 and entity30, in proportion to loop.mix (0.3).
+Where three seeds do not fit, play them one by one (--config.seeds="(0,)", then "(0, 1)" ...), and
+choose loop.mix=0.1 for the Entity sets.
+
+Hours of a generation and seed, finetuned, an estimate from counted operations: living17 2.9 on one
+H100 and 1.8 on a TPU v5e-8, nonliving26 4.3 and 2.6, entity13 10 and 6.5, entity30 10 and 6
+(docs/photographs.md). On a CPU: no; configs/tiny_breeds.py is for a laptop. Not run at this size.
 """
 
 from jaxloop import recipes

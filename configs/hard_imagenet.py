@@ -11,10 +11,13 @@ weights, which are downloaded once. `head` trains the last layer alone, as the d
 did: Adam 5e-4, weight decay 1e-4, 15 epochs. `scratch` starts from nothing.
 
 The paper's "5 generations of mixed datasets" we take for the original data and the mixes of four
-generations. Estimates, from counted operations at 35 % of the peak (docs/stable_diffusion.md), for
-19,000 pictures at 512x512: one H100 0.7 hours a generation and seed for the generator. Classifiers
-and filter come on top. Memory of each device: 3 GB for the generator's weights, 4 GB at most for
-the pictures (more stay with the host: data.memory). Not run at this size.
+generations.
+
+Estimates, from counted operations at 35 % of the published peak (docs/photographs.md), of a
+generation and seed, finetuned, 19,097 pictures: 0.7 hours on one H100, 0.5 on a TPU v5e-8, most of
+it the generator at 512x512. Memory of each device: 3 GB for the generator's weights, 2.5 GiB for
+the pictures (on smaller devices they stay with the host: data.memory), 4.2 GiB a seed for queue and
+generated images, 4 to 9 GiB for a step of the classifiers. On a CPU: no. Not run at this size.
 """
 
 from jaxloop import recipes
