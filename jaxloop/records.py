@@ -18,7 +18,9 @@ import json
 import math
 import numbers
 import os
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -111,6 +113,25 @@ class Log:
 def key(record: dict) -> tuple:
     """Return what a value is of, in the order of `KEY`, None where absent. Unique in a log."""
     return tuple(record.get(name) for name in KEY)
+
+
+def stamp(records: Sequence[dict]) -> dict:
+    """Return what tells later that a log still has these records, in their places."""
+    keys = json.dumps([key(record) for record in records])
+    return {"count": len(records), "crc32": zlib.crc32(keys.encode())}
+
+
+def require(records: Sequence[dict], before: dict, path: Path) -> None:
+    """Check that a log begins with the records of a stamp.
+
+    Raises InputError where it was cut short, deleted or mixed up since.
+    """
+    count = before["count"]
+    if stamp(records[:count]) != before:
+        here = f"{len(records):,} are" if len(records) < count else "others are"
+        words = f"a log that begins with the {count:,} records of the last checkpoint; {here} there"
+        remedy = f"put the file back, or begin again without {path.parent}/checkpoints*"
+        raise InputError("records.jsonl", str(path), f"{words}: {remedy}")
 
 
 def read(path: str | os.PathLike) -> list[dict]:

@@ -22,6 +22,7 @@ from jaxloop.run.progress import Progress, Timing
 CHUNK_SECONDS = (
     2.0  # that a call of a stage should last: how often progress moves and signals are heard
 )
+LOG = "records"  # of a checkpoint: the stamp of the log
 FIRST_CHUNK = 8  # steps, of a stage whose speed is not known
 
 
@@ -72,7 +73,10 @@ class Player:
     def play(self) -> Waiting | None:
         arm, experiment = self.arm, self.arm.experiment
         start = advance.initial(experiment, arm.stages)
-        state = on_devices(self.checkpoints.latest(start) or start, experiment.seeds)
+        saved = self.checkpoints.latest(start)
+        if saved:
+            records.require(self.records, saved.about[LOG], arm.log)
+        state = on_devices(saved.state if saved else start, experiment.seeds)
         stage_names = tuple(stage.name for stage in arm.stages)
         generations = experiment.spec.loop.generations
         progress = Progress(stage_names, generations, state.cursor, self.timing.last, arm.label)
@@ -85,7 +89,7 @@ class Player:
                 try:
                     votes = self._votes(stage, state)
                 except (InputError, Waiting) as reason:
-                    self.checkpoints.save(state, wait=True)
+                    self._save(state, wait=True)
                     if isinstance(reason, InputError):  # votes that cannot be read: nothing is lost
                         raise
                     return reason.with_traceback(None)  # which would keep the state on the device
@@ -100,11 +104,14 @@ class Player:
                 once = votes is not None or (self.others and state.cursor == (1, 0, 0))
                 over = advance.finished(experiment, state.cursor) or self.flag.number is not None
                 if over or once or time.monotonic() - saved_at >= every:
-                    self.checkpoints.save(state, wait=bool(over or once))
+                    self._save(state, wait=bool(over or once))
                     saved_at = time.monotonic()
                 if self.flag.number is not None:
                     raise Interrupted(self.flag.number)
         return None
+
+    def _save(self, state: LoopState, wait: bool) -> None:
+        self.checkpoints.save(state, {LOG: records.stamp(self.records)}, wait)
 
     def _chunk(self, stage: Stage, state: LoopState, votes) -> LoopState:
         """Take about CHUNK_SECONDS of steps. The number of steps changes no bit of the result."""
@@ -174,9 +181,10 @@ def _fork(state: LoopState, ended: LoopState, written: list[dict], other: Run) -
     writers.write_predictions(experiment, ended, other.path)
     before = records.read(other.log) if other.log.exists() else []  # of other cohorts
     first = [record for record in written if record["generation"] == 0]
-    records.write(other.log, records.merge(before, first))
+    merged = records.merge(before, first)
+    records.write(other.log, merged)
     with contextlib.closing(_checkpoints(other)) as checkpoints:
-        checkpoints.save(fresh, wait=True)
+        checkpoints.save(fresh, {LOG: records.stamp(merged)}, wait=True)
 
 
 def _warn_of_deleted(new: list[dict], path: Path) -> None:

@@ -131,7 +131,7 @@ def test_the_arm_of_random_choices_has_the_same_judge(tmp_path, experiment):
     (tmp_path / "predictions").mkdir()
     player._fork(state, ended, [], arm)
     with contextlib.closing(player._checkpoints(arm)) as checkpoints:
-        forked = checkpoints.latest(advance.initial(chance, arm.stages))
+        forked = checkpoints.latest(advance.initial(chance, arm.stages)).state
     same(forked.judge, on_host(state).judge)
 
 

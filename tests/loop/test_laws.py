@@ -139,7 +139,7 @@ def test_resume_anywhere_is_bit_equal(tiny_experiment, built, whole, tmp_path):
         saved = on_host(first)
         store.close()
         store = checkpoint.Checkpoints(tmp_path / str(cut))
-        restored = store.latest(advance.initial(tiny_experiment, built))
+        restored = store.latest(advance.initial(tiny_experiment, built)).state
         store.close()
         same(restored, saved)
         restored = on_devices(restored, tiny_experiment.seeds)
@@ -160,7 +160,7 @@ def test_a_save_is_of_the_moment_it_was_asked_for(tiny_experiment, built, tmp_pa
         state = advance.step(built, seeds, state, 2)
     store.close()
     store = checkpoint.Checkpoints(tmp_path)
-    same(store.latest(advance.initial(tiny_experiment, built)), saved)
+    same(store.latest(advance.initial(tiny_experiment, built)).state, saved)
     store.close()
 
 

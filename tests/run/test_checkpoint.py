@@ -52,7 +52,7 @@ def size(folder):
 
 def restored(experiment, initial, path):
     with contextlib.closing(Checkpoints(path, experiment.seeds.values)) as checkpoints:
-        return checkpoints.latest(initial)
+        return checkpoints.latest(initial).state
 
 
 def test_images_of_the_queue_come_back_from_their_sheets(tiny_experiment, initial, saved):
