@@ -16,21 +16,23 @@ import sys
 import warnings
 from pathlib import Path
 
-from absl import flags
-from ml_collections import config_flags
+from absl import flags, logging
+from ml_collections import ConfigDict, config_flags
 
 from jaxloop import files
 from jaxloop.errors import EXIT_CODE, InputError, Interrupted, Waiting
 from jaxloop.spec import Spec
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Which experiment: a file of configs/, as FILE.py or FILE.py:VARIANT."
-)
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where the run lives. Default: runs/<config name>. Started again, it goes on."
-)
-DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the plan and its memory, and run nothing.")
-PROFILE = flags.DEFINE_bool("profile", False, "Write a JAX trace of a chunk of each stage.")
+
+def define_flags() -> None:
+    """Define the flags, of which absl reads --config and --flagfile at once."""
+    config_flags.DEFINE_config_file(
+        "config", None, "Which experiment: a file of configs/, as FILE.py or FILE.py:VARIANT."
+    )
+    words = "Where the run lives. Default: runs/<config name>. Started again, it goes on."
+    flags.DEFINE_string("workdir", None, words)
+    flags.DEFINE_bool("dry_run", False, "Print the plan and its memory, and run nothing.")
+    flags.DEFINE_bool("profile", False, "Write a JAX trace of a chunk of each stage.")
 
 
 def parse(argv: list[str]) -> tuple[Spec, Path]:
@@ -38,7 +40,9 @@ def parse(argv: list[str]) -> tuple[Spec, Path]:
     from jaxloop import config
 
     config.check_flags(argv)
+    _refuse_config_flags(argv)
     try:
+        define_flags()
         remaining = flags.FLAGS(argv)[1:]
     except InputError:  # of a config's variant
         raise
@@ -60,12 +64,25 @@ def parse(argv: list[str]) -> tuple[Spec, Path]:
         raise InputError("--config", chosen, words)
     if not Path(chosen.partition(":")[0]).is_file():
         raise InputError("--config", chosen, "a file that exists, as FILE.py or FILE.py:VARIANT")
-    if CONFIG.value is None:
+    given, workdir = flags.FLAGS.config, flags.FLAGS.workdir
+    if not isinstance(given, ConfigDict):
         raise InputError("--config", chosen, "a file whose get_config returns a configuration")
-    if WORKDIR.value is not None and not WORKDIR.value.strip():
-        raise InputError("--workdir", WORKDIR.value, "the name of a folder")
+    if workdir is not None and not workdir.strip():
+        raise InputError("--workdir", workdir, "the name of a folder")
     name = re.sub(r"\.py(:|$)", "-", Path(chosen).name).strip("-")
-    return config.resolve(CONFIG.value), files.expanded(WORKDIR.value or Path("runs") / name)
+    return config.resolve(given), files.expanded(workdir or Path("runs") / name)
+
+
+def _refuse_config_flags(argv: list[str]) -> None:
+    """Refuse a second --config, of which a broken one is passed over, and what is no file: a pipe
+    would be read for ever."""
+    chosen = [one for one in argv if re.match("--?config(=|$)", one)]
+    if len(chosen) > 1:
+        raise InputError("--config", " ".join(chosen), "one of them")
+    for value in (one.partition("=")[2] for one in chosen):
+        path = Path(value.partition(":")[0])
+        if value and path.exists() and not path.is_file():
+            raise InputError("--config", value, "a regular file, as FILE.py or FILE.py:VARIANT")
 
 
 def pin_warnings() -> None:
@@ -121,21 +138,26 @@ def main() -> int:
         print(__doc__, config.table(), sep="\n\n")
         return 0
     pin_warnings()
+    logging.set_verbosity(logging.ERROR)  # absl's warnings are of what is refused here, or noise
     try:
         spec, workdir = parse(sys.argv)
         set_up_jax()
         from jaxloop.run import driver
 
-        if DRY_RUN.value:
+        if flags.FLAGS.dry_run:
             driver.dry_run(spec, workdir)
         else:
-            driver.run(spec, workdir, profile=PROFILE.value)
+            driver.run(spec, workdir, profile=flags.FLAGS.profile)
     except BrokenPipeError:  # whoever read the output has left; the run itself is complete
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 0
     except (InputError, OSError, Waiting, Interrupted) as error:  # OSError: a full disk
         print(f"jaxloop: {error}", file=sys.stderr)
         return getattr(error, "exit_code", EXIT_CODE)
+    except MemoryError as error:
+        words = files.shortened(" ".join(str(error).split()), 160)
+        print(f"jaxloop: this machine has too little memory ({words})", file=sys.stderr)
+        return EXIT_CODE
     except KeyboardInterrupt:  # outside the loop: nothing to save
         print("\njaxloop: interrupted; the same command goes on", file=sys.stderr)
         return 130

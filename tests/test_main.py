@@ -3,7 +3,6 @@ and what is allowed."""
 
 import gzip
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -41,153 +40,6 @@ def refused(done) -> str:
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
     return lines[0]
-
-
-REFUSED = [
-    (
-        ["--config.loop.generation=3"],
-        ["config.loop.generation=", "'3'", "did you mean loop.generations"],
-    ),
-    (["--config.nothing=3"], ["config.nothing", "--help lists"]),
-    (["--config.loop.generations=ten"], ["config.loop.generations", "'ten'", "an integer >= 0"]),
-    (["--config.loop.generations=-1"], ["config.loop.generations", "-1", "an integer >= 0"]),
-    (["--config.seeds=a,b"], ["config.seeds", "integers"]),
-    (["--config.filter.drop=1.5"], ["config.filter.drop", "1.5", "[0, 0.99]"]),
-    (["--config.tensorboard=7"], ["config.tensorboard", "'7'", "boolean"]),
-    (
-        ["--config.data.name=mnistt"],
-        ["config.data.name", "'mnistt'", "digits, mnist, cifar, folder"],
-    ),
-    (
-        ["--config.classifiers=lenet,resnet"],
-        ["config.classifiers", "'resnet'", "lenet, alexnet, vgg19, resnet50"],
-    ),
-    (["--config.classifier.stem=large"], ["config.classifier.stem", "'large'", "small, imagenet"]),
-    (
-        ["--config.classifiers=alexnet", "--config.classifier.stem=imagenet"],
-        ["config.data.image_size", "at least 63 for alexnet"],
-    ),
-    (
-        ["--config.classifiers=deit_small", "--config.classifier.image_size=30"],
-        ["config.classifier.image_size", "30", "a multiple of 4, at least 4 for deit_small"],
-    ),
-    (
-        ["--config.classifier.augment=crop_flip"],
-        ["config.classifier.augment", "'crop_flip'", "none, crop for the data set digits"],
-    ),
-    (
-        ["--config.filter.name=mc_dropout"],
-        ["config.filter.name", "lenet", "alexnet, vgg19, mobilenet_v3_large"],
-    ),
-    (
-        ["--config.classifier.pretrained=no.safetensors"],
-        ["config.classifier.stem", "'small'", "imagenet"],
-    ),
-    (
-        [
-            "--config.classifier.pretrained=no.safetensors",
-            "--config.classifier.stem=imagenet",
-            "--config.classifiers=resnet50",
-            "--config.classifier.width=1.0",
-        ],
-        ["config.classifier.pretrained", "no.safetensors", "file"],
-    ),
-    (
-        ["--config.measure.fid=True"],
-        ["config.measure.inception", "''", "pt_inception-2015", "features.inception convert"],
-    ),
-    (
-        ["--config.measure.fid=True", "--config.measure.inception=no.safetensors"],
-        ["config.measure.inception", "no.safetensors", "download https://"],
-    ),
-    (
-        ["--config.measure.inception=no.safetensors"],
-        ["config.measure.inception", "measure.fid is True"],
-    ),
-    (
-        ["--config.measure.clip=no/such/folder"],
-        ["config.measure.clip", "no/such/folder", "a folder that exists"],
-    ),
-    (["--config.measure.bootstrap=5"], ["config.measure.bootstrap", "5", "[100, 100000]"]),
-    (["--config.generator.name=vae"], ["config.generator.name", "'vae'", "dcgan"]),
-    (
-        ["--config.filter.name=clipp"],
-        ["config.filter.name", "'clipp'", "uncertainty, mc_dropout, clip, human"],
-    ),
-    (["--config.filter.name=clip_uncertainty"], ["config.filter.clip", "''", "hub name"]),
-    (["--config.filter.control=True"], ["config.filter.control", "--config.arms=no_loop,random"]),
-    (
-        ["--config.filter.name=none", "--config.arms=random"],
-        ["config.arms", "'random'", "filter.name is none"],
-    ),
-    (["--config.arms=no_lop"], ["config.arms", "'no_lop'", "no_loop, random"]),
-    (["--config.generator.depth=2"], ["config.generator.depth", "'2'"]),
-    (["--config.generator.guidance=2"], ["config.generator.guidance=2.0", "dcgan"]),
-    (["--config.loop.fresh=0.5"], ["config.loop.fresh", "0.5", "loop.real is fresh"]),
-    (["--workdir= "], ["--workdir", "name of a folder"]),
-    (["--config.filter.classifier=vgg"], ["config.filter.classifier", "'vgg'", "one of lenet"]),
-    (
-        ["--config.generator.batch_size=5000"],
-        ["config.generator.batch_size", "5000", "at most the 1293 images"],
-    ),
-    (
-        ["--config.classifier.batch_size=5000"],
-        ["config.classifier.batch_size", "5000", "at most the 1293"],
-    ),
-    (["--config.data.image_size=17"], ["config.data.image_size", "17", "dcgan"]),
-    (["--config.data.image_size=10"], ["config.data.image_size", "10", "at least 12 for lenet"]),
-    (["--config.data.color=((1.0,0.0,0.0),)"], ["config.data.color", "10 rows"]),
-    (["--config.data.color=((0.5,0.0,0.0),)"], ["config.data.color", "sum to 1"]),
-    (
-        ["--config.data.name=mnist", "--config.data.path=/no/such/folder"],
-        ["config.data.path", "/no/such/folder"],
-    ),
-    (["--nonsense=3"], ["nonsense", "--help"]),
-    (["stray"], ["'stray'", "--help"]),
-]
-# Every command is a process of its own, forked from one that has imported the program.
-FORKS = """
-import json, os, sys
-from jaxloop import main
-from jaxloop.run import driver
-for arguments, error in json.load(sys.stdin):
-    if child := os.fork():
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-        continue
-    os.dup2(os.open(error, os.O_WRONLY | os.O_CREAT), 2)
-    sys.argv[1:] = arguments
-    os._exit(main.main())
-"""
-
-
-@pytest.fixture(scope="module")
-def refusals(tmp_path_factory) -> list[tuple[Path, SimpleNamespace]]:
-    """Return (workdir, exit code and stderr) of each command of REFUSED."""
-    folder = tmp_path_factory.mktemp("refused")
-    places = [(folder / f"w{i}", folder / f"error{i}") for i in range(len(REFUSED))]
-    commands = [
-        ([DIGITS, f"--workdir={workdir}", *arguments], str(error))
-        for (workdir, error), (arguments, _) in zip(places, REFUSED, strict=True)
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", FORKS], input=json.dumps(commands), cwd=ROOT, env=OF_COMMANDS,
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    codes = map(int, done.stdout.split())
-    results = [
-        SimpleNamespace(returncode=code, stderr=error.read_text())
-        for (_, error), code in zip(places, codes, strict=True)
-    ]
-    return [(workdir, result) for (workdir, _), result in zip(places, results, strict=True)]
-
-
-@pytest.mark.parametrize("number", range(len(REFUSED)), ids=lambda i: " ".join(REFUSED[i][0]))
-def test_refused_in_one_line(refusals, number):
-    workdir, done = refusals[number]
-    line = refused(done)
-    assert all(word in line for word in REFUSED[number][1]), line
-    assert not workdir.exists()  # before any work started
 
 
 @pytest.mark.parametrize(
@@ -311,8 +163,8 @@ def test_a_run_that_waits_for_people_says_so_and_has_an_exit_code_of_its_own(mon
     def waits(spec, workdir, profile):
         raise Waiting(f"generation 1 of {workdir} waits")
 
-    for flag in ("PROFILE", "DRY_RUN"):
-        monkeypatch.setattr(main, flag, SimpleNamespace(value=False))
+    flags = SimpleNamespace(FLAGS=SimpleNamespace(dry_run=False, profile=False))
+    monkeypatch.setattr(main, "flags", flags)
     monkeypatch.setattr(main, "parse", lambda argv: (Spec(), Path("w")))
     monkeypatch.setattr(main, "set_up_jax", lambda: None)
     monkeypatch.setattr(driver, "run", waits)

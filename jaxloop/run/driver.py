@@ -7,8 +7,8 @@ from pathlib import Path
 
 from jaxloop import evaluators, files
 from jaxloop.analysis import answers, run_folder
-from jaxloop.errors import Waiting
-from jaxloop.loop import arms, stages
+from jaxloop.errors import InputError, Waiting
+from jaxloop.loop import advance, arms, stages
 from jaxloop.loop.experiment import Experiment
 from jaxloop.provenance import store
 from jaxloop.report import page
@@ -34,6 +34,7 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
       Interrupted: a signal came; the state is saved.
     """
     experiment, description = build.build(spec)
+    advance.initial(experiment, stages.build(experiment))  # MemoryError: before there is a folder
     events = tensorboard.Writer(path) if spec.tensorboard else None
     folders = [path / store.ARMS / name for name in spec.arms]
     with contextlib.ExitStack() as locks, SignalFlag() as flag:
@@ -70,6 +71,8 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
 
 def dry_run(spec: Spec, path: Path) -> None:
     """Print what `run` would do there, and what it needs of each device."""
+    if path.exists() and not path.is_dir():
+        raise InputError("--workdir", str(path), "a folder")
     experiment, description = build.build(spec, dry=True)
     if path.exists():
         workdir.plan(path, spec, description)

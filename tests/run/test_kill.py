@@ -1,6 +1,7 @@
 """kill -9 at random moments of a real process; the same command goes on and ends with the same
 bytes."""
 
+import os
 import random
 import signal
 import subprocess
@@ -22,7 +23,7 @@ COMMAND = (
     "--config.classifier.epochs=6", "--config.classifier.width=0.05",
     "--config.checkpoint.every_seconds=0.4",
 )  # fmt: skip
-KILLS = 7
+KILLS = int(os.environ.get("KILLS", 7))
 
 
 def start(workdir: Path, cache: Path, command=COMMAND, **variables: str) -> subprocess.Popen:
