@@ -10,12 +10,11 @@ the devices, and the hours of one generation of one seed, epochs as configured.
 """
 
 import argparse
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
 
-from benchmarks.stable_diffusion import DEVICES, GIB, SHARE, bytes_of
+from benchmarks.stable_diffusion import DEVICES, GIB, SHARE, bytes_of, lowered
 from configs import hard_imagenet
 from jaxloop import classifiers, config, keys
 from jaxloop.classifiers import training, updates
@@ -53,10 +52,9 @@ def classifier(name: str, batch: int) -> tuple[float, int, int]:
         return updates.update(trainer, key, variables, moments, image, label)
 
     given = keys.root_key(0), variables, moments, image, label
-    with mock.patch.object(jax, "default_backend", lambda: "gpu"):  # ops/convolution.py asks it
-        lowered = jax.jit(step).lower(*given)
-    working = lowered.compile().memory_analysis().temp_size_in_bytes
-    return lowered.cost_analysis()["flops"] / batch, working, bytes_of((variables, moments))
+    program = lowered(step, *given)
+    working = program.compile().memory_analysis().temp_size_in_bytes
+    return program.cost_analysis()["flops"] / batch, working, bytes_of((variables, moments))
 
 
 def data_set(name: str, num: int, flops: list[float]) -> str:

@@ -133,10 +133,15 @@ DEVICES = {  # peak bfloat16 FLOP/s of a chip and bytes of its memory, as publis
 SHARE = 0.35  # of the peak that is assumed
 
 
-def counted(function, *arguments) -> float:
-    """Return the FLOPs of a function, with the convolutions that accelerators get."""
+def lowered(function, *arguments):
+    """Return a function lowered with the convolutions that accelerators get."""
     with mock.patch.object(jax, "default_backend", lambda: "gpu"):  # ops/convolution.py asks it
-        return jax.jit(function).lower(*arguments).cost_analysis()["flops"]
+        return jax.jit(function).lower(*arguments)
+
+
+def counted(function, *arguments) -> float:
+    """Return the FLOPs of a function, lowered so."""
+    return lowered(function, *arguments).cost_analysis()["flops"]
 
 
 def flops(resolution: int) -> None:

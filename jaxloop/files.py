@@ -202,6 +202,11 @@ def shortened(text: str, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def one_line(error: Exception, limit: int) -> str:
+    """Return as much of an exception's text, without line breaks, as a line has room for."""
+    return shortened(" ".join(str(error).split()), limit)
+
+
 def _refuse_constant(name: str):
     raise ValueError(f"{name} is not JSON")
 

@@ -155,7 +155,7 @@ def main() -> int:
         print(f"jaxloop: {error}", file=sys.stderr)
         return getattr(error, "exit_code", EXIT_CODE)
     except MemoryError as error:
-        words = files.shortened(" ".join(str(error).split()), 160)
+        words = files.one_line(error, 160)
         print(f"jaxloop: this machine has too little memory ({words})", file=sys.stderr)
         return EXIT_CODE
     except KeyboardInterrupt:  # outside the loop: nothing to save

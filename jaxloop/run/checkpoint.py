@@ -86,7 +86,7 @@ class Checkpoints:
             try:
                 saved = self._restored(step, like)
             except Exception as error:  # whatever a disk does to a file: that before may be whole
-                message = files.shortened(" ".join(str(error).split()), 200)
+                message = files.one_line(error, 200)
                 files.warn(f"checkpoint {step} cannot be read ({message}); trying the one before")
                 broken.append(step)
                 continue
@@ -151,7 +151,7 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            words = files.shortened(" ".join(str(error).split()), 160)
+            words = files.one_line(error, 160)
             whole = "the last checkpoint that was whole still is"
             raise OSError(f"{self._folder} cannot be written ({words}); {whole}") from error
 

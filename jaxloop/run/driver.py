@@ -9,7 +9,7 @@ from jaxloop import evaluators, files
 from jaxloop.analysis import answers, run_folder
 from jaxloop.errors import InputError, Waiting
 from jaxloop.loop import advance, arms, stages
-from jaxloop.loop.experiment import Experiment
+from jaxloop.loop.experiment import Experiment, Stage
 from jaxloop.provenance import store
 from jaxloop.report import page
 from jaxloop.run import build, plan, tensorboard, workdir, writers
@@ -34,7 +34,8 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
       Interrupted: a signal came; the state is saved.
     """
     experiment, description = build.build(spec)
-    advance.initial(experiment, stages.build(experiment))  # MemoryError: before there is a folder
+    built = stages.build(experiment)
+    advance.initial(experiment, built)  # MemoryError: before there is a folder
     events = tensorboard.Writer(path) if spec.tensorboard else None
     folders = [path / store.ARMS / name for name in spec.arms]
     with contextlib.ExitStack() as locks, SignalFlag() as flag:
@@ -49,7 +50,7 @@ def run(spec: Spec, path: Path, profile: bool = False) -> None:
         def play(main: Run) -> Waiting | None:
             return _play(main, description, flag, events, profile)
 
-        main = _run(path, experiment)
+        main = _run(path, experiment, built=built)
         cohorts = _describe(main, description, spec.seeds)
         writers.write_real(experiment, path)
         writers.write_ablated(experiment, path)
@@ -108,8 +109,10 @@ def _play(main: Run, description: dict, flag: SignalFlag, events, profile: bool)
     return waiting
 
 
-def _run(path: Path, experiment: Experiment, name: str = "") -> Run:
-    return Run(path, experiment, stages.build(experiment), evaluators.create(experiment), name)
+def _run(path: Path, experiment: Experiment, name: str = "", built: tuple[Stage, ...] = ()) -> Run:
+    """built: stages of this experiment, where there are some."""
+    built = built or stages.build(experiment)
+    return Run(path, experiment, built, evaluators.create(experiment), name)
 
 
 def _arm(name: str, path: Path, experiment: Experiment, main: Run) -> Run:
